@@ -1,0 +1,254 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+namespace ration {
+
+Error system_error(const std::string& action, const Path& path, int error_number) {
+  Error error{
+      .kind = ErrorKind::resource,
+      .what = fmt::format("cannot {} {}: {}", action, path.string(), std::strerror(error_number))};
+  switch (error_number) {
+    case ENOENT:
+    case ENOTDIR:
+      error.kind = ErrorKind::input;
+      error.hint = "check the path";
+      break;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      error.hint = "free some space, then repeat the same command: it continues";
+      break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      error.hint = "choose a folder that you may write to, or change its permissions";
+      break;
+    default:
+      break;
+  }
+  return error;
+}
+
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Result<void> write_all(int fd, std::string_view bytes, const Path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return system_error("write", path, errno);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Path parent_of(const Path& path) {
+  const Path parent = path.parent_path();
+  return parent.empty() ? Path(".") : parent;
+}
+
+// A name that no other writer of this machine uses at the same time.
+Path temporary_beside(const Path& path) {
+  static std::atomic<unsigned> counter = 0;
+  return parent_of(path) /
+         fmt::format("{}.{}.{}.tmp", path.filename().string(), getpid(), counter++);
+}
+
+class RealAppendFile final : public AppendFile {
+ public:
+  RealAppendFile(int fd, Path path) : fd_(fd), path_(std::move(path)) {}
+  Result<void> append(std::string_view bytes) override {
+    return write_all(fd_.get(), bytes, path_);
+  }
+  Result<void> sync() override {
+    if (fdatasync(fd_.get()) != 0) return system_error("sync", path_, errno);
+    return {};
+  }
+
+ private:
+  Descriptor fd_;
+  Path path_;
+};
+
+class RealMappedFile final : public MappedFile {
+ public:
+  RealMappedFile(void* address, std::size_t size) : address_(address), size_(size) {}
+  ~RealMappedFile() override {
+    if (size_ > 0) munmap(address_, size_);
+  }
+  std::span<const std::byte> bytes() const override {
+    return {static_cast<const std::byte*>(address_), size_};
+  }
+
+ private:
+  void* address_;
+  std::size_t size_;
+};
+
+class RealFiles final : public Files {
+ public:
+  bool exists(const Path& path) override {
+    struct stat info {};
+    return stat(path.c_str(), &info) == 0;
+  }
+
+  Result<std::uint64_t> size(const Path& path) override {
+    struct stat info {};
+    if (stat(path.c_str(), &info) != 0) return system_error("read", path, errno);
+    return static_cast<std::uint64_t>(info.st_size);
+  }
+
+  Result<std::string> read(const Path& path) override { return read_range(path, 0, UINT64_MAX); }
+
+  Result<std::string> read_range(const Path& path,
+                                 std::uint64_t offset,
+                                 std::uint64_t limit) override {
+    const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return system_error("read", path, errno);
+    std::string bytes;
+    constexpr std::uint64_t kBlock = 1U << 20;
+    while (bytes.size() < limit) {
+      const std::size_t have = bytes.size();
+      bytes.resize(have + std::min(kBlock, limit - have));
+      const ssize_t got = pread(
+          fd.get(), bytes.data() + have, bytes.size() - have, static_cast<off_t>(offset + have));
+      bytes.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return system_error("read", path, errno);
+      if (got == 0) break;
+    }
+    return bytes;
+  }
+
+  Result<std::unique_ptr<MappedFile>> map(const Path& path) override {
+    const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return system_error("read", path, errno);
+    struct stat info {};
+    if (fstat(fd.get(), &info) != 0) return system_error("read", path, errno);
+    const auto length = static_cast<std::size_t>(info.st_size);
+    if (length == 0)
+      return std::unique_ptr<MappedFile>(std::make_unique<RealMappedFile>(nullptr, 0));
+    void* address = mmap(nullptr, length, PROT_READ, MAP_SHARED, fd.get(), 0);
+    if (address == MAP_FAILED) return system_error("map", path, errno);
+    return std::unique_ptr<MappedFile>(std::make_unique<RealMappedFile>(address, length));
+  }
+
+  Result<std::vector<std::string>> list(const Path& folder) override {
+    std::error_code code;
+    std::vector<std::string> names;
+    std::filesystem::directory_iterator entry(folder, code);
+    for (; !code && entry != std::filesystem::directory_iterator(); entry.increment(code))
+      names.push_back(entry->path().filename().string());
+    if (code) return system_error("list", folder, code.value());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  Result<void> make_folders(const Path& folder) override {
+    std::error_code code;
+    std::filesystem::create_directories(folder, code);
+    if (code) return system_error("create folder", folder, code.value());
+    return {};
+  }
+
+  Result<bool> make_folder_exclusively(const Path& folder) override {
+    if (mkdir(folder.c_str(), 0777) == 0) {
+      if (Result<void> done = sync(parent_of(folder)); !done) return std::move(done).error();
+      return true;
+    }
+    if (errno == EEXIST) return false;
+    return system_error("create folder", folder, errno);
+  }
+
+  Result<void> write_whole(const Path& path, std::string_view bytes) override {
+    const Path temporary = temporary_beside(path);
+    if (Result<void> done = write_new(temporary, bytes); !done) return done;
+    return rename(temporary, path);
+  }
+
+  Result<bool> write_exclusively(const Path& path, std::string_view bytes) override {
+    const Path temporary = temporary_beside(path);
+    if (Result<void> done = write_new(temporary, bytes); !done) return std::move(done).error();
+    const int linked = link(temporary.c_str(), path.c_str()) == 0
+                           ? 0
+                           : errno;  // atomic, unlike rename, where it exists
+    unlink(temporary.c_str());
+    if (linked == EEXIST) return false;
+    if (linked != 0) return system_error("create", path, linked);
+    if (Result<void> done = sync(parent_of(path)); !done) return std::move(done).error();
+    return true;
+  }
+
+  Result<std::unique_ptr<AppendFile>> open_append(const Path& path) override {
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) return system_error("open", path, errno);
+    return std::unique_ptr<AppendFile>(std::make_unique<RealAppendFile>(fd, path));
+  }
+
+  Result<void> truncate(const Path& path, std::uint64_t size) override {
+    if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0)
+      return system_error("truncate", path, errno);
+    return {};
+  }
+
+  Result<void> rename(const Path& from, const Path& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) return system_error("rename to", to, errno);
+    return sync(parent_of(to));
+  }
+
+  Result<void> sync(const Path& path) override {
+    const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return system_error("sync", path, errno);
+    if (fsync(fd.get()) != 0) return system_error("sync", path, errno);
+    return {};
+  }
+
+  Result<void> remove_all(const Path& path) override {
+    std::error_code code;
+    std::filesystem::remove_all(path, code);
+    if (code) return system_error("remove", path, code.value());
+    return {};
+  }
+
+ private:
+  static Result<void> write_new(const Path& path, std::string_view bytes) {
+    const Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (fd.get() < 0) return system_error("create", path, errno);
+    Result<void> done = write_all(fd.get(), bytes, path);
+    if (done && fsync(fd.get()) != 0) done = system_error("sync", path, errno);
+    if (!done) unlink(path.c_str());
+    return done;
+  }
+};
+
+}  // namespace
+
+Files& real_files() {
+  static RealFiles files;
+  return files;
+}
+
+}  // namespace ration

@@ -1,0 +1,52 @@
+#pragma once
+
+// The project's only source of randomness: counter streams over the SplitMix64 finaliser. Same key,
+// same numbers on every platform, in any order of use. Known answers:
+// tests/vectors/sampler_reference.json.
+
+#include <cstdint>
+#include <vector>
+
+namespace ration {
+
+// The SplitMix64 finaliser; a bijection of 64-bit words.
+std::uint64_t mix(std::uint64_t z);
+
+// Streams with a fixed meaning. A new use takes a new number; numbers are never reused.
+enum class StreamId : std::uint64_t {
+  documents = 0,  // order of documents, seeded by the subset seed
+  windows = 1,    // order of windows in one epoch
+  sources = 2,    // choice of a source in a mixture
+  init = 3,       // initial weights
+  dropout = 4,    // dropout masks
+  bootstrap = 5,  // resampling of runs in a fit
+  starts = 6,     // starting points of a fit
+};
+
+// Draws u64(i) = mix(key + i * 0x9E3779B97F4A7C15), i = 0, 1, 2, …, key = mix(mix(mix(seed) ^
+// stream) ^ epoch).
+class Stream {
+ public:
+  Stream(std::uint64_t seed, StreamId stream, std::uint64_t epoch = 0);
+
+  std::uint64_t key() const { return key_; }
+  std::uint64_t next();
+
+  // Uniform integer in [0, n), n > 0, without bias (multiply and reject).
+  std::uint64_t below(std::uint64_t n);
+
+  // Uniform double in [0, 1) with 53 random bits.
+  double uniform();
+
+  // Standard normal (Box-Muller; two draws a value, so that the i-th value depends on i alone).
+  double normal();
+
+ private:
+  std::uint64_t key_;
+  std::uint64_t index_ = 0;
+};
+
+// 0 … n-1 shuffled (Fisher-Yates from the end).
+std::vector<std::uint32_t> permutation(std::uint32_t n, Stream stream);
+
+}  // namespace ration

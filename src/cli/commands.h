@@ -1,0 +1,13 @@
+#pragma once
+
+// One factory a subcommand; each stands in the file of its name. all_commands() fixes their order.
+
+#include "cli/command.h"
+
+namespace ration::cli {
+
+Command completion_command();
+Command help_command();
+Command version_command();
+
+}  // namespace ration::cli

@@ -1,0 +1,150 @@
+#include "run/events.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "base/hash.h"
+
+namespace ration::run {
+namespace {
+
+constexpr std::array<std::string_view, 10> kTypeNames = {
+    "start", "train", "val", "epoch", "checkpoint", "skip", "spike", "resume", "stop", "done"};
+constexpr std::string_view kCrcMember = ",\"crc\":\"";
+constexpr std::size_t kCrcTail =
+    kCrcMember.size() + 8 + 2;  // eight hex digits, closing quote and brace
+constexpr std::size_t kMaxLine = 1U << 20;
+
+std::optional<EventType> type_of(std::string_view text) {
+  for (std::size_t i = 0; i < kTypeNames.size(); ++i)
+    if (kTypeNames[i] == text) return static_cast<EventType>(i);
+  return std::nullopt;
+}
+
+std::string non_finite_name(double value) {
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+// Replaces numbers that JSON cannot hold.
+Json printable(const Json& value) {
+  if (value.is_number_float() && !std::isfinite(value.get<double>()))
+    return non_finite_name(value.get<double>());
+  if (!value.is_structured()) return value;
+  Json copy = value;
+  for (Json& member : copy) member = printable(member);
+  return copy;
+}
+
+Error damaged(std::string what) {
+  return {.kind = ErrorKind::input, .what = "event line: " + std::move(what)};
+}
+
+}  // namespace
+
+std::string_view name(EventType type) { return kTypeNames[static_cast<std::size_t>(type)]; }
+
+std::string encode(const Event& event) {
+  std::string line =
+      fmt::format(R"({{"seq":{},"type":"{}","t":{:.6f},"step":{},"tokens":{},"epoch":{})",
+                  event.seq,
+                  name(event.type),
+                  event.t,
+                  event.step,
+                  event.tokens,
+                  event.epoch);
+  const Json values = printable(event.values);
+  for (const auto& [key, value] : values.items())
+    line += fmt::format(
+        ",{}:{}", Json(key).dump(), value.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return fmt::format("{}{}{:08x}\"}}\n", line, kCrcMember, crc32c(line));
+}
+
+Result<Event> decode(std::string_view line) {
+  if (line.size() > kMaxLine) return damaged("longer than 1 MiB");
+  if (line.size() < kCrcTail ||
+      line.substr(line.size() - kCrcTail, kCrcMember.size()) != kCrcMember)
+    return damaged("no crc at its end");
+  const std::string_view body = line.substr(0, line.size() - kCrcTail);
+  if (line.substr(line.size() - 10, 8) != fmt::format("{:08x}", crc32c(body)))
+    return damaged("crc does not match");
+
+  Result<Json> parsed = parse_json(line, "event line");
+  if (!parsed) return std::move(parsed).error();
+  Json& json = *parsed;
+  const auto whole = [&](const char* key) {
+    return json.contains(key) && json[key].is_number_integer();
+  };
+  const auto real = [&](const char* key) { return json.contains(key) && json[key].is_number(); };
+  if (!whole("seq") || !whole("step") || !whole("tokens") || !real("t") || !real("epoch") ||
+      !json.contains("type") || !json["type"].is_string())
+    return damaged("seq, type, t, step, tokens or epoch is missing");
+  const std::optional<EventType> type = type_of(json["type"].get<std::string>());
+  if (!type) return damaged("unknown type");
+
+  Event event{.seq = json["seq"],
+              .type = *type,
+              .t = json["t"],
+              .step = json["step"],
+              .tokens = json["tokens"],
+              .epoch = json["epoch"]};
+  for (const char* key : {"seq", "type", "t", "step", "tokens", "epoch", "crc"}) json.erase(key);
+  event.values = std::move(json);
+  return event;
+}
+
+double number(const Json& values, std::string_view key) {
+  const auto found = values.find(std::string(key));
+  if (found != values.end() && found->is_number()) return found->get<double>();
+  if (found != values.end() && *found == "inf") return std::numeric_limits<double>::infinity();
+  if (found != values.end() && *found == "-inf") return -std::numeric_limits<double>::infinity();
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+Result<void> EventWriter::write(Event event, bool durable) {
+  event.seq = next_seq_;
+  if (Result<void> done = file_->append(encode(event)); !done) return done;
+  ++next_seq_;
+  return durable ? file_->sync() : Result<void>();
+}
+
+Result<EventBatch> read_events(Files& files,
+                               const Path& log,
+                               std::uint64_t offset,
+                               std::int64_t next_seq,
+                               std::uint64_t limit) {
+  EventBatch batch{.next_offset = offset, .next_seq = next_seq};
+  if (!files.exists(log)) return batch;
+  Result<std::string> bytes = files.read_range(log, offset, limit);
+  if (!bytes) return std::move(bytes).error();
+  std::string_view rest = *bytes;
+  std::int64_t bad_since_good = 0;
+  for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+    Result<Event> event = decode(rest.substr(0, end));
+    rest.remove_prefix(end + 1);
+    batch.next_offset = offset + (bytes->size() - rest.size());
+    if (!event || event->seq < batch.next_seq) {
+      ++bad_since_good;
+      continue;
+    }
+    const std::int64_t gap =
+        event->seq - batch.next_seq;  // a line that is gone is as damaged as one that is garbled
+    batch.damaged += std::max(gap, bad_since_good);
+    bad_since_good = 0;
+    batch.next_seq = event->seq + 1;
+    batch.events.push_back(std::move(*event));
+  }
+  batch.damaged += bad_since_good;
+  const bool one_endless_line = batch.next_offset == offset && bytes->size() == limit;
+  if (one_endless_line) {
+    ++batch.damaged;
+    batch.next_offset += limit;
+  }
+  return batch;
+}
+
+}  // namespace ration::run

@@ -1,0 +1,107 @@
+#include "run/folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace ration::run {
+namespace {
+
+constexpr std::string_view kAttemptPrefix = "attempt-";
+
+std::optional<int> attempt_number(std::string_view name) {
+  if (!name.starts_with(kAttemptPrefix)) return std::nullopt;
+  name.remove_prefix(kAttemptPrefix.size());
+  int number = 0;
+  const auto [end, code] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (code != std::errc() || end != name.data() + name.size() || number < 1) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+Path RunFolder::attempt_path(int number) const {
+  return path_ / fmt::format("{}{}", kAttemptPrefix, number);
+}
+
+Result<void> RunFolder::create(const RunSpec& spec, const Execution& execution) {
+  if (Result<void> made = files_->make_folders(path_); !made) return made;
+  const std::string text = run_json(spec, execution);
+  if (files_->exists(spec_path())) {
+    Result<std::string> old = files_->read(spec_path());
+    if (!old) return std::move(old).error();
+    if (*old == text) return {};
+    Result<RunFile> parsed = parse_run_json(*old, spec_path().string());
+    if (parsed && parsed->spec != spec)
+      return Error{
+          .kind = ErrorKind::internal,
+          .what = fmt::format("two different specs share the run folder {}", path_.string()),
+          .hint = "report this: it should need a collision of SHA-256"};
+  }
+  return files_->write_whole(spec_path(), text);
+}
+
+Result<RunFile> RunFolder::read_spec() const {
+  Result<std::string> text = files_->read(spec_path());
+  if (!text) return std::move(text).error();
+  return parse_run_json(*text, spec_path().string());
+}
+
+Result<std::vector<int>> RunFolder::attempts() const {
+  Result<std::vector<std::string>> names = files_->list(path_);
+  if (!names) return std::move(names).error();
+  std::vector<int> numbers;
+  for (const std::string& name : *names)
+    if (const std::optional<int> number = attempt_number(name)) numbers.push_back(*number);
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+Result<std::optional<int>> RunFolder::claim_attempt() {
+  Result<std::vector<int>> taken = attempts();
+  if (!taken) return std::move(taken).error();
+  const int number = taken->empty() ? 1 : taken->back() + 1;
+  Result<bool> won = files_->make_folder_exclusively(attempt_path(number));
+  if (!won) return std::move(won).error();
+  return *won ? std::optional<int>(number) : std::nullopt;
+}
+
+Result<bool> RunFolder::fenced(int number) const {
+  Result<std::vector<int>> taken = attempts();
+  if (!taken) return std::move(taken).error();
+  return !taken->empty() && taken->back() > number;
+}
+
+Result<bool> RunFolder::publish_result(const Json& result) {
+  Result<std::string> text = canonical_json(result);
+  if (!text) return std::move(text).error();
+  return files_->write_exclusively(result_path(), *text + "\n");
+}
+
+Result<std::optional<Json>> RunFolder::result() const {
+  if (!files_->exists(result_path())) return std::optional<Json>();
+  Result<std::string> text = files_->read(result_path());
+  if (!text) return std::move(text).error();
+  Result<Json> json = parse_json(*text, result_path().string());
+  if (!json) return std::move(json).error();
+  return std::optional<Json>(std::move(*json));
+}
+
+Result<std::optional<int>> RunFolder::exit_status(int attempt) const {
+  if (!files_->exists(exit_path(attempt))) return std::optional<int>();
+  Result<std::string> text = files_->read(exit_path(attempt));
+  if (!text) return std::move(text).error();
+  int status = 0;
+  const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), status);
+  if (code != std::errc())
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("{} holds no exit status", exit_path(attempt).string())};
+  return std::optional<int>(status);
+}
+
+Result<void> RunFolder::write_exit_status(int attempt, int status) {
+  return files_->write_whole(exit_path(attempt), fmt::format("{}\n", status));
+}
+
+}  // namespace ration::run

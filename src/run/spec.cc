@@ -1,0 +1,530 @@
+#include "run/spec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/hash.h"
+#include "base/text.h"
+
+namespace ration::run {
+namespace {
+
+constexpr std::string_view kSchema = "ration.run/1";
+constexpr double kAny = std::numeric_limits<double>::infinity();
+
+template <class Owner>
+using Member =
+    std::variant<bool Owner::*, std::int64_t Owner::*, double Owner::*, std::string Owner::*>;
+
+// A row of the table: the documentation, the member, and what a check can test without knowing the
+// others.
+template <class Owner>
+struct Row {
+  Field field;
+  Member<Owner> member;
+  double low = -kAny;
+  double high = kAny;
+  std::vector<std::string> words = {};
+};
+
+template <class Owner>
+Value read(const Owner& owner, const Member<Owner>& member) {
+  return std::visit([&](auto pointer) { return Value(owner.*pointer); }, member);
+}
+
+std::string range_text(double low, double high, const std::vector<std::string>& words) {
+  if (!words.empty()) return fmt::format("{}", fmt::join(words, ", "));
+  if (low == -kAny && high == kAny) return "any";
+  if (high == kAny) return fmt::format("at least {}", low);
+  return fmt::format("{} to {}", low, high);
+}
+
+template <class Owner>
+Row<Owner> row(std::string name,
+               Member<Owner> member,
+               std::string unit,
+               double low,
+               double high,
+               std::string why,
+               std::vector<std::string> words = {}) {
+  Field field{.name = std::move(name),
+              .unit = std::move(unit),
+              .range = range_text(low, high, words),
+              .why = std::move(why),
+              .default_value = read(Owner(), member)};
+  return {std::move(field), member, low, high, std::move(words)};
+}
+
+const std::vector<Row<RunSpec>>& spec_rows() {
+  using S = RunSpec;
+  static const std::vector<Row<S>> rows = {
+      row<S>("family",
+             &S::family,
+             "",
+             -kAny,
+             kAny,
+             "decoder architecture; llama: RMSNorm, rotary positions, no bias; gpt2: LayerNorm, "
+             "learned positions",
+             {"llama", "gpt2"}),
+      row<S>("layers",
+             &S::layers,
+             "layers",
+             1,
+             1024,
+             "depth; 2 suits models below a million parameters"),
+      row<S>("width", &S::width, "features", 2, 65536, "width of the residual stream"),
+      row<S>("heads",
+             &S::heads,
+             "heads",
+             1,
+             1024,
+             "attention heads; must divide width, llama needs an even head width"),
+      row<S>("mlp",
+             &S::mlp,
+             "",
+             -kAny,
+             kAny,
+             "non-linearity; auto is swiglu for llama and gelu_tanh for gpt2",
+             {"auto", "swiglu", "relu2", "gelu_tanh", "gelu_erf"}),
+      row<S>("mlp_width",
+             &S::mlp_width,
+             "features",
+             0,
+             1048576,
+             "hidden width of the MLP; 0 is the family's rule (8/3 or 4 times width)"),
+      row<S>("context",
+             &S::context,
+             "tokens",
+             1,
+             1048576,
+             "tokens a sequence; also the stride of training windows"),
+      row<S>("vocab",
+             &S::vocab,
+             "tokens",
+             2,
+             16777216,
+             "size of the vocabulary; taken from the prepared data"),
+      row<S>("tied",
+             &S::tied,
+             "",
+             -kAny,
+             kAny,
+             "output head shares the embedding; saves parameters where the vocabulary dominates"),
+      row<S>("bias", &S::bias, "", -kAny, kAny, "gpt2: biases on all linear maps and norms"),
+      row<S>("qk_norm",
+             &S::qk_norm,
+             "",
+             -kAny,
+             kAny,
+             "RMSNorm on queries and keys of each head; steadier at high learning rates"),
+      row<S>("norm_eps", &S::norm_eps, "1", 0, 1, "added to the variance in every norm"),
+      row<S>("rope_base", &S::rope_base, "tokens", 1, 1e9, "base of the rotary wavelengths"),
+      row<S>("init_std",
+             &S::init_std,
+             "1",
+             0,
+             10,
+             "standard deviation of initial matrices; output projections are divided by sqrt(2 "
+             "layers)"),
+      row<S>("dropout",
+             &S::dropout,
+             "probability",
+             0,
+             0.99,
+             "on embeddings, attention weights and both residual branches; a remedy against "
+             "repetition"),
+      row<S>("z_loss",
+             &S::z_loss,
+             "1",
+             0,
+             1,
+             "weight of logsumexp squared; 1e-4 keeps logits small in low precision"),
+      row<S>("data_digest",
+             &S::data_digest,
+             "",
+             -kAny,
+             kAny,
+             "SHA-256 of the prepared data's manifest; filled in from `data`"),
+      row<S>(
+          "unique_tokens",
+          &S::unique_tokens,
+          "tokens",
+          0,
+          1e15,
+          "distinct training tokens; 0 is all of the pool; smaller subsets lie inside larger ones"),
+      row<S>("subset_seed",
+             &S::subset_seed,
+             "",
+             0,
+             9.2e18,
+             "which documents form the subset; vary it with the seed to see the noise of the text"),
+      row<S>("val_tokens",
+             &S::val_tokens,
+             "tokens",
+             0,
+             1e15,
+             "held-out tokens in every evaluation; 0 is all"),
+      row<S>("tokens", &S::tokens, "tokens", 1, 1e15, "tokens seen in training, repeats included"),
+      row<S>("batch_sequences",
+             &S::batch_sequences,
+             "sequences",
+             1,
+             1048576,
+             "sequences a step; small batches suit short runs"),
+      row<S>("lr", &S::lr, "1", 0, 10, "peak learning rate"),
+      row<S>("beta1", &S::beta1, "1", 0, 0.999999, "Adam: decay of the first moment"),
+      row<S>("beta2",
+             &S::beta2,
+             "1",
+             0,
+             0.999999,
+             "Adam: decay of the second moment; 0.99 when a step has few tokens"),
+      row<S>("adam_eps", &S::adam_eps, "1", 0, 1, "Adam: added to the root of the second moment"),
+      row<S>("weight_decay",
+             &S::weight_decay,
+             "1",
+             0,
+             100,
+             "decoupled, on matrices and embeddings; repeated data wants about ten times the usual "
+             "0.1"),
+      row<S>("clip", &S::clip, "1", 0, 1e9, "largest global gradient norm; 0 never clips"),
+      row<S>("schedule",
+             &S::schedule,
+             "",
+             -kAny,
+             kAny,
+             "learning rate over the run; never mix schedules in one fit",
+             {"cosine", "wsd", "const"}),
+      row<S>("warmup_fraction",
+             &S::warmup_fraction,
+             "of the steps",
+             0,
+             1,
+             "linear warm-up; a long one biases short runs"),
+      row<S>("final_lr_fraction",
+             &S::final_lr_fraction,
+             "of lr",
+             0,
+             1,
+             "cosine and wsd: learning rate of the last step"),
+      row<S>("decay_fraction",
+             &S::decay_fraction,
+             "of the steps",
+             0,
+             1,
+             "wsd: length of the final decay"),
+      row<S>("seed", &S::seed, "", 0, 9.2e18, "initial weights, order of windows, dropout"),
+      row<S>("precision",
+             &S::precision,
+             "",
+             -kAny,
+             kAny,
+             "arithmetic of the whole run; fp64 is for tests",
+             {"fp32", "fp64"}),
+      row<S>("numerics",
+             &S::numerics,
+             "",
+             1,
+             1e6,
+             "version of the trainer's arithmetic; set by the program"),
+  };
+  return rows;
+}
+
+const std::vector<Row<Execution>>& execution_rows() {
+  using X = Execution;
+  static const std::vector<Row<X>> rows = {
+      row<X>("data", &X::data, "folder", -kAny, kAny, "prepared data (ration data prepare)"),
+      row<X>("threads",
+             &X::threads,
+             "threads",
+             1,
+             1024,
+             "threads inside one run; small models run best side by side with one each"),
+      row<X>("micro_batch_sequences",
+             &X::micro_batch_sequences,
+             "sequences",
+             0,
+             1048576,
+             "sequences computed at once; 0 is the whole batch; less memory, same result up to "
+             "rounding"),
+      row<X>("log_every_steps",
+             &X::log_every_steps,
+             "steps",
+             1,
+             1e9,
+             "distance of train lines in the event log; the first ten steps are always logged"),
+      row<X>("checkpoint_minutes",
+             &X::checkpoint_minutes,
+             "min",
+             0.001,
+             1e6,
+             "time between checkpoints: what a crash can cost"),
+      row<X>("evals_per_decade",
+             &X::evals_per_decade,
+             "points",
+             0,
+             100,
+             "held-out evaluations for each factor ten of tokens; 0 evaluates at the end only; "
+             "short runs spend 10-30 % on them"),
+  };
+  return rows;
+}
+
+template <class Owner>
+std::vector<Field> fields_of(const std::vector<Row<Owner>>& rows) {
+  std::vector<Field> fields;
+  for (const Row<Owner>& r : rows) fields.push_back(r.field);
+  return fields;
+}
+
+std::string type_name(const Value& value) {
+  static constexpr std::array<std::string_view, 4> kNames = {
+      "true or false", "a whole number", "a number", "a word"};
+  return std::string(kNames[value.index()]);
+}
+
+// The value as the type of `like`, or nothing when that would lose something.
+std::optional<Value> converted(const Value& value, const Value& like) {
+  if (value.index() == like.index()) return value;
+  if (std::holds_alternative<double>(like) && std::holds_alternative<std::int64_t>(value))
+    return Value(static_cast<double>(std::get<std::int64_t>(value)));
+  if (std::holds_alternative<std::int64_t>(like) && std::holds_alternative<double>(value)) {
+    const double number = std::get<double>(value);
+    if (number == std::floor(number) && std::abs(number) < 9.2e18)
+      return Value(static_cast<std::int64_t>(number));
+  }
+  return std::nullopt;
+}
+
+template <class Owner>
+Result<void> set_row(Owner& owner,
+                     const std::vector<Row<Owner>>& rows,
+                     std::string_view name,
+                     const Value& value) {
+  const auto found = std::find_if(
+      rows.begin(), rows.end(), [&](const Row<Owner>& r) { return r.field.name == name; });
+  if (found == rows.end()) {
+    std::vector<std::string> names;
+    for (const Row<Owner>& r : rows) names.push_back(r.field.name);
+    std::string hint = did_you_mean(name, names);
+    if (hint.empty()) hint = "`ration help run` lists the settings of a run";
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format("unknown setting \"{}\"", name),
+                 .hint = std::move(hint)};
+  }
+  const std::optional<Value> fit = converted(value, found->field.default_value);
+  if (!fit)
+    return Error{
+        .kind = ErrorKind::usage,
+        .what = fmt::format(
+            "{} must be {}, not {}", name, type_name(found->field.default_value), type_name(value)),
+        .hint = fmt::format("allowed: {}", found->field.range)};
+  std::visit([&]<class T>(T Owner::*pointer) { owner.*pointer = std::get<T>(*fit); },
+             found->member);
+  return {};
+}
+
+std::optional<double> number_of(const Value& value) {
+  if (const auto* whole = std::get_if<std::int64_t>(&value)) return static_cast<double>(*whole);
+  if (const auto* real = std::get_if<double>(&value)) return *real;
+  return std::nullopt;
+}
+
+Error problem(std::string what, std::string hint) {
+  return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
+}
+
+template <class Owner>
+std::vector<Error> check_ranges(const Owner& owner, const std::vector<Row<Owner>>& rows) {
+  std::vector<Error> problems;
+  for (const Row<Owner>& r : rows) {
+    const Value value = read(owner, r.member);
+    if (const std::optional<double> number = number_of(value);
+        number && !(*number >= r.low && *number <= r.high))
+      problems.push_back(problem(fmt::format("{} = {} is out of range", r.field.name, *number),
+                                 fmt::format("allowed: {} {}", r.field.range, r.field.unit)));
+    const auto* word = std::get_if<std::string>(&value);
+    if (word != nullptr && !r.words.empty() &&
+        std::find(r.words.begin(), r.words.end(), *word) == r.words.end())
+      problems.push_back(problem(fmt::format("{} = \"{}\" is not known", r.field.name, *word),
+                                 fmt::format("allowed: {}", r.field.range)));
+  }
+  return problems;
+}
+
+template <class Owner>
+Json rows_to_json(const Owner& owner, const std::vector<Row<Owner>>& rows) {
+  Json object = Json::object();
+  for (const Row<Owner>& r : rows)
+    std::visit([&](const auto& value) { object[r.field.name] = value; }, read(owner, r.member));
+  return object;
+}
+
+std::optional<Value> value_of(const Json& json) {
+  if (json.is_boolean()) return Value(json.get<bool>());
+  if (json.is_number_integer()) return Value(json.get<std::int64_t>());
+  if (json.is_number_float()) return Value(json.get<double>());
+  if (json.is_string()) return Value(json.get<std::string>());
+  return std::nullopt;
+}
+
+template <class Owner>
+Result<Owner> rows_from_json(const Json& object,
+                             const std::vector<Row<Owner>>& rows,
+                             const std::string& file) {
+  if (!object.is_object())
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format("{}: expected an object of settings", file)};
+  Owner owner;
+  std::vector<Error> problems;
+  for (const auto& [key, json] : object.items()) {
+    const std::optional<Value> value = value_of(json);
+    Result<void> done = value ? set_row(owner, rows, key, *value)
+                              : Result<void>(problem(fmt::format("{} has no usable value", key),
+                                                     "use a number, a word, true or false"));
+    if (done) continue;
+    done.error().where = SourceRef{.file = file};
+    problems.push_back(std::move(done).error());
+  }
+  if (!problems.empty())
+    return combine(std::move(problems), fmt::format("{}: settings that cannot be used", file));
+  return owner;
+}
+
+std::int64_t nearest_multiple(double value, std::int64_t step) {
+  return std::max<std::int64_t>(1, std::llround(value / static_cast<double>(step))) * step;
+}
+
+}  // namespace
+
+std::span<const Field> identity_fields() {
+  static const std::vector<Field> fields = fields_of(spec_rows());
+  return fields;
+}
+
+std::span<const Field> execution_fields() {
+  static const std::vector<Field> fields = fields_of(execution_rows());
+  return fields;
+}
+
+Result<void> set(RunSpec& spec, std::string_view name, const Value& value) {
+  return set_row(spec, spec_rows(), name, value);
+}
+
+Result<void> set(Execution& execution, std::string_view name, const Value& value) {
+  return set_row(execution, execution_rows(), name, value);
+}
+
+Value get(const RunSpec& spec, std::string_view name) {
+  for (const Row<RunSpec>& r : spec_rows())
+    if (r.field.name == name) return read(spec, r.member);
+  return {};
+}
+
+RunSpec resolve(RunSpec spec) {
+  if (spec.mlp == "auto") spec.mlp = spec.family == "llama" ? "swiglu" : "gelu_tanh";
+  if (spec.mlp_width == 0) {
+    const auto width = static_cast<double>(spec.width);
+    spec.mlp_width = spec.mlp == "swiglu"
+                         ? nearest_multiple(8 * width / 3, spec.width >= 256 ? 64 : 8)
+                         : 4 * spec.width;
+  }
+  return spec;
+}
+
+std::vector<Error> check(const RunSpec& spec) {
+  std::vector<Error> problems = check_ranges(spec, spec_rows());
+  if (spec.heads > 0 && spec.width % spec.heads != 0)
+    problems.push_back(
+        problem(fmt::format("width {} is not a multiple of heads {}", spec.width, spec.heads),
+                "choose heads that divide width"));
+  else if (spec.heads > 0 && spec.family == "llama" && spec.width / spec.heads % 2 != 0)
+    problems.push_back(problem(
+        fmt::format("head width {} is odd; rotary positions need pairs", spec.width / spec.heads),
+        "choose width / heads even"));
+  const bool gated = spec.mlp == "swiglu" || spec.mlp == "relu2";
+  if (spec.family == "llama" && !gated)
+    problems.push_back(
+        problem(fmt::format("family llama has no mlp \"{}\"", spec.mlp), "use swiglu or relu2"));
+  if (spec.family == "gpt2" && gated)
+    problems.push_back(problem(fmt::format("family gpt2 has no mlp \"{}\"", spec.mlp),
+                               "use gelu_tanh or gelu_erf"));
+  if (spec.family == "llama" && spec.bias)
+    problems.push_back(
+        problem("family llama has no biases", "set bias = false, or family = \"gpt2\""));
+  if (spec.family == "gpt2" && !spec.tied)
+    problems.push_back(
+        problem("family gpt2 ties its head", "set tied = true, or family = \"llama\""));
+  if (spec.unique_tokens > 0 && spec.unique_tokens < spec.context)
+    problems.push_back(problem(
+        fmt::format(
+            "unique_tokens {} is less than one sequence of {}", spec.unique_tokens, spec.context),
+        "raise unique_tokens or lower context"));
+  if (spec.numerics > kNumericsVersion)
+    problems.push_back(problem(
+        fmt::format(
+            "numerics version {} is newer than this program's {}", spec.numerics, kNumericsVersion),
+        "use the program that wrote the run, or a later one"));
+  return problems;
+}
+
+std::vector<Error> check(const Execution& execution) {
+  return check_ranges(execution, execution_rows());
+}
+
+Json to_json(const RunSpec& spec) { return rows_to_json(spec, spec_rows()); }
+Json to_json(const Execution& execution) { return rows_to_json(execution, execution_rows()); }
+
+Result<RunSpec> spec_from_json(const Json& object, const std::string& file) {
+  return rows_from_json(object, spec_rows(), file);
+}
+
+Result<Execution> execution_from_json(const Json& object, const std::string& file) {
+  return rows_from_json(object, execution_rows(), file);
+}
+
+std::string run_id(const RunSpec& spec) {
+  const std::string canonical =
+      canonical_json(to_json(spec)).value();  // a checked spec holds no NaN
+  return sha256_hex(fmt::format("{}\n{}", kSchema, canonical)).substr(0, 32);
+}
+
+std::string run_json(const RunSpec& spec, const Execution& execution) {
+  const Json document = {{"schema", kSchema},
+                         {"id", run_id(spec)},
+                         {"spec", to_json(spec)},
+                         {"execution", to_json(execution)}};
+  return canonical_json(document).value() + "\n";
+}
+
+Result<RunFile> parse_run_json(std::string_view text, const std::string& file) {
+  Result<Json> document = parse_json(text, file);
+  if (!document) return std::move(document).error();
+  const Json& json = *document;
+  if (!json.is_object() || json.value("schema", Json()) != kSchema || !json.contains("spec") ||
+      !json.contains("id"))
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format("{} is not a run of schema {}", file, kSchema),
+                 .hint = "docs/formats.md shows what run.json holds"};
+  Result<RunSpec> spec = spec_from_json(json["spec"], file);
+  if (!spec) return std::move(spec).error();
+  Result<Execution> execution = execution_from_json(json.value("execution", Json::object()), file);
+  if (!execution) return std::move(execution).error();
+  std::vector<Error> problems = check(*spec);
+  for (Error& more : check(*execution)) problems.push_back(std::move(more));
+  if (!problems.empty())
+    return combine(std::move(problems), fmt::format("{}: a run that cannot be carried out", file));
+  const std::string id = run_id(*spec);
+  if (json["id"] != id)
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format(
+                     "{} says id {}, but its spec has the id {}", file, json["id"].dump(), id),
+                 .hint = "the file was edited or damaged; expand the sweep again"};
+  return RunFile{.id = id, .spec = std::move(*spec), .execution = std::move(*execution)};
+}
+
+}  // namespace ration::run

@@ -1,0 +1,139 @@
+#pragma once
+
+// What a run computes. Every member that can change the numbers is part of the run's identity; the
+// execution settings are not. The tables behind identity_fields() and execution_fields() are the
+// only place that knows names, units, ranges and defaults: sweep files, run.json, `ration help run`
+// and docs/run_options.md all come from them.
+//
+//   RunSpec spec; spec.width = 64; spec.tokens = 524288; …
+//   if (auto problems = check(spec); !problems.empty()) …
+//   std::string id = run_id(spec);
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace ration::run {
+
+// Raised whenever the same spec would give other numbers; part of every run's identity.
+inline constexpr std::int64_t kNumericsVersion = 1;
+
+// The identity of a run. Members stand in the order of docs/run_options.md; identity_fields()
+// documents each.
+struct RunSpec {
+  // Model
+  std::string family = "llama";  // llama | gpt2
+  std::int64_t layers = 2;
+  std::int64_t width = 64;  // d
+  std::int64_t heads = 4;   // width / heads = head width, even
+  std::string mlp =
+      "auto";  // auto | swiglu | relu2 | gelu_tanh | gelu_erf; resolve() replaces auto
+  std::int64_t mlp_width = 0;  // F; 0 = the family's rule, replaced by resolve()
+  std::int64_t context = 64;   // T
+  std::int64_t vocab = 256;    // V; sweeps take it from the data
+  bool tied = true;            // head = embedding
+  bool bias = false;           // gpt2 only: biases and LayerNorm offsets
+  bool qk_norm = false;
+  double norm_eps = 1e-5;
+  double rope_base = 10000;
+  double init_std = 0.02;
+  double dropout = 0;
+  double z_loss = 0;
+  // Data
+  std::string data_digest;         // digest of the prepared data's manifest
+  std::int64_t unique_tokens = 0;  // U; 0 = all, replaced when the sweep is expanded
+  std::int64_t subset_seed = 0;
+  std::int64_t val_tokens = 0;  // held-out tokens evaluated; 0 = all
+  // Training
+  std::int64_t tokens = 0;  // D, repeats included
+  std::int64_t batch_sequences = 8;
+  double lr = 3e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double adam_eps = 1e-8;
+  double weight_decay = 0.1;
+  double clip = 1;
+  std::string schedule = "cosine";  // cosine | wsd | const
+  double warmup_fraction = 0.02;    // of the run's steps
+  double final_lr_fraction = 0.1;
+  double decay_fraction = 0.2;  // wsd only
+  std::int64_t seed = 0;
+  std::string precision = "fp32";  // fp32 | fp64
+  std::int64_t numerics = kNumericsVersion;
+
+  bool operator==(const RunSpec&) const = default;
+};
+
+// How a run is carried out; changes no number of the result.
+struct Execution {
+  std::string data;  // folder of the prepared data
+  std::int64_t threads = 1;
+  std::int64_t micro_batch_sequences = 0;  // 0 = the whole batch at once
+  std::int64_t log_every_steps = 50;
+  double checkpoint_minutes = 10;
+  std::int64_t evals_per_decade = 8;
+
+  bool operator==(const Execution&) const = default;
+};
+
+using Value = std::variant<bool, std::int64_t, double, std::string>;
+
+// One setting of a run, for people and for parsers.
+struct Field {
+  std::string name;
+  std::string unit;   // "tokens", "1", …
+  std::string range;  // in words: "1 … 4096"
+  std::string why;    // one sentence: meaning and why this default
+  Value default_value;
+};
+
+// Tables of the members above, in their order.
+std::span<const Field> identity_fields();
+std::span<const Field> execution_fields();
+
+// Sets one member by name. An integer member takes a whole double (1e6). Unknown name or wrong
+// type: an error that says what is allowed and the nearest known name.
+Result<void> set(RunSpec& spec, std::string_view name, const Value& value);
+Result<void> set(Execution& execution, std::string_view name, const Value& value);
+Value get(const RunSpec& spec, std::string_view name);
+
+// Fills members whose 0 or "auto" means "by rule" (mlp, mlp_width); idempotent. unique_tokens and
+// vocab need the data and are the caller's.
+RunSpec resolve(RunSpec spec);
+
+// All problems of a resolved spec (impossible shapes, ranges); empty when it can run.
+std::vector<Error> check(const RunSpec& spec);
+std::vector<Error> check(const Execution& execution);
+
+// The spec as a flat JSON object, all defaults written out. A member added in a later version is
+// left out while it has the value that means the old behaviour, so that old runs keep their
+// identity.
+Json to_json(const RunSpec& spec);
+Json to_json(const Execution& execution);
+Result<RunSpec> spec_from_json(const Json& object, const std::string& file);
+Result<Execution> execution_from_json(const Json& object, const std::string& file);
+
+// First 128 bits, in hex, of SHA-256("ration.run/1\n" + canonical JSON of the spec).
+std::string run_id(const RunSpec& spec);
+
+// The text of run.json: {"execution":…,"id":…,"schema":"ration.run/1","spec":…} in canonical form,
+// one line.
+std::string run_json(const RunSpec& spec, const Execution& execution);
+
+struct RunFile {
+  std::string id;
+  RunSpec spec;
+  Execution execution;
+};
+
+// Reads run.json text; an id that does not belong to the spec, an unknown key or a wrong type is
+// ErrorKind::usage.
+Result<RunFile> parse_run_json(std::string_view text, const std::string& file);
+
+}  // namespace ration::run
