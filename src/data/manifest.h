@@ -1,13 +1,15 @@
 #pragma once
 
 // What a folder of prepared data holds; the first thing that the scheduler and the trainer read of
-// it.
+// it. docs/data.md describes every file byte by byte.
 //
-//   <folder>/manifest.json   this page, canonical JSON; its digest is the identity of the data
-//   <folder>/train.tokens, val.tokens   little-endian token ids, uint16 when vocab <= 65535, else
-//   uint32 <folder>/train.docs, val.docs       little-endian uint64: start of each document in
-//   tokens, then the total <folder>/tokenizer.model            SentencePiece model, unless the
-//   tokenizer is bytes
+//   <folder>/manifest.json     this page as canonical JSON; its digest is the identity of the data
+//   <folder>/train.tokens      token ids, little-endian, uint16 when vocab <= 65535, else uint32
+//   <folder>/train.docs        start of each document in tokens, then the total; little-endian
+//   uint64 <folder>/val.tokens, val.docs   the same for the held-out documents
+//   <folder>/tokenizer.model   SentencePiece model, unless the tokenizer is bytes
+//
+// Every document ends with the end token, which belongs to it.
 
 #include <cstdint>
 #include <string>
@@ -18,11 +20,12 @@
 
 namespace ration::data {
 
-// One source file as it was read.
+// One source file: its text after decompression, and what became of it.
 struct SourceFile {
   std::string path;  // relative to the text folder
   std::uint64_t bytes = 0;
   std::string sha256;
+  std::string use;  // "train", "val", or "duplicate": equal to a held-out one, left out
   bool operator==(const SourceFile&) const = default;
 };
 
@@ -36,30 +39,34 @@ struct ShardInfo {
 };
 
 struct Manifest {
-  std::string tokenizer;         // "bytes", "bpe:4096", "unigram:8000"
+  std::string tokenizer;         // "bytes", "bpe:4096", "unigram:8000", "model" (an existing file)
   std::string tokenizer_sha256;  // empty for bytes
   std::int64_t vocab = 0;        // ids are 0 … vocab-1
-  std::int64_t end_token = 0;    // joins documents
+  std::int64_t end_token = 0;    // ends every document
   ShardInfo train;
   ShardInfo val;
-  std::int64_t train_text_bytes = 0;  // for bits per byte
+  std::int64_t train_text_bytes = 0;  // text behind the tokens, for bits per byte
   std::int64_t val_text_bytes = 0;
   std::int64_t duplicates_removed = 0;  // training documents equal to a held-out one
-  Json provenance = Json::object();     // package, version, licence, options of the preparation
-  std::vector<SourceFile> sources;
-  std::string digest;  // SHA-256 of the canonical JSON of all that decides which tokens are seen;
-                       // not of paths or dates
+  Json provenance = Json::object();  // options of the preparation, files skipped, the user's notes
+  std::vector<SourceFile> sources;   // in the order of the documents
+  std::string digest;                // see manifest_digest
 
   // Bytes of one stored token: 2 or 4.
   int token_bytes() const { return vocab <= 65535 ? 2 : 4; }
 };
 
-// Reads and checks <folder>/manifest.json, without reading the shards.
+// Reads and checks <folder>/manifest.json, without reading the shards. Errors (ErrorKind::input):
+// missing, not JSON, members missing or out of range (all of them in one error), a digest that does
+// not belong to the contents.
 Result<Manifest> read_manifest(Files& files, const Path& folder);
 
-// Text of manifest.json; sets nothing but what the manifest holds (digest included, see
-// manifest_digest).
+// Text of manifest.json. An error only for provenance that JSON cannot hold.
 Result<std::string> manifest_text(const Manifest& manifest);
+
+// SHA-256 of the canonical JSON of all that decides which tokens are seen and how many bytes of
+// text they stand for: vocabulary, end token, tokenizer digest, shards, text bytes. Not of paths,
+// dates or provenance: the same text prepared elsewhere has the same digest.
 std::string manifest_digest(const Manifest& manifest);
 
 }  // namespace ration::data

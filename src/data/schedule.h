@@ -17,7 +17,7 @@ struct SchedulePosition {
 
 // Epoch e is a fresh permutation of the n windows from (seed, StreamId::windows, e); epochs follow
 // each other without a gap. Invariant: the counts of any two windows differ by at most 1 at any
-// time.
+// time. Needs windows >= 1. Continuing from a stored position costs one shuffle.
 class WindowSchedule {
  public:
   WindowSchedule(std::uint32_t windows, std::uint64_t seed, SchedulePosition position = {});
