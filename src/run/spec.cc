@@ -301,30 +301,45 @@ std::optional<Value> converted(const Value& value, const Value& like) {
 }
 
 template <class Owner>
+const Row<Owner>* find_row(const std::vector<Row<Owner>>& rows, std::string_view name) {
+  const auto found = std::find_if(
+      rows.begin(), rows.end(), [&](const Row<Owner>& r) { return r.field.name == name; });
+  return found == rows.end() ? nullptr : &*found;
+}
+
+template <class Owner>
+Error unknown_setting(const std::vector<Row<Owner>>& rows, std::string_view name) {
+  std::vector<std::string> names;
+  for (const Row<Owner>& r : rows) names.push_back(r.field.name);
+  std::string hint = did_you_mean(name, names);
+  if (hint.empty()) hint = "`ration help settings` lists the settings of a run";
+  return {.kind = ErrorKind::usage,
+          .what = fmt::format("unknown setting \"{}\"", name),
+          .hint = std::move(hint)};
+}
+
+template <class Owner>
+Result<Value> as_type_of(const Row<Owner>& r, const Value& value) {
+  if (std::optional<Value> fit = converted(value, r.field.default_value)) return std::move(*fit);
+  return Error{.kind = ErrorKind::usage,
+               .what = fmt::format("{} must be {}, not {}",
+                                   r.field.name,
+                                   type_name(r.field.default_value),
+                                   type_name(value)),
+               .hint = fmt::format("allowed: {}", r.field.range)};
+}
+
+template <class Owner>
 Result<void> set_row(Owner& owner,
                      const std::vector<Row<Owner>>& rows,
                      std::string_view name,
                      const Value& value) {
-  const auto found = std::find_if(
-      rows.begin(), rows.end(), [&](const Row<Owner>& r) { return r.field.name == name; });
-  if (found == rows.end()) {
-    std::vector<std::string> names;
-    for (const Row<Owner>& r : rows) names.push_back(r.field.name);
-    std::string hint = did_you_mean(name, names);
-    if (hint.empty()) hint = "`ration help run` lists the settings of a run";
-    return Error{.kind = ErrorKind::usage,
-                 .what = fmt::format("unknown setting \"{}\"", name),
-                 .hint = std::move(hint)};
-  }
-  const std::optional<Value> fit = converted(value, found->field.default_value);
-  if (!fit)
-    return Error{
-        .kind = ErrorKind::usage,
-        .what = fmt::format(
-            "{} must be {}, not {}", name, type_name(found->field.default_value), type_name(value)),
-        .hint = fmt::format("allowed: {}", found->field.range)};
+  const Row<Owner>* target = find_row(rows, name);
+  if (target == nullptr) return unknown_setting(rows, name);
+  Result<Value> fit = as_type_of(*target, value);
+  if (!fit) return std::move(fit).error();
   std::visit([&]<class T>(T Owner::*pointer) { owner.*pointer = std::get<T>(*fit); },
-             found->member);
+             target->member);
   return {};
 }
 
@@ -338,21 +353,27 @@ Error problem(std::string what, std::string hint) {
   return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
 }
 
+// What is wrong with the value of one setting, whatever the others are.
+template <class Owner>
+std::optional<Error> range_problem(const Row<Owner>& r, const Value& value) {
+  if (const std::optional<double> number = number_of(value);
+      number && !(*number >= r.low && *number <= r.high))
+    return problem(fmt::format("{} = {} is out of range", r.field.name, *number),
+                   fmt::format("allowed: {} {}", r.field.range, r.field.unit));
+  const auto* word = std::get_if<std::string>(&value);
+  if (word != nullptr && !r.words.empty() &&
+      std::find(r.words.begin(), r.words.end(), *word) == r.words.end())
+    return problem(fmt::format("{} = \"{}\" is not known", r.field.name, *word),
+                   fmt::format("allowed: {}", r.field.range));
+  return std::nullopt;
+}
+
 template <class Owner>
 std::vector<Error> check_ranges(const Owner& owner, const std::vector<Row<Owner>>& rows) {
   std::vector<Error> problems;
-  for (const Row<Owner>& r : rows) {
-    const Value value = read(owner, r.member);
-    if (const std::optional<double> number = number_of(value);
-        number && !(*number >= r.low && *number <= r.high))
-      problems.push_back(problem(fmt::format("{} = {} is out of range", r.field.name, *number),
-                                 fmt::format("allowed: {} {}", r.field.range, r.field.unit)));
-    const auto* word = std::get_if<std::string>(&value);
-    if (word != nullptr && !r.words.empty() &&
-        std::find(r.words.begin(), r.words.end(), *word) == r.words.end())
-      problems.push_back(problem(fmt::format("{} = \"{}\" is not known", r.field.name, *word),
-                                 fmt::format("allowed: {}", r.field.range)));
-  }
+  for (const Row<Owner>& r : rows)
+    if (std::optional<Error> found = range_problem(r, read(owner, r.member)))
+      problems.push_back(std::move(*found));
   return problems;
 }
 
@@ -423,6 +444,18 @@ Value get(const RunSpec& spec, std::string_view name) {
   for (const Row<RunSpec>& r : spec_rows())
     if (r.field.name == name) return read(spec, r.member);
   return {};
+}
+
+Result<Value> accept(std::string_view name, const Value& value) {
+  const auto checked = [&](const auto& setting) -> Result<Value> {
+    Result<Value> fit = as_type_of(setting, value);
+    if (!fit) return fit;
+    if (std::optional<Error> wrong = range_problem(setting, *fit)) return std::move(*wrong);
+    return fit;
+  };
+  if (const auto* setting = find_row(spec_rows(), name)) return checked(*setting);
+  if (const auto* setting = find_row(execution_rows(), name)) return checked(*setting);
+  return unknown_setting(spec_rows(), name);
 }
 
 RunSpec resolve(RunSpec spec) {

@@ -103,6 +103,10 @@ Result<void> set(RunSpec& spec, std::string_view name, const Value& value);
 Result<void> set(Execution& execution, std::string_view name, const Value& value);
 Value get(const RunSpec& spec, std::string_view name);
 
+// One value as the setting of either table would hold it, type and range checked, for parsers that
+// know where the value stands; the errors of set() and of check().
+Result<Value> accept(std::string_view name, const Value& value);
+
 // Fills members whose 0 or "auto" means "by rule" (mlp, mlp_width); idempotent. unique_tokens and
 // vocab need the data and are the caller's.
 RunSpec resolve(RunSpec spec);
