@@ -4,6 +4,8 @@ namespace ration::cli {
 
 std::vector<Command> all_commands() {
   return {
+      data_prepare_command(),
+      data_info_command(),
       help_command(),
       completion_command(),
       version_command(),

@@ -7,6 +7,8 @@
 namespace ration::cli {
 
 Command completion_command();
+Command data_info_command();
+Command data_prepare_command();
 Command help_command();
 Command version_command();
 

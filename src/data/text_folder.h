@@ -1,0 +1,67 @@
+#pragma once
+
+// A folder of text files as the preparation reads it: which files there are, and the text of each,
+// or the reason why it is left out.
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/files.h"
+
+namespace ration::data {
+
+// Why a file is no document. Each is counted and reported, none is an error by itself.
+enum class SkipReason {
+  hidden,        // its name, or a folder's above it, begins with a dot
+  link,          // a symbolic link: text is not to be counted twice
+  bad_name,      // its name is not UTF-8 and cannot be recorded
+  unreadable,    // it cannot be opened or read
+  too_large,     // more than kMaxDocumentBytes of text
+  damaged_gzip,  // it begins like a gzip file and cannot be decompressed
+  empty,         // no byte of text
+  tiny,          // fewer bytes of text than asked for
+  binary,        // it holds a zero byte
+  invalid_utf8,  // it is not UTF-8
+};
+
+// The name in reports and in manifest.json: "damaged_gzip".
+std::string_view name_of(SkipReason reason);
+// The reason in words: "damaged gzip files".
+std::string_view words_of(SkipReason reason);
+
+// One document at a time is held in memory, so its size bounds the memory of a preparation.
+inline constexpr std::uint64_t kMaxDocumentBytes = std::uint64_t{256} << 20;
+
+struct SkippedFile {
+  std::string path;  // relative to the text folder
+  SkipReason reason;
+};
+
+struct TextFiles {
+  std::vector<std::string> paths;  // relative, in the byte order of document_name, then of path
+  std::vector<SkippedFile> skipped;
+};
+
+// The files below `folder`, at any depth. Errors: the folder is missing, is no folder, or a folder
+// in it cannot be listed.
+Result<TextFiles> list_text_files(const Path& folder);
+
+// The path without a final ".gz": a document keeps its place and its split when the folder is
+// compressed.
+std::string_view document_name(std::string_view path);
+
+// The text of one file, decompressed when it is a gzip file, or why it is left out.
+std::variant<std::string, SkipReason> read_text(Files& files,
+                                                const Path& path,
+                                                std::uint64_t min_bytes);
+
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::string_view bytes);
+
+// Runs of ASCII white space become one blank, none at either end: texts that differ in layout alone
+// are equal.
+std::string normalised(std::string_view text);
+
+}  // namespace ration::data
