@@ -203,7 +203,7 @@ class Reader {
   Result<std::vector<std::string>> check() const;
 
  protected:
-  explicit Reader(Layout layout, std::unique_ptr<Database> database);
+  Reader(Layout layout, std::unique_ptr<Database> database);
   Layout layout_;
   std::unique_ptr<Database> database_;
 };

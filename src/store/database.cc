@@ -1,0 +1,214 @@
+#include "store/database.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <limits>
+
+namespace ration::store {
+namespace {
+
+[[noreturn]] void fail(sqlite3* connection, int code, const Path& file) {
+  const int base = code & 0xff;
+  Error error{.kind = ErrorKind::internal,
+              .what = fmt::format(
+                  "{}: {}",
+                  file.string(),
+                  connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code))};
+  switch (base) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+      error.kind = ErrorKind::resource;
+      error.hint = "free some space, then repeat the same command: it continues";
+      break;
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+      error.kind = ErrorKind::resource;
+      error.hint = "choose a folder that you may write to, or change its permissions";
+      break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      error.kind = ErrorKind::resource;
+      error.hint = "another program holds the database; try again";
+      break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      error.kind = ErrorKind::input;
+      error.hint =
+          "the database is damaged; `ration db rebuild` makes it again from the run folders";
+      break;
+    default:
+      break;
+  }
+  throw Failure{std::move(error)};
+}
+
+sqlite3* connect(const std::string& name, int flags) {
+  sqlite3* connection = nullptr;
+  const int code = sqlite3_open_v2(name.c_str(), &connection, flags, nullptr);
+  if (code == SQLITE_OK) return connection;
+  sqlite3_close(connection);
+  return nullptr;
+}
+
+bool readable(sqlite3* connection) {
+  return sqlite3_exec(connection, "SELECT 1 FROM sqlite_master", nullptr, nullptr, nullptr) !=
+         SQLITE_CANTOPEN;
+}
+
+std::string uri_of(const Path& file, std::string_view query) {
+  std::string name = "file:";
+  for (const char c : std::filesystem::absolute(file).string()) {
+    const bool special = c == '?' || c == '#' || c == '%';
+    name += special ? fmt::format("%{:02X}", static_cast<unsigned char>(c)) : std::string(1, c);
+  }
+  return name + std::string(query);
+}
+
+}  // namespace
+
+Statement::Statement(sqlite3* connection, std::string_view sql, const Path& file) : file_(file) {
+  const int code = sqlite3_prepare_v2(
+      connection, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr);
+  if (code != SQLITE_OK) fail(connection, code, file_);
+}
+
+Statement::~Statement() { sqlite3_finalize(statement_); }
+
+void Statement::reset() { sqlite3_reset(statement_); }
+
+void Statement::bind_one(int index, std::int64_t value) {
+  sqlite3_bind_int64(statement_, index, value);
+}
+
+void Statement::bind_one(int index, double value) {
+  if (std::isnan(value))
+    sqlite3_bind_null(statement_, index);
+  else
+    sqlite3_bind_double(statement_, index, value);
+}
+
+void Statement::bind_one(int index, std::string_view value) {
+  // A null pointer would be stored as NULL.
+  sqlite3_bind_text64(statement_,
+                      index,
+                      value.empty() ? "" : value.data(),
+                      value.size(),
+                      SQLITE_TRANSIENT,
+                      SQLITE_UTF8);
+}
+
+void Statement::bind_one(int index, Hex value) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; };
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < value.digits.size(); i += 2)
+    bytes += static_cast<char>(digit(value.digits[i]) * 16 + digit(value.digits[i + 1]));
+  sqlite3_bind_blob64(statement_, index, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
+}
+
+void Statement::bind_one(int index, std::nullptr_t) { sqlite3_bind_null(statement_, index); }
+
+bool Statement::step() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  sqlite3* connection = sqlite3_db_handle(statement_);
+  const int extended = sqlite3_extended_errcode(connection);
+  fail(connection, extended, file_);
+}
+
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+
+double Statement::real(int column) const {
+  if (null(column)) return std::numeric_limits<double>::quiet_NaN();
+  return sqlite3_column_double(statement_, column);
+}
+
+std::string Statement::text(int column) const {
+  const unsigned char* text = sqlite3_column_text(statement_, column);
+  if (text == nullptr) return {};
+  return {reinterpret_cast<const char*>(text),
+          static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+std::string Statement::blob_as_hex(int column) const {
+  const auto* bytes = static_cast<const unsigned char*>(sqlite3_column_blob(statement_, column));
+  std::string hex;
+  for (int i = 0; i < sqlite3_column_bytes(statement_, column); ++i)
+    hex += fmt::format("{:02x}", bytes[i]);
+  return hex;
+}
+
+bool Statement::null(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+int Statement::columns() const { return sqlite3_column_count(statement_); }
+
+std::string Statement::column_name(int column) const {
+  return sqlite3_column_name(statement_, column);
+}
+
+Database::Database(Path file, Access access, double busy_seconds) : file_(std::move(file)) {
+  const int flags =
+      access == Access::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  connection_ = connect(file_.string(), flags);
+  if (connection_ == nullptr) fail(nullptr, SQLITE_CANTOPEN, file_);
+  if (access == Access::read && !readable(connection_)) {
+    // The folder cannot be written, so SQLite cannot make its shared memory; nobody else can
+    // change the file either.
+    sqlite3_close(connection_);
+    connection_ = connect(uri_of(file_, "?immutable=1"), flags | SQLITE_OPEN_URI);
+    if (connection_ == nullptr) fail(nullptr, SQLITE_CANTOPEN, file_);
+  }
+  sqlite3_extended_result_codes(connection_, 1);
+  sqlite3_busy_timeout(connection_, static_cast<int>(busy_seconds * 1000));
+  sqlite3_db_config(connection_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(connection_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+}
+
+Database::~Database() { sqlite3_close_v2(connection_); }
+
+void Database::execute(const std::string& sql) const {
+  const int code = sqlite3_exec(connection_, sql.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) fail(connection_, code, file_);
+}
+
+std::int64_t Database::integer(std::string_view sql) const {
+  Statement statement = prepare(sql);
+  return statement.step() ? statement.integer(0) : 0;
+}
+
+std::int64_t Database::last_insert() const { return sqlite3_last_insert_rowid(connection_); }
+
+std::int64_t Database::changes() const { return sqlite3_changes64(connection_); }
+
+Transaction::Transaction(Database& database, bool durable)
+    : database_(database), durable_(durable) {
+  if (durable_) database_.execute("PRAGMA synchronous=FULL");
+  database_.execute("BEGIN IMMEDIATE");
+}
+
+Transaction::~Transaction() {
+  try {
+    // SQLite undoes a transaction by itself when the disk is full; a second ROLLBACK then fails.
+    if (open_) database_.execute("ROLLBACK");
+  } catch (const Failure&) {
+  }
+  try {
+    if (durable_) database_.execute("PRAGMA synchronous=NORMAL");
+  } catch (const Failure&) {
+  }
+}
+
+void Transaction::commit() {
+  database_.execute("COMMIT");
+  open_ = false;
+}
+
+}  // namespace ration::store

@@ -1,0 +1,116 @@
+#include "store/lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/json.h"
+
+namespace ration::store {
+namespace {
+
+constexpr double kLeaseSeconds = 60;  // several times the distance of renewals
+constexpr const char* kLease = "scheduler";
+
+std::string describe_holder(int descriptor) {
+  std::array<char, 1024> text{};
+  const ssize_t got = pread(descriptor, text.data(), text.size() - 1, 0);
+  const Result<Json> json = parse_json(
+      std::string_view(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0), "ration.lock");
+  if (!json || !json->is_object()) return "another process";
+  return fmt::format(
+      "process {} on {}", json->value("pid", std::int64_t{0}), json->value("host", "?"));
+}
+
+Error held(std::string what, std::string hint) {
+  return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
+}
+
+}  // namespace
+
+StoreLock StoreLock::take(const Path& file, const Holder& self, Clock& clock) {
+  const int descriptor = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor < 0) throw Failure{system_error("open", file, errno)};
+  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    Error error = held(
+        fmt::format("{} is in use by {}", file.parent_path().string(), describe_holder(descriptor)),
+        "wait until it ends, or use another --store; `ration status` works meanwhile");
+    close(descriptor);
+    throw Failure{std::move(error)};
+  }
+  const std::string text = Json{{"host", self.host},
+                                {"pid", self.process.pid},
+                                {"start", self.process.start},
+                                {"boot", self.process.boot},
+                                {"token", self.token},
+                                {"since", clock.unix_seconds()}}
+                               .dump() +
+                           "\n";
+  // Only for the message above; the hold itself is the kernel's.
+  if (ftruncate(descriptor, 0) == 0 && pwrite(descriptor, text.data(), text.size(), 0) < 0) {
+    const int code = errno;
+    close(descriptor);
+    throw Failure{system_error("write", file, code)};
+  }
+  return {descriptor, self};
+}
+
+StoreLock::StoreLock(StoreLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), self_(std::move(other.self_)) {}
+
+StoreLock::~StoreLock() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+void StoreLock::take_lease(Database& database, double now, bool take_over) const {
+  Transaction transaction(database, true);
+  Statement lease = database.prepare("SELECT host, pid, renewed FROM leases WHERE name = ?");
+  if (lease.bind(kLease).step() && lease.text(0) != self_.host) {
+    const double age = now - lease.real(2);
+    const std::string holder = fmt::format("process {} on {}", lease.integer(1), lease.text(0));
+    const std::string place = database.file().parent_path().string();
+    if (age < kLeaseSeconds)
+      throw Failure{held(fmt::format("{} is in use by {}", place, holder),
+                         "wait until it ends, or use another --store")};
+    if (!take_over)
+      throw Failure{
+          held(fmt::format("{} was in use by {}, last heard of {:.0f} s ago", place, holder, age),
+               "when that process is gone for good, repeat the command with --take-over")};
+  }
+  lease.bind(kLease);  // ends the reading before the transaction does
+  database.prepare("INSERT OR REPLACE INTO leases VALUES(?,?,?,?,?,?)")
+      .bind(kLease, self_.token, self_.host, self_.process.pid, self_.process.start, now)
+      .run();
+  transaction.commit();
+}
+
+void StoreLock::require_lease(const Database& database) const {
+  Statement lease = database.prepare("SELECT owner, host, pid FROM leases WHERE name = ?");
+  if (!lease.bind(kLease).step() || lease.text(0) == self_.token) return;
+  throw Failure{Error{
+      .kind = ErrorKind::interrupted,
+      .what = fmt::format(
+          "process {} on {} has taken over this store", lease.integer(2), lease.text(1)),
+      .hint = "nothing more was written from here; the runs go on under the other scheduler"}};
+}
+
+void StoreLock::renew_lease(Database& database, double now) const {
+  Transaction transaction(database);
+  require_lease(database);
+  database.prepare("UPDATE leases SET renewed = ? WHERE name = ?").bind(now, kLease).run();
+  transaction.commit();
+}
+
+void StoreLock::give_back(Database& database) const {
+  Transaction transaction(database);
+  database.prepare("DELETE FROM leases WHERE name = ? AND owner = ?")
+      .bind(kLease, self_.token)
+      .run();
+  transaction.commit();
+}
+
+}  // namespace ration::store

@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "store/database.h"
+#include "store/store.h"
+
+namespace ration::store {
+
+std::string cell_key(const run::RunSpec& spec) {
+  Json settings = run::to_json(spec);
+  settings.erase("seed");
+  settings.erase("subset_seed");
+  return sha256_hex(canonical_json(settings).value()).substr(0, 32);  // a spec holds no NaN
+}
+
+Result<std::vector<Observation>> Reader::observations(const ObservationQuery& query) const {
+  std::optional<SweepRow> sweep;
+  if (!query.sweep.empty()) {
+    Result<SweepRow> found = find_sweep(query.sweep);
+    if (!found) return std::move(found).error();
+    sweep = std::move(*found);
+  }
+  return guarded([&] {
+    Statement rows = database_->prepare(fmt::format(
+        "SELECT r.hash, r.cell, r.config, r.n_block, r.n_embed, r.n_head, r.n_total, "
+        "CASE WHEN r.tokens_seen > 0 THEN r.tokens_seen ELSE r.tokens END, r.unique_tokens, "
+        "r.epochs, r.final_loss, r.best_loss, r.flops_kaplan, r.flops_6nd, r.flops_6nd_head, "
+        "r.flops, r.flops_palm, r.flops_chinchilla, r.state, "
+        "(SELECT s.name FROM sweep_runs m JOIN sweeps s ON s.id = m.sweep WHERE m.run = r.id "
+        "ORDER BY s.used DESC, s.id DESC LIMIT 1) "
+        "FROM {} r.state IN (2, {}) ORDER BY r.hash",
+        sweep ? "sweep_runs w JOIN runs r ON r.id = w.run WHERE w.sweep = ? AND"
+              : "runs r WHERE ? IS NULL AND",
+        query.include_diverged ? 3 : 2));
+    rows.bind(sweep ? std::optional<std::int64_t>(sweep->id) : std::nullopt);
+    std::vector<Observation> observations;
+    while (rows.step()) {
+      const std::string file = database_->file().string();
+      Observation& row = observations.emplace_back();
+      row.run = rows.blob_as_hex(0);
+      row.cell = rows.blob_as_hex(1);
+      row.spec = unwrap(run::spec_from_json(unwrap(parse_json(rows.text(2), file)), file));
+      row.params = {.block = rows.real(3),
+                    .embed = rows.real(4),
+                    .head = rows.real(5),
+                    .total = rows.real(6)};
+      row.tokens = rows.real(7);
+      row.unique_tokens = rows.real(8);
+      row.epochs = rows.real(9);
+      row.final_loss = rows.real(10);
+      row.best_loss = rows.real(11);
+      for (std::size_t i = 0; i < row.flops.size(); ++i)
+        row.flops[i] = rows.real(12 + static_cast<int>(i));
+      row.diverged = static_cast<RunState>(rows.integer(18)) == RunState::diverged;
+      row.sweep = sweep ? sweep->name : rows.text(19);
+    }
+    return observations;
+  });
+}
+
+}  // namespace ration::store

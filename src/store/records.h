@@ -1,0 +1,31 @@
+#pragma once
+
+// What the store writes beside the database so that the database can be made again; private to the
+// room. sweeps/<name>-<version>.toml is the sweep as it was typed, …json its runs.
+
+#include <functional>
+
+#include "store/database.h"
+#include "store/writer.h"
+
+namespace ration::store {
+
+Result<void> write_sweep_record(Files& files, const Layout& layout, const SweepRecord& sweep);
+
+// Adds runs and their settings inside a transaction.
+class RunInserter {
+ public:
+  RunInserter(Database& database, std::function<std::int64_t(const std::string&)> name_id);
+  std::int64_t add(const Member& member,
+                   const std::string& config,
+                   const std::string& execution,
+                   double created);
+
+ private:
+  Database& database_;
+  Statement insert_run_;
+  Statement insert_setting_;
+  std::function<std::int64_t(const std::string&)> name_id_;
+};
+
+}  // namespace ration::store

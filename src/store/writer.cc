@@ -1,0 +1,269 @@
+#include "store/writer.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <random>
+
+#include "base/fault.h"
+#include "store/database.h"
+#include "store/lock.h"
+#include "store/records.h"
+#include "store/schema.h"
+#include "store/write.h"
+
+namespace ration::store {
+namespace {
+
+std::string random_token() {
+  std::random_device device;  // unpredictable on purpose: it tells two holders apart
+  std::string token;
+  for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", device());
+  return token;
+}
+
+double number_or(const Json& json, const char* key, double other) {
+  const double value = run::number(json, key);
+  return json.contains(key) ? value : other;
+}
+
+}  // namespace
+
+Writer::Writer(Layout layout,
+               std::unique_ptr<Database> database,
+               Files& files,
+               Clock& clock,
+               std::unique_ptr<StoreLock> lock)
+    : Reader(std::move(layout), std::move(database)),
+      files_(&files),
+      clock_(&clock),
+      lock_(std::move(lock)) {}
+
+Writer::Writer(Writer&&) noexcept = default;
+
+Writer::~Writer() {
+  if (database_ == nullptr || lock_ == nullptr) return;
+  // Where this fails the lease stays; the next scheduler of this host takes it over silently.
+  const Result<void> ignored = guarded([&] { lock_->give_back(*database_); });
+  (void)ignored;
+}
+
+Result<Writer> Writer::open(Files& files,
+                            Clock& clock,
+                            const Path& folder,
+                            const WriterOptions& options) {
+  Layout layout{folder};
+  for (const Path& path : {layout.sweeps(), layout.runs(), layout.fits()})
+    if (Result<void> made = files.make_folders(path); !made) return std::move(made).error();
+  return guarded([&] {
+    const Holder self{.host = options.host, .process = this_process(), .token = random_token()};
+    auto lock = std::make_unique<StoreLock>(StoreLock::take(layout.lock(), self, clock));
+    auto database = std::make_unique<Database>(layout.database(), Access::write, 10);
+    std::string warning = configure_writer(*database);
+    ensure_schema(*database);
+    lock->take_lease(*database, clock.unix_seconds(), options.take_over);
+    Writer writer(std::move(layout), std::move(database), files, clock, std::move(lock));
+    if (!warning.empty()) writer.warnings_.push_back(std::move(warning));
+    return writer;
+  });
+}
+
+std::int64_t Writer::name_id(const std::string& name) {
+  if (const auto known = names_.find(name); known != names_.end()) return known->second;
+  database_->prepare("INSERT OR IGNORE INTO names(name) VALUES(?)").bind(name).run();
+  Statement find = database_->prepare("SELECT id FROM names WHERE name = ?");
+  find.bind(name).step();
+  return names_[name] = find.integer(0);
+}
+
+Result<SweepRow> Writer::register_sweep(const SweepRecord& sweep) {
+  SweepRecord record = sweep;
+  if (record.used == 0) record.used = clock_->unix_seconds();
+  if (Result<void> done = write_sweep_record(*files_, layout_, record); !done)
+    return std::move(done).error();
+  fault_point("sweep-before-commit");
+  names_.clear();  // an undone transaction may have taken names back
+  Result<std::string> version = write(
+      [&] {
+        const std::string id = sweep_version(record);
+        database_
+            ->prepare(
+                "INSERT INTO sweeps(name, version, file, source, created, used) "
+                "VALUES(?1,?2,?3,?4,?5,?5) ON CONFLICT(version) DO UPDATE SET used = ?5, "
+                "file = ?3")
+            .bind(record.name, Hex{id}, record.file, record.source, record.used)
+            .run();
+        Statement find = database_->prepare("SELECT id FROM sweeps WHERE version = ?");
+        find.bind(Hex{id}).step();
+        add_members(find.integer(0), record);
+        return id;
+      },
+      true);
+  if (!version) return std::move(version).error();
+  fault_point("sweep-after-commit");
+  return find_sweep(fmt::format("{}-{}", record.name, *version));
+}
+
+void Writer::add_members(std::int64_t sweep, const SweepRecord& record) {
+  Statement find = database_->prepare("SELECT id, config, execution FROM runs WHERE hash = ?");
+  Statement execution = database_->prepare("UPDATE runs SET execution = ? WHERE id = ?");
+  Statement link = database_->prepare(
+      "INSERT INTO sweep_runs(sweep, ordinal, run, priority, tags) VALUES(?,?,?,?,?) "
+      "ON CONFLICT DO UPDATE SET priority = excluded.priority, tags = excluded.tags");
+  RunInserter insert(*database_, [this](const std::string& name) { return name_id(name); });
+  for (const Member& member : record.members) {
+    const std::string config = canonical_json(run::to_json(member.spec)).value();
+    const std::string how = canonical_json(run::to_json(member.execution)).value();
+    std::int64_t run = 0;
+    if (find.bind(Hex{member.id}).step()) {
+      run = find.integer(0);
+      if (find.text(1) != config)
+        throw Failure{
+            Error{.what = fmt::format("two different specs share the run id {}", member.id),
+                  .hint = "report this: it should need a collision of SHA-256"}};
+      if (find.text(2) != how) execution.bind(how, run).run();
+    } else {
+      run = insert.add(member, config, how, record.used);
+    }
+    link.bind(sweep, member.ordinal, run, member.priority, member.tags).run();
+  }
+}
+
+Result<std::int64_t> Writer::begin_attempt(std::int64_t run, int number, std::string_view token) {
+  return write(
+      [&] {
+        database_->prepare("INSERT INTO attempts(run, number, token, submitted) VALUES(?,?,?,?)")
+            .bind(run, number, Hex{token}, clock_->unix_seconds())
+            .run();
+        const std::int64_t attempt = database_->last_insert();
+        database_
+            ->prepare(
+                "UPDATE runs SET state = 1, reason = '', not_before = 0, attempts = ?, "
+                "started = ?, tokens_seen = 0, last_step = 0 WHERE id = ?")
+            .bind(number, clock_->unix_seconds(), run)
+            .run();
+        return attempt;
+      },
+      true);
+}
+
+Result<void> Writer::place_attempt(std::int64_t attempt,
+                                   const std::string& host,
+                                   const ProcessId& process) {
+  return write([&] {
+    database_
+        ->prepare(
+            "UPDATE attempts SET state = max(state, 1), host = ?, boot = ?, pid = ?, "
+            "pid_start = ? WHERE id = ?")
+        .bind(host, process.boot, process.pid, process.start, attempt)
+        .run();
+  });
+}
+
+void Writer::set_run(std::int64_t run, const RunUpdate& update) {
+  database_
+      ->prepare("UPDATE runs SET state = ?, reason = ?, not_before = ?, finished = ? WHERE id = ?")
+      .bind(static_cast<int>(update.state),
+            update.reason,
+            update.not_before,
+            settled(update.state) ? std::optional<double>(clock_->unix_seconds()) : std::nullopt,
+            run)
+      .run();
+}
+
+void Writer::set_result_columns(std::int64_t run, const Json& result) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  database_
+      ->prepare(
+          "UPDATE runs SET final_loss = ?, best_loss = ?, best_step = ?, last_step = ?, "
+          "tokens_seen = ?, epochs = coalesce(?, epochs), wall_s = ? WHERE id = ?")
+      .bind(number_or(result, "final_loss", nan),
+            number_or(result, "best_loss", nan),
+            number_or(result, "best_step", nan),
+            number_or(result, "steps", 0),
+            number_or(result, "tokens", 0),
+            number_or(result, "epochs", nan),
+            number_or(result, "wall_s", 0),
+            run)
+      .run();
+}
+
+Result<void> Writer::end_attempt(std::int64_t attempt,
+                                 const AttemptEnding& ending,
+                                 const RunUpdate& update,
+                                 const std::optional<Json>& result) {
+  return write(
+      [&] {
+        Statement find = database_->prepare("SELECT run FROM attempts WHERE id = ?");
+        find.bind(attempt).step();
+        const std::int64_t run = find.integer(0);
+        find.bind(attempt);
+        database_
+            ->prepare(
+                "UPDATE attempts SET state = ?, class = ?, exit_code = ?, ended = ? WHERE id = ?")
+            .bind(static_cast<int>(ending.state),
+                  static_cast<int>(ending.failure),
+                  ending.exit_code,
+                  ending.ended,
+                  attempt)
+            .run();
+        if (result) set_result_columns(run, *result);
+        set_run(run, update);
+      },
+      true);
+}
+
+Result<void> Writer::update_run(std::int64_t run, const RunUpdate& update) {
+  return write([&] { set_run(run, update); });
+}
+
+Result<void> Writer::set_result(std::int64_t run, const Json& result, const RunUpdate& update) {
+  return write([&] {
+    set_result_columns(run, result);
+    set_run(run, update);
+  });
+}
+
+Result<void> Writer::note(std::int64_t run,
+                          std::optional<std::int64_t> attempt,
+                          std::string_view what,
+                          std::string_view detail) {
+  return write([&] {
+    database_->prepare("INSERT INTO events(t, run, attempt, what, detail) VALUES(?,?,?,?,?)")
+        .bind(clock_->unix_seconds(), run, attempt, what, detail)
+        .run();
+  });
+}
+
+Result<void> Writer::renew_lease() {
+  return guarded([&] { lock_->renew_lease(*database_, clock_->unix_seconds()); });
+}
+
+Result<std::int64_t> Writer::add_attempt(const AttemptRow& attempt) {
+  return write([&] {
+    database_
+        ->prepare(
+            "INSERT INTO attempts(run, number, token, state, class, host, boot, pid, pid_start, "
+            "submitted, ended, exit_code) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)")
+        .bind(attempt.run,
+              attempt.number,
+              Hex{attempt.token},
+              static_cast<int>(attempt.state),
+              static_cast<int>(attempt.failure),
+              attempt.host,
+              attempt.boot,
+              attempt.pid,
+              attempt.pid_start,
+              attempt.submitted,
+              attempt.ended,
+              attempt.exit_code)
+        .run();
+    const std::int64_t id = database_->last_insert();
+    database_->prepare("UPDATE runs SET attempts = max(attempts, ?) WHERE id = ?")
+        .bind(attempt.number, attempt.run)
+        .run();
+    return id;
+  });
+}
+
+}  // namespace ration::store

@@ -1,0 +1,98 @@
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "store_fixture.h"
+
+namespace ration::store {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+using Damage = StoreTest;
+
+TEST_F(Damage, AMissingDatabaseBesideRunFoldersPointsToRebuild) {
+  std::filesystem::create_directories(Layout{folder.path()}.runs());
+
+  const auto reader = Reader::open(real_files(), folder.path());
+
+  ASSERT_FALSE(reader);
+  EXPECT_THAT(reader.error().hint, HasSubstr("ration db rebuild"));
+}
+
+TEST_F(Damage, AnOverwrittenHeaderPointsToRebuild) {
+  { Writer writer = open_writer(); }
+  std::fstream(Layout{folder.path()}.database(), std::ios::in | std::ios::out | std::ios::binary)
+      << std::string(100, 'x');
+
+  const auto reader = Reader::open(real_files(), folder.path());
+
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().kind, ErrorKind::input);
+  EXPECT_THAT(reader.error().hint, HasSubstr("ration db rebuild"));
+}
+
+TEST_F(Damage, ADatabaseOfANewerProgramIsRefused) {
+  { Writer writer = open_writer(); }
+  std::fstream file(Layout{folder.path()}.database(),
+                    std::ios::in | std::ios::out | std::ios::binary);
+  constexpr int kUserVersion = 60;  // SQLite's file header, four bytes, most significant first
+  file.seekp(kUserVersion + 3);
+  file.put(99);
+  file.close();
+
+  EXPECT_FALSE(Reader::open(real_files(), folder.path()));
+  const auto writer = Writer::open(real_files(), clock, folder.path());
+  ASSERT_FALSE(writer);
+  EXPECT_THAT(writer.error().what, HasSubstr("99"));
+}
+
+TEST_F(Damage, AFileSizeLimitEndsInAResourceErrorAndASoundDatabase) {
+  std::vector<run::RunSpec> specs;
+  for (int i = 0; i < 2000; ++i) specs.push_back(test::small_spec(8, i));
+  { add_sweep(*std::make_unique<Writer>(open_writer()), {specs[0]}, "first"); }
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{.rlim_cur = 512 << 10, .rlim_max = 512 << 10};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    Writer writer = open_writer();
+    SweepRecord record{.name = "large", .source = "#"};
+    for (const auto& spec : specs)
+      record.members.push_back(member_of(spec, static_cast<std::int64_t>(record.members.size())));
+    const auto done = writer.register_sweep(record);
+    std::_Exit(!done && done.error().kind == ErrorKind::resource ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+
+  EXPECT_EQ(status, 0);
+  EXPECT_THAT(open_reader().check().value(), IsEmpty());
+  EXPECT_EQ(open_reader().runs(std::nullopt).value().size(), 1U);
+  Writer writer = open_writer();
+  EXPECT_EQ(add_sweep(writer, specs, "large").size(), 2000U);  // once there is room
+}
+
+TEST_F(Damage, ASoundDatabaseHasNoProblems) {
+  Writer writer = open_writer();
+  const run::RunSpec spec = test::small_spec();
+  finish(writer, add_sweep(writer, {spec})[0], spec, 2.5);
+
+  EXPECT_THAT(open_reader().check().value(), IsEmpty());
+}
+
+TEST_F(Damage, ACheckFindsAnActiveRunWithoutAttempt) {
+  Writer writer = open_writer();
+  const auto run = add_sweep(writer, {test::small_spec()})[0];
+  ASSERT_TRUE(writer.update_run(run, {.state = RunState::active}));
+
+  EXPECT_THAT(open_reader().check().value(), testing::Contains(HasSubstr("active run")));
+}
+
+}  // namespace
+}  // namespace ration::store
