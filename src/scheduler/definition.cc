@@ -1,0 +1,284 @@
+#include "scheduler/definition.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "base/text.h"
+#include "scheduler/section.h"
+
+namespace ration::scheduler {
+namespace {
+
+constexpr std::size_t kMaxBlocks = 1000;
+constexpr std::size_t kMaxVariables = 100;
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Names become parts of paths and of job names: nothing in them means something to a shell.
+bool is_safe_name(std::string_view name) {
+  constexpr std::size_t kLongest = 64;
+  return !name.empty() && name.size() <= kLongest && is_letter_or_digit(name[0]) &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-';
+         });
+}
+
+bool is_variable_name(std::string_view name) {
+  static constexpr std::array<std::string_view, 14> kReserved = {"and",
+                                                                 "or",
+                                                                 "not",
+                                                                 "true",
+                                                                 "false",
+                                                                 "min",
+                                                                 "max",
+                                                                 "ceil",
+                                                                 "floor",
+                                                                 "round",
+                                                                 "log2",
+                                                                 "sqrt",
+                                                                 "int",
+                                                                 "if"};
+  return !name.empty() && name.size() <= 64 && !(name[0] >= '0' && name[0] <= '9') &&
+         std::find(kReserved.begin(), kReserved.end(), name) == kReserved.end() &&
+         std::all_of(
+             name.begin(), name.end(), [](char c) { return is_letter_or_digit(c) || c == '_'; });
+}
+
+class DefinitionReader {
+ public:
+  explicit DefinitionReader(std::shared_ptr<const SourceText> source)
+      : source_(std::move(source)), sections_(source_, names_, problems_) {}
+
+  Result<Definition> read() {
+    Result<Node> root = read_document(*source_);
+    if (!root) return std::move(root).error();
+    read_name(*root);
+    if (const Member* let = root->find("let")) read_variables(let->node);
+    const bool multiply = read_blocks_word(*root);
+    Section top{.title = "the top of the file"};
+    read_members(*root, top, {"name", "let", "blocks", "block"});
+    std::vector<Section> inner;
+    if (const Member* block = root->find("block")) inner = read_blocks(block->node);
+    if (multiply && inner.size() > 1) inner = {joined(std::move(inner))};
+    if (inner.empty()) inner.push_back({.title = top.title});
+    check_conditions(top, inner);
+    Definition definition{.source = source_, .names = names_, .name = name_};
+    for (const Section& section : inner) definition.blocks.push_back(block_of(top, section));
+    if (!problems_.empty())
+      return combine(std::move(problems_),
+                     fmt::format("{}: a sweep that cannot be used", source_->file()));
+    return definition;
+  }
+
+ private:
+  void report(Place place, std::string what, std::string hint) {
+    problems_.push_back(source_->problem(place, std::move(what), std::move(hint)));
+  }
+
+  void read_name(const Node& root) {
+    const std::string hint =
+        "1 to 64 letters, digits, `_`, `.` or `-`, the first a letter or digit";
+    if (const Member* member = root.find("name")) {
+      const std::string* text = member->node.text();
+      if (text == nullptr || !is_safe_name(*text))
+        report(member->node.place, "the name of the sweep cannot be used", hint);
+      else
+        name_ = *text;
+      return;
+    }
+    name_ = std::filesystem::path(source_->file()).stem().string();
+    if (!is_safe_name(name_))
+      report({},
+             "the sweep has no name, and the file's cannot be used as one",
+             "add name = \"…\": " + hint);
+  }
+
+  void read_variables(const Node& let) {
+    const std::string hint = "for example [let] with a line size = 1";
+    if (let.kind != Node::Kind::table) return report(let.place, "let must be a table", hint);
+    for (const Member& member : let.members) {
+      if (!is_variable_name(member.key))
+        report(member.place,
+               fmt::format("\"{}\" cannot name a variable", member.key),
+               "up to 64 letters, digits and `_`, and no word of the expressions");
+      else if (names_.find(member.key))
+        report(member.place,
+               fmt::format("{} has a meaning already", member.key),
+               "settings are set under [fixed] or [grid]; choose another name for the variable");
+      else if (member.node.kind != Node::Kind::value)
+        report(member.node.place,
+               fmt::format("{} must be one value", member.key),
+               "values to go through belong under [grid]");
+      else if (++variables_ > kMaxVariables)
+        return report(
+            member.place, fmt::format("more than {} variables", kMaxVariables), "use fewer");
+      else
+        names_.declare(member.key, member.node.value);
+    }
+  }
+
+  // blocks = "union" or "product"; true: product.
+  bool read_blocks_word(const Node& root) {
+    const Member* member = root.find("blocks");
+    if (member == nullptr) return false;
+    const std::string* word = member->node.text();
+    if (word == nullptr || (*word != "union" && *word != "product"))
+      report(member->node.place,
+             "blocks must be \"union\" or \"product\"",
+             "union: the runs of all [[block]]s; product: every combination of them");
+    return word != nullptr && *word == "product";
+  }
+
+  void read_members(const Node& table, Section& section, const std::vector<std::string>& others) {
+    for (const Member& member : table.members) {
+      if (std::find(others.begin(), others.end(), member.key) != others.end()) continue;
+      if (sections_.read(member, section)) continue;
+      std::vector<std::string> known = SectionReader::keys();
+      known.insert(known.end(), others.begin(), others.end());
+      std::string hint = names_.find(member.key) ? "settings belong under [fixed], [grid], [zip], "
+                                                   "[[list]] or [derive]"
+                                                 : did_you_mean(member.key, known);
+      if (hint.empty()) hint = fmt::format("known here: {}", fmt::join(known, ", "));
+      report(member.place,
+             fmt::format("unknown key \"{}\" in {}", member.key, section.title),
+             std::move(hint));
+    }
+  }
+
+  std::vector<Section> read_blocks(const Node& node) {
+    std::vector<Section> sections;
+    if (node.kind != Node::Kind::array || node.items.empty()) {
+      report(node.place, "block must be a group of tables", "begin each one with [[block]]");
+      return sections;
+    }
+    if (node.items.size() > kMaxBlocks) {
+      report(node.place,
+             fmt::format("{} blocks; at most {} are read", node.items.size(), kMaxBlocks),
+             "use [[list]] for single runs");
+      return sections;
+    }
+    for (const Node& item : node.items) {
+      sections.push_back(
+          {.title = fmt::format("block {}", sections.size() + 1), .place = item.place});
+      if (item.kind == Node::Kind::table)
+        read_members(item, sections.back(), {});
+      else
+        report(item.place, "a block must be a table", "begin it with [[block]]");
+    }
+    return sections;
+  }
+
+  // All blocks as one section: their axes multiply.
+  Section joined(std::vector<Section> sections) {
+    Section all = std::move(sections.front());
+    const auto once = [&](auto& into, auto& from, std::string_view key) {
+      if (from && into)
+        report(all.place,
+               fmt::format("two blocks set {}", key),
+               "with blocks = \"product\" only one may");
+      if (from) into = std::move(from);
+    };
+    for (std::size_t i = 1; i < sections.size(); ++i) {
+      Section& next = sections[i];
+      for (const auto& [slot, place] : next.set_at) sections_.claim(slot, place, all);
+      std::move(next.fixed.begin(), next.fixed.end(), std::back_inserter(all.fixed));
+      std::move(next.axes.begin(), next.axes.end(), std::back_inserter(all.axes));
+      std::move(next.when.begin(), next.when.end(), std::back_inserter(all.when));
+      std::move(next.filters.begin(), next.filters.end(), std::back_inserter(all.filters));
+      once(all.replicas, next.replicas, "seeds");
+      once(all.priority, next.priority, "priority");
+      once(all.priority_expression, next.priority_expression, "priority");
+      once(all.vary_subset, next.vary_subset, "vary_subset");
+    }
+    return all;
+  }
+
+  Block block_of(const Section& top, const Section& inner) {
+    Block block{.place = inner.place};
+    block.base.resize(names_.size());
+    block.when.resize(names_.size());
+    for (const auto& given : top.fixed)
+      if (!sets(inner, given->slot)) block.base[index(given->slot)] = given;
+    for (const auto& given : inner.fixed) block.base[index(given->slot)] = given;
+    block.axes = top.axes;
+    block.axes.insert(block.axes.end(), inner.axes.begin(), inner.axes.end());
+    refuse_axes_set_again(top, inner);
+    for (const Section* section : {&top, &inner})
+      for (const Condition& condition : section->when)
+        block.when[index(condition.slot)] = condition.expression;
+    block.filters = top.filters;
+    block.filters.insert(block.filters.end(), inner.filters.begin(), inner.filters.end());
+    block.replicas = inner.replicas.value_or(top.replicas.value_or(std::vector<std::int64_t>{0}));
+    const bool own = inner.priority || inner.priority_expression != nullptr;
+    block.priority = (own ? inner : top).priority.value_or(0);
+    block.priority_expression = (own ? inner : top).priority_expression;
+    block.vary_subset = inner.vary_subset.value_or(top.vary_subset.value_or(true));
+    return block;
+  }
+
+  static std::size_t index(int slot) { return static_cast<std::size_t>(slot); }
+
+  bool sets(const Section& section, int slot) const {
+    return section.set_at.contains(slot) ||
+           section.set_at.contains(partner(names_, slot).value_or(slot));
+  }
+
+  void refuse_axes_set_again(const Section& top, const Section& inner) {
+    std::vector<bool> on_axis(names_.size());
+    for (const auto& axis : top.axes)
+      for (const int slot : axis->slots) on_axis[index(slot)] = true;
+    for (const auto& [slot, place] : inner.set_at)
+      for (const int taken : {slot, partner(names_, slot).value_or(slot)})
+        if (on_axis[index(taken)])
+          report(place,
+                 fmt::format("{} has its values from an axis at the top of the file, line {}",
+                             names_[taken].name,
+                             top.set_at.at(taken).line),
+                 "move that axis into the blocks that need it");
+  }
+
+  // A condition on a name that no level sets is a mistake, most likely in the name.
+  void check_conditions(const Section& top, const std::vector<Section>& inner) {
+    const auto check = [&](const Section& section, auto&& is_set) {
+      for (const Condition& condition : section.when)
+        if (!sets(top, condition.slot) && !is_set(condition.slot))
+          report(condition.place,
+                 fmt::format("a condition on {}, which nothing sets", names_[condition.slot].name),
+                 "set it under [fixed], [grid], [zip], [[list]] or [derive] too");
+    };
+    check(top, [&](int slot) {
+      return std::any_of(
+          inner.begin(), inner.end(), [&](const Section& s) { return sets(s, slot); });
+    });
+    for (const Section& section : inner)
+      check(section, [&](int slot) { return sets(section, slot); });
+  }
+
+  std::shared_ptr<const SourceText> source_;
+  Names names_;
+  std::vector<Error> problems_;
+  SectionReader sections_;
+  std::string name_;
+  std::size_t variables_ = 0;
+};
+
+}  // namespace
+
+std::optional<int> partner(const Names& names, int slot) {
+  const int tokens = names.slot("tokens");
+  const int epochs = names.slot(Derived::epochs);
+  if (slot == tokens) return epochs;
+  if (slot == epochs) return tokens;
+  return std::nullopt;
+}
+
+Result<Definition> read_definition(std::shared_ptr<const SourceText> source) {
+  return DefinitionReader(std::move(source)).read();
+}
+
+}  // namespace ration::scheduler

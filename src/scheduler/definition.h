@@ -1,0 +1,67 @@
+#pragma once
+
+// A sweep file, understood: blocks of axes over names, with the values and expressions that give
+// each name its value.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scheduler/expression.h"
+#include "scheduler/names.h"
+#include "scheduler/source_text.h"
+
+namespace ration::scheduler {
+
+// What the file gives to one name: a value, or an expression of [derive].
+struct Given {
+  int slot = 0;
+  Place place;                                             // of the value
+  run::Value value = {};                                   // of the setting's type, in range
+  std::shared_ptr<const Expression> expression = nullptr;  // shared by the blocks that inherit it
+};
+
+// Values that are taken together: one of [grid], a row of [zip] or of [[list]].
+using Row = std::vector<Given>;
+
+struct Axis {
+  std::string name;             // "width", "width,lr", "list"
+  std::vector<int> slots = {};  // of all names that some row gives
+  std::vector<Row> rows = {};
+};
+
+// A condition on points: `when` of a block, or `exclude`.
+struct Filter {
+  std::shared_ptr<const Expression> expression;
+  bool keep = true;  // whether points are kept, or left out, where it is true
+};
+
+// One [[block]] with all that it inherits from the top of the file. The points of a block are the
+// product of its axes, the first axis varying slowest, and of its replicas.
+struct Block {
+  Place place;  // of the block's first key; line 0 for a file without blocks
+  std::vector<std::shared_ptr<const Given>> base;  // by slot: [fixed] and [derive]; null: default
+  std::vector<std::shared_ptr<const Axis>> axes;
+  std::vector<std::shared_ptr<const Expression>> when;  // by slot; null: always
+  std::vector<Filter> filters;
+  std::vector<std::int64_t> replicas = {0};
+  std::shared_ptr<const Expression> priority_expression = nullptr;
+  std::int64_t priority = 0;
+  bool vary_subset = true;  // replicas take different texts
+};
+
+struct Definition {
+  std::shared_ptr<const SourceText> source;  // shared with the expressions, for their messages
+  Names names;
+  std::string name;  // of the sweep
+  std::vector<Block> blocks = {};
+};
+
+// `source` as a sweep. All problems of the file in one error.
+Result<Definition> read_definition(std::shared_ptr<const SourceText> source);
+
+// The two names of a run's length; whoever sets one replaces the other.
+std::optional<int> partner(const Names& names, int slot);
+
+}  // namespace ration::scheduler

@@ -1,0 +1,235 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "scheduler/point.h"
+#include "scheduler/sweep.h"
+
+namespace ration::scheduler {
+namespace {
+
+constexpr std::int64_t kMostRuns = std::int64_t{1} << 20;
+
+double points_of(const Block& block) {
+  double points = static_cast<double>(block.replicas.size());
+  for (const auto& axis : block.axes) points *= static_cast<double>(axis->rows.size());
+  return points;
+}
+
+std::vector<AxisSize> axes_of(const Definition& definition) {
+  std::vector<const Axis*> seen;
+  std::vector<AxisSize> sizes;
+  std::int64_t replicas = 1;
+  for (const Block& block : definition.blocks) {
+    replicas = std::max(replicas, static_cast<std::int64_t>(block.replicas.size()));
+    for (const auto& axis : block.axes) {
+      if (std::find(seen.begin(), seen.end(), axis.get()) != seen.end()) continue;
+      seen.push_back(axis.get());
+      sizes.push_back({axis->name, static_cast<std::int64_t>(axis->rows.size())});
+    }
+  }
+  if (replicas > 1) sizes.push_back({"seeds", replicas});
+  return sizes;
+}
+
+Error too_large(const Definition& definition, double points, std::int64_t limit) {
+  std::vector<AxisSize> axes = axes_of(definition);
+  std::stable_sort(
+      axes.begin(), axes.end(), [](const auto& a, const auto& b) { return a.size > b.size; });
+  std::string largest;
+  for (std::size_t i = 0; i < std::min<std::size_t>(axes.size(), 3); ++i)
+    largest += fmt::format("{}{} ({})", i > 0 ? ", " : "", axes[i].name, axes[i].size);
+  return definition.source->problem(
+      {},
+      fmt::format("the sweep has {:.10g} points, more than {}; its largest axes: {}",
+                  points,
+                  limit,
+                  largest),
+      fmt::format("shorten an axis, use [zip] for values that belong together, or allow more with "
+                  "--max-runs (up to {})",
+                  kMostRuns));
+}
+
+class Expander {
+ public:
+  Expander(const Definition& definition, DataCatalog& data, const Expression* only)
+      : definition_(definition), point_(definition, data, problems_), only_(only) {}
+
+  Result<Expansion> run() {
+    expansion_.axes = axes_of(definition_);
+    for (const Block& block : definition_.blocks) expand(block);
+    if (!problems_.empty())
+      return std::move(problems_).take(
+          fmt::format("{}: a sweep that cannot be run", definition_.source->file()),
+          expansion_.points);
+    if (expansion_.runs.empty())
+      return definition_.source->problem(
+          {},
+          fmt::format("none of the {} points is left", expansion_.points),
+          only_ != nullptr ? "the expression of --only is true for none"
+                           : "check `when` and `exclude`");
+    write_notes();
+    std::stable_sort(expansion_.runs.begin(),
+                     expansion_.runs.end(),
+                     [](const auto& a, const auto& b) { return a.priority > b.priority; });
+    return std::move(expansion_);
+  }
+
+ private:
+  struct Rounded {
+    std::int64_t points = 0;
+    Rounding first;
+  };
+
+  void expand(const Block& block) {
+    std::vector<std::size_t> at(block.axes.size(), 0);
+    for (const auto& axis : block.axes)
+      if (axis->rows.empty()) return;
+    std::vector<const Given*> base;
+    for (const auto& given : block.base) base.push_back(given.get());
+    do {
+      std::vector<const Given*> given = base;
+      for (std::size_t a = 0; a < at.size(); ++a)
+        for (const Given& cell : block.axes[a]->rows[at[a]]) {
+          given[static_cast<std::size_t>(cell.slot)] = &cell;
+          if (const std::optional<int> other = partner(definition_.names, cell.slot))
+            given[static_cast<std::size_t>(*other)] = nullptr;
+        }
+      for (const std::int64_t replica : block.replicas) {
+        ++expansion_.points;
+        point_.start(block, given, replica);
+        take(block, given);
+      }
+    } while (advance(block, at));
+  }
+
+  // The next combination; the last axis varies fastest.
+  static bool advance(const Block& block, std::vector<std::size_t>& at) {
+    for (std::size_t a = at.size(); a-- > 0;) {
+      if (++at[a] < block.axes[a]->rows.size()) return true;
+      at[a] = 0;
+    }
+    return false;
+  }
+
+  // Adds the point's run, unless a filter leaves it out or it is there.
+  void take(const Block& block, const std::vector<const Given*>& given) {
+    for (const Filter& filter : block.filters) {
+      const std::optional<bool> holds = point_.holds(*filter.expression);
+      if (!holds) return;
+      if (*holds != filter.keep) {
+        ++expansion_.excluded;
+        return;
+      }
+    }
+    std::optional<PlannedRun> run = point_.resolve();
+    if (!run) return;
+    if (only_ != nullptr) {
+      const std::optional<bool> holds = point_.holds(*only_);
+      if (!holds) return;
+      if (!*holds) {
+        ++expansion_.excluded;
+        return;
+      }
+    }
+    write_tags(block, given, *run);
+    count_rounding();
+    run->ordinal = static_cast<std::int64_t>(expansion_.runs.size());
+    const auto [known, is_new] = by_id_.try_emplace(run->id, expansion_.runs.size());
+    if (is_new)
+      expansion_.runs.push_back(std::move(*run));
+    else
+      note_merged(*run, expansion_.runs[known->second]);
+  }
+
+  void write_tags(const Block& block, const std::vector<const Given*>& given, PlannedRun& run) {
+    const Names& names = definition_.names;
+    for (const auto& axis : block.axes)
+      for (const int slot : axis->slots) {
+        const Given* cell = given[static_cast<std::size_t>(slot)];
+        if (cell != nullptr && cell->expression == nullptr && point_.is_on(slot))
+          run.tags[names[slot].name] = cell->value;
+      }
+    run.tags.try_emplace("epochs", run.facts.epochs);
+  }
+
+  void count_rounding() {
+    for (const char* name : {"tokens", "unique_tokens"})
+      if (const auto change = point_.rounding(definition_.names.slot(name)))
+        if (rounded_[name].points++ == 0) rounded_[name].first = *change;
+  }
+
+  static std::string label(const PlannedRun& run) {
+    std::string text;
+    for (const auto& [name, value] : run.tags)
+      text += fmt::format("{}{}={}",
+                          text.empty() ? "" : " ",
+                          name,
+                          std::visit([](const auto& v) { return fmt::format("{}", v); }, value));
+    return fmt::format("{} replica={}", text, run.replica);
+  }
+
+  void note_merged(const PlannedRun& run, const PlannedRun& earlier) {
+    constexpr std::int64_t kExamples = 3;
+    if (++expansion_.merged <= kExamples)
+      merged_examples_.push_back(
+          fmt::format("({}) is the run of ({})", label(run), label(earlier)));
+  }
+
+  void write_notes() {
+    if (expansion_.merged > 0)
+      expansion_.notes.push_back(fmt::format("{} point{} merged with an equal run: {}{}",
+                                             expansion_.merged,
+                                             expansion_.merged == 1 ? "" : "s",
+                                             fmt::join(merged_examples_, "; "),
+                                             expansion_.merged > 3 ? "; …" : ""));
+    for (const auto& [name, change] : rounded_)
+      expansion_.notes.push_back(
+          fmt::format("{} brought to whole sequences in {} point{}: {} became {}",
+                      name,
+                      change.points,
+                      change.points == 1 ? "" : "s, the first",
+                      change.first.from,
+                      change.first.to));
+  }
+
+  const Definition& definition_;
+  Problems problems_;
+  Point point_;
+  const Expression* only_;
+  Expansion expansion_;
+  std::unordered_map<std::string, std::size_t> by_id_;
+  std::vector<std::string> merged_examples_;
+  std::map<std::string, Rounded> rounded_;
+};
+
+}  // namespace
+
+Result<Expansion> expand(const Sweep& sweep, Files& files, const ExpandOptions& options) {
+  const Definition& definition = *sweep.definition;
+  if (options.max_runs < 1 || options.max_runs > kMostRuns)
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format("max_runs {} is out of range", options.max_runs),
+                 .hint = fmt::format("allowed: 1 to {}", kMostRuns)};
+  double points = 0;
+  for (const Block& block : definition.blocks) points += points_of(block);
+  if (points > static_cast<double>(options.max_runs))
+    return too_large(definition, points, options.max_runs);
+
+  std::optional<Expression> only;
+  if (!options.only.empty()) {
+    const auto source = std::make_shared<const SourceText>("--only", options.only);
+    Result<Expression> parsed =
+        Expression::parse(options.only, definition.names, [source](std::size_t offset) {
+          return source->at(source->place_of(offset));
+        });
+    if (!parsed) return std::move(parsed).error();
+    only = std::move(*parsed);
+  }
+  const Path base = options.base.empty() ? Path(sweep.file).parent_path() : options.base;
+  DataCatalog data(files, base, options.data);
+  return Expander(definition, data, only ? &*only : nullptr).run();
+}
+
+}  // namespace ration::scheduler

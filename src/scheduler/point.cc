@@ -1,0 +1,436 @@
+#include "scheduler/point.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/hash.h"
+#include "data/shards.h"
+#include "run/count.h"
+
+namespace ration::scheduler {
+namespace {
+
+using run::Value;
+
+// The first 52 bits of a hash: exact in every reader of JSON.
+std::int64_t seed_from(std::string_view text) {
+  constexpr std::size_t kDigits = 13;
+  return std::stoll(sha256_hex(text).substr(0, kDigits), nullptr, 16);
+}
+
+std::string shown(const Value& value) {
+  return std::visit([](const auto& v) { return fmt::format("{}", v); }, value);
+}
+
+}  // namespace
+
+Point::Point(const Definition& definition, DataCatalog& data, Problems& problems)
+    : definition_(definition),
+      names_(definition.names),
+      data_(data),
+      problems_(problems),
+      states_(names_.size()),
+      values_(names_.size()),
+      tokens_(names_.slot("tokens")),
+      unique_(names_.slot("unique_tokens")),
+      context_(names_.slot("context")),
+      batch_(names_.slot("batch_sequences")),
+      epochs_(names_.slot(Derived::epochs)),
+      seed_(names_.slot("seed")),
+      subset_seed_(names_.slot("subset_seed")),
+      data_slot_(names_.slot("data")),
+      vocab_(names_.slot("vocab")),
+      digest_(names_.slot("data_digest")),
+      mlp_(names_.slot("mlp")),
+      mlp_width_(names_.slot("mlp_width")),
+      family_(names_.slot("family")),
+      width_(names_.slot("width")),
+      val_tokens_(names_.slot("val_tokens")) {
+  for (int slot = 0; slot < static_cast<int>(names_.size()); ++slot) {
+    if (names_[slot].field == nullptr) continue;
+    if (!names_[slot].identity) {
+      if (slot != data_slot_) execution_.push_back(slot);
+      continue;
+    }
+    identity_.push_back(slot);
+    if (slot != seed_ && slot != subset_seed_) unseeded_.push_back(slot);
+  }
+  for (const char* name : {"family",
+                           "layers",
+                           "width",
+                           "heads",
+                           "mlp",
+                           "mlp_width",
+                           "context",
+                           "vocab",
+                           "tied",
+                           "bias"})
+    shape_.push_back(names_.slot(name));
+}
+
+void Point::start(const Block& block,
+                  const std::vector<const Given*>& given,
+                  std::int64_t replica) {
+  block_ = &block;
+  given_ = given;
+  replica_ = replica;
+  std::fill(states_.begin(), states_.end(), State::unknown);
+  path_.clear();
+  roundings_.clear();
+}
+
+const Value* Point::find(int slot) {
+  const auto index = static_cast<std::size_t>(slot);
+  State& state = states_[index];
+  if (state == State::known) return &values_[index];
+  if (state == State::failed) return nullptr;
+  if (state == State::busy) {
+    cycle(slot);
+    return nullptr;
+  }
+  state = State::busy;
+  path_.push_back(slot);
+  std::optional<Value> value = compute(slot);
+  path_.pop_back();
+  state = value ? State::known : State::failed;
+  if (!value) return nullptr;
+  values_[index] = std::move(*value);
+  return &values_[index];
+}
+
+std::nullopt_t Point::cycle(int slot) {
+  std::string way;
+  for (auto step = std::find(path_.begin(), path_.end(), slot); step != path_.end(); ++step)
+    way += names_[*step].name + " -> ";
+  return report(
+      place_of(path_.back()),
+      fmt::format("{} depends on itself: {}{}", names_[slot].name, way, names_[slot].name),
+      "give one of them a value");
+}
+
+std::nullopt_t Point::report(Place place, std::string what, std::string hint) {
+  problems_.add(definition_.source->problem(place, std::move(what), std::move(hint)));
+  return std::nullopt;
+}
+
+Place Point::place_of(int slot) const {
+  if (given(slot) != nullptr) return given(slot)->place;
+  const std::optional<int> other = partner(names_, slot);
+  if (other && given(*other) != nullptr) return given(*other)->place;
+  return block_->place;
+}
+
+// Checks name the settings that they are about; the first one that the file sets is to blame.
+Place Point::place_of_words(std::string_view message) const {
+  const auto is_word = [](char c) {
+    return c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  };
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i <= message.size(); ++i) {
+    if (i < message.size() && is_word(message[i])) continue;
+    const std::optional<int> slot = names_.find(message.substr(begin, i - begin));
+    if (slot && given(*slot) != nullptr) return given(*slot)->place;
+    begin = i + 1;
+  }
+  return block_->place;
+}
+
+std::optional<bool> Point::holds(const Expression& expression) {
+  Evaluation result = expression.evaluate(*this);
+  if (result.error) problems_.add(std::move(*result.error));
+  if (!result.value) return std::nullopt;
+  if (const bool* is_true = std::get_if<bool>(&*result.value)) return *is_true;
+  problems_.add(expression.problem(
+      fmt::format("the condition gives {}, neither true nor false", shown(*result.value)),
+      "compare it with something, for example `x > 0`"));
+  return std::nullopt;
+}
+
+bool Point::is_on(int slot) {
+  const auto& condition = block_->when[static_cast<std::size_t>(slot)];
+  return condition == nullptr || holds(*condition).value_or(true);
+}
+
+std::optional<Rounding> Point::rounding(int slot) const {
+  for (const auto& [rounded, change] : roundings_)
+    if (rounded == slot) return change;
+  return std::nullopt;
+}
+
+std::optional<Value> Point::compute(int slot) {
+  const auto index = static_cast<std::size_t>(slot);
+  const Given* given = given_[index];
+  if (given != nullptr && block_->when[index] != nullptr) {
+    const std::optional<bool> on = holds(*block_->when[index]);
+    if (!on) return std::nullopt;
+    const Given* below = block_->base[index].get();  // what an axis stands above
+    if (!*on) given = given == below ? nullptr : below;
+  }
+  std::optional<Value> value = given != nullptr ? evaluate(*given) : from_rule(slot);
+  return value ? finished(slot, std::move(*value)) : std::nullopt;
+}
+
+std::optional<Value> Point::evaluate(const Given& given) {
+  if (given.expression == nullptr) return given.value;
+  Evaluation result = given.expression->evaluate(*this);
+  if (result.error) problems_.add(std::move(*result.error));
+  if (!result.value) return std::nullopt;
+  const NameInfo& info = names_[given.slot];
+  if (given.slot == epochs_) {
+    const auto* whole = std::get_if<std::int64_t>(&*result.value);
+    const auto* real = std::get_if<double>(&*result.value);
+    if ((whole != nullptr && *whole > 0) || (real != nullptr && *real > 0)) return result.value;
+    return report(given.place,
+                  fmt::format("epochs must be a number above 0, not {}", shown(*result.value)),
+                  "check the expression");
+  }
+  if (info.field == nullptr) return result.value;
+  Result<Value> value = run::accept(info.name, *result.value);
+  if (value) return std::move(*value);
+  return report(
+      given.place,
+      fmt::format("{}; the expression gives {}", value.error().what, shown(*result.value)),
+      value.error().hint);
+}
+
+// The value of a name that the file says nothing of.
+std::optional<Value> Point::from_rule(int slot) {
+  const NameInfo& info = names_[slot];
+  if (info.derived) return fact(*info.derived);
+  if (info.field == nullptr) return info.start;
+  if (slot == tokens_) return tokens_from_epochs();
+  if (slot == seed_) return hashed_seed();
+  if (slot == subset_seed_ && block_->vary_subset) return replica_subset();
+  if (slot == vocab_ || slot == digest_) {
+    const data::Manifest* data = manifest();
+    if (data == nullptr) return info.field->default_value;  // reported; lets the checks go on
+    return slot == vocab_ ? Value(data->vocab) : Value(data->digest);
+  }
+  return info.field->default_value;
+}
+
+// Values that stand for a rule (all tokens, the family's MLP), and counts that must be whole
+// sequences.
+std::optional<Value> Point::finished(int slot, Value value) {
+  if (slot == tokens_) return whole_sequences(slot, std::get<std::int64_t>(value));
+  if (slot == unique_) {
+    const auto asked = std::get<std::int64_t>(value);
+    const std::optional<double> pool = number(names_.slot(Derived::pool_tokens));
+    if (!pool) return asked > 0 ? whole_sequences(slot, asked) : std::nullopt;
+    if (static_cast<double>(asked) > *pool)
+      return report(
+          place_of(slot),
+          fmt::format("unique_tokens {} is more than the {} that the data can give", asked, *pool),
+          "lower unique_tokens, or prepare more text");
+    return whole_sequences(slot, asked > 0 ? asked : static_cast<std::int64_t>(*pool));
+  }
+  if ((slot == mlp_ && std::get<std::string>(value) == "auto") ||
+      (slot == mlp_width_ && std::get<std::int64_t>(value) == 0)) {
+    run::RunSpec spec;
+    if (!fill(spec, std::array{family_, width_})) return std::nullopt;
+    if (slot == mlp_width_ && !fill(spec, std::array{mlp_})) return std::nullopt;
+    return run::get(run::resolve(spec), names_[slot].name);
+  }
+  return value;
+}
+
+std::optional<Value> Point::whole_sequences(int slot, std::int64_t asked) {
+  const std::optional<std::int64_t> context = integer(context_);
+  if (!context) return std::nullopt;
+  std::int64_t sequences = asked / *context;  // a part of a window holds no unique tokens
+  if (slot == tokens_ && asked % *context >= *context - asked % *context) ++sequences;
+  if (sequences == 0) return slot == tokens_ ? Value(*context) : Value(asked);
+  const std::int64_t whole = sequences * *context;
+  if (whole != asked) roundings_.emplace_back(slot, Rounding{asked, whole});
+  return Value(whole);
+}
+
+std::optional<Value> Point::tokens_from_epochs() {
+  if (given(epochs_) == nullptr)
+    return report(block_->place,
+                  "neither tokens nor epochs is set",
+                  "for example tokens = \"1Mtok\" under [fixed], or epochs = [1, 4] under [grid]");
+  const std::optional<double> epochs = number(epochs_);
+  const std::optional<std::int64_t> unique = integer(unique_);
+  const std::optional<std::int64_t> context = integer(context_);
+  if (!epochs || !unique || !context) return std::nullopt;
+  const double sequences =
+      std::round(*epochs * static_cast<double>(*unique) / static_cast<double>(*context));
+  const double tokens = std::max(1.0, sequences) * static_cast<double>(*context);
+  Result<Value> value = run::accept("tokens", tokens);
+  if (value) return std::move(*value);
+  return report(place_of(epochs_), value.error().what, value.error().hint);
+}
+
+std::optional<Value> Point::fact(Derived derived) {
+  switch (derived) {
+    case Derived::replica:
+      return Value(replica_);
+    case Derived::pool_tokens: {
+      const data::Manifest* data = manifest();
+      const std::optional<std::int64_t> context = integer(context_);
+      if (data == nullptr || !context) return std::nullopt;
+      return Value(data::usable_tokens(data->train.tokens, *context));
+    }
+    case Derived::epochs: {
+      const std::optional<double> tokens = number(tokens_);
+      const std::optional<double> unique = number(unique_);
+      if (!tokens || !unique || *unique == 0) return std::nullopt;
+      return Value(*tokens / *unique);
+    }
+    case Derived::steps: {
+      const std::optional<double> tokens = number(tokens_);
+      const std::optional<double> batch = number(batch_);
+      const std::optional<double> context = number(context_);
+      if (!tokens || !batch || !context) return std::nullopt;
+      return Value(static_cast<std::int64_t>(std::ceil(*tokens / (*batch * *context))));
+    }
+    case Derived::flops: {
+      const std::optional<double> each = number(names_.slot(Derived::flops_per_token));
+      const std::optional<double> tokens = number(tokens_);
+      if (!each || !tokens) return std::nullopt;
+      return Value(*each * *tokens);
+    }
+    default:
+      return shape_fact(derived);
+  }
+}
+
+std::optional<Value> Point::shape_fact(Derived derived) {
+  run::RunSpec spec;
+  if (!fill(spec, shape_)) return std::nullopt;
+  if (derived == Derived::flops_per_token)
+    return Value(run::flops_per_token(spec, run::FlopConvention::exact).value);
+  const run::ParamCounts counts = run::count_params(spec);
+  return Value(static_cast<std::int64_t>(derived == Derived::params ? counts.total : counts.block));
+}
+
+// Adding a point to a sweep must not change the others: the seed hangs on the run alone. Without
+// subset_seed, so that runs that differ in their text alone start alike.
+std::optional<Value> Point::hashed_seed() {
+  run::RunSpec spec;
+  if (!fill(spec, unseeded_)) return std::nullopt;
+  return Value(
+      seed_from(fmt::format("ration.seed/1\n{}\n{}", run::run_id(run::resolve(spec)), replica_)));
+}
+
+// One text for all runs of a replica: their subsets are nested, and comparisons between sizes and
+// epochs are free of the choice of text.
+std::optional<Value> Point::replica_subset() {
+  const Value* digest = find(digest_);
+  if (digest == nullptr) return std::nullopt;
+  return Value(
+      seed_from(fmt::format("ration.subset/1\n{}\n{}", std::get<std::string>(*digest), replica_)));
+}
+
+const data::Manifest* Point::manifest() {
+  const Value* name = find(data_slot_);
+  if (name == nullptr) return nullptr;
+  const auto& text = std::get<std::string>(*name);
+  if (text.empty() && !data_.replaced()) {
+    report(block_->place,
+           "data is not set",
+           "add data = \"folder\" with what `ration data prepare` made");
+    return nullptr;
+  }
+  const DataCatalog::Entry& entry = data_.find(text);
+  if (entry.manifest) return &*entry.manifest;
+  Error error = definition_.source->problem(
+      place_of(data_slot_),
+      fmt::format("no prepared data in {}: {}", entry.folder, entry.manifest.error().what),
+      "`ration data prepare` makes it; a relative path starts at the folder of the sweep file");
+  error.kind = entry.manifest.error().kind;
+  problems_.add(std::move(error));
+  return nullptr;
+}
+
+bool Point::fill(run::RunSpec& spec, std::span<const int> slots) {
+  bool whole = true;
+  for (const int slot : slots) {
+    const Value* value = find(slot);
+    whole = whole && value != nullptr;
+    const NameInfo& info = names_[slot];
+    if (value == nullptr || *value == info.field->default_value) continue;
+    if (const Result<void> done = run::set(spec, info.name, *value); !done) {
+      report(place_of(slot), done.error().what, done.error().hint);
+      whole = false;
+    }
+  }
+  return whole;
+}
+
+std::optional<double> Point::number(int slot) {
+  const Value* value = find(slot);
+  if (value == nullptr) return std::nullopt;
+  if (const auto* whole = std::get_if<std::int64_t>(value)) return static_cast<double>(*whole);
+  return std::get<double>(*value);
+}
+
+std::optional<std::int64_t> Point::integer(int slot) {
+  const Value* value = find(slot);
+  if (value == nullptr) return std::nullopt;
+  return std::get<std::int64_t>(*value);
+}
+
+bool Point::check(const run::RunSpec& spec, const run::Execution& execution) {
+  std::vector<Error> wrong = run::check(spec);
+  for (Error& more : run::check(execution)) wrong.push_back(std::move(more));
+  for (Error& error : wrong)
+    report(place_of_words(error.what), std::move(error.what), std::move(error.hint));
+  const data::Manifest* data = manifest();
+  if (data == nullptr) return false;
+  const std::int64_t held_out = data::usable_tokens(data->val.tokens, spec.context);
+  if (spec.val_tokens <= held_out) return wrong.empty();
+  report(place_of(val_tokens_),
+         fmt::format("val_tokens {} is more than the {} held-out tokens of the data",
+                     spec.val_tokens,
+                     held_out),
+         "lower val_tokens (0 takes all), or hold out more text");
+  return false;
+}
+
+std::optional<std::int64_t> Point::priority() {
+  if (block_->priority_expression == nullptr) return block_->priority;
+  Evaluation result = block_->priority_expression->evaluate(*this);
+  if (result.error) problems_.add(std::move(*result.error));
+  if (!result.value) return std::nullopt;
+  if (const auto* whole = std::get_if<std::int64_t>(&*result.value)) return *whole;
+  const auto* real = std::get_if<double>(&*result.value);
+  if (real != nullptr && std::abs(*real) < 9e18)
+    return static_cast<std::int64_t>(std::floor(*real));
+  problems_.add(block_->priority_expression->problem(
+      fmt::format("priority must be a number, not {}", shown(*result.value)), "larger runs first"));
+  return std::nullopt;
+}
+
+std::optional<PlannedRun> Point::resolve() {
+  PlannedRun run;
+  bool whole = fill(run.spec, identity_);
+  run.execution.data = "";
+  for (const int slot : execution_) {
+    const Value* value = find(slot);
+    whole =
+        whole && value != nullptr && run::set(run.execution, names_[slot].name, *value).has_value();
+  }
+  const std::optional<std::int64_t> order = priority();
+  if (!whole || !order) return std::nullopt;
+  run.spec = run::resolve(std::move(run.spec));
+  if (!check(run.spec, run.execution)) return std::nullopt;
+  run.execution.data = data_.find(std::get<std::string>(*find(data_slot_))).folder;
+  const run::ParamCounts counts = run::count_params(run.spec);
+  const auto tokens = static_cast<double>(run.spec.tokens);
+  run.facts = {
+      .params = counts.total,
+      .n_block = counts.block,
+      .epochs = tokens / static_cast<double>(run.spec.unique_tokens),
+      .steps = std::ceil(tokens / static_cast<double>(run.spec.batch_sequences * run.spec.context)),
+      .flops = run::flops_per_token(run.spec, run::FlopConvention::exact).value * tokens};
+  run.replica = replica_;
+  run.priority = *order;
+  run.id = run::run_id(run.spec);
+  return run;
+}
+
+}  // namespace ration::scheduler
