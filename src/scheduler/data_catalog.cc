@@ -3,7 +3,7 @@
 namespace ration::scheduler {
 namespace {
 
-Path absolute(const Path& path) {
+Path absolute_path(const Path& path) {
   std::error_code ignored;
   const Path result = std::filesystem::absolute(path, ignored);
   return (ignored ? path : result).lexically_normal();
@@ -12,12 +12,12 @@ Path absolute(const Path& path) {
 }  // namespace
 
 DataCatalog::DataCatalog(Files& files, Path base, const std::string& instead)
-    : files_(files), base_(absolute(base.empty() ? "." : base)), instead_(instead) {}
+    : files_(files), base_(absolute_path(base.empty() ? "." : base)), instead_(instead) {}
 
 const DataCatalog::Entry& DataCatalog::find(const std::string& name) {
   const auto found = entries_.find(name);
   if (found != entries_.end()) return found->second;
-  const Path folder = instead_.empty() ? (base_ / name).lexically_normal() : absolute(instead_);
+  const Path folder = instead_.empty() ? (base_ / name).lexically_normal() : absolute_path(instead_);
   Entry entry{.folder = folder.string(), .manifest = data::read_manifest(files_, folder)};
   return entries_.emplace(name, std::move(entry)).first->second;
 }

@@ -2,8 +2,15 @@
 // assertion: here it throws in place of aborting, and CMakeLists.txt keeps it switched on in
 // release builds (GitHub marzer/tomlplusplus, issue 294).
 #include <stdexcept>
+
+namespace ration::scheduler {
+constexpr void require_well_formed(bool condition) {
+  if (!condition) throw std::logic_error("malformed TOML");
+}
+}  // namespace ration::scheduler
+
 #define TOML_ASSERT(expression) \
-  ((expression) ? static_cast<void>(0) : throw std::logic_error("malformed TOML"))
+  ::ration::scheduler::require_well_formed(static_cast<bool>(expression))
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
