@@ -14,7 +14,19 @@ namespace {
 constexpr const char* kLockName = "lock";
 
 Path temporary_of(const Path& folder) { return folder.string() + ".tmp"; }
-Path aside_of(const Path& folder) { return folder.string() + ".old"; }
+Path aside_of(const Path& folder) { return folder.string() + ".replaced.tmp"; }
+
+// What lies under the temporary name is removed, so it must be the leftover of a killed writer:
+// those hold a lock file.
+Result<void> check_leftover(Files& files, const Path& temporary) {
+  if (!files.exists(temporary) || files.exists(temporary / kLockName)) return {};
+  const Result<std::vector<std::string>> names = files.list(temporary);
+  if (names && names->empty()) return {};
+  return Error{
+      .kind = ErrorKind::usage,
+      .what = fmt::format("{} is needed for writing, and holds something else", temporary.string()),
+      .hint = "move it away, or choose another output folder"};
+}
 
 }  // namespace
 
@@ -63,12 +75,14 @@ OutputFolder::~OutputFolder() {
 }
 
 Result<void> OutputFolder::recover(Files& files, const Path& folder) {
-  if (files.exists(folder) || !files.exists(aside_of(folder))) return {};
-  return files.rename(aside_of(folder), folder);
+  const Path aside = aside_of(folder);
+  if (!files.exists(aside)) return {};
+  return files.exists(folder) ? files.remove_all(aside) : files.rename(aside, folder);
 }
 
 Result<OutputFolder> OutputFolder::claim(Files& files, const Path& folder) {
   const Path temporary = temporary_of(folder);
+  if (Result<void> ours = check_leftover(files, temporary); !ours) return std::move(ours).error();
   if (Result<void> done = files.make_folders(temporary); !done) return std::move(done).error();
   Result<std::unique_ptr<Lock>> lock = Lock::take(temporary / kLockName);
   if (!lock) return std::move(lock).error();

@@ -2,7 +2,7 @@
 
 // A folder that appears whole or not at all. It is written as <folder>.tmp, which one process at a
 // time may hold, and renamed at the end; whatever a killed process left there is removed by the
-// next.
+// next. A folder that is replaced waits as <folder>.replaced.tmp between two renames.
 
 #include <memory>
 
@@ -12,10 +12,12 @@ namespace ration::data {
 
 class OutputFolder {
  public:
-  // Puts back what a kill between the two renames of publish() set aside. Harmless otherwise.
+  // Ends what a kill within publish() left undone: puts the older folder back, or removes it where
+  // the new one stands already.
   static Result<void> recover(Files& files, const Path& folder);
 
-  // Takes an empty <folder>.tmp. Error (ErrorKind::resource): another process writes there.
+  // Takes an empty <folder>.tmp. Errors: another process writes there (ErrorKind::resource), or it
+  // holds what no writer left (ErrorKind::usage).
   static Result<OutputFolder> claim(Files& files, const Path& folder);
 
   ~OutputFolder();  // removes <folder>.tmp unless it was published

@@ -18,7 +18,7 @@ namespace {
 
 // Raised whenever the same text and options would give other bytes.
 constexpr int kPreparation = 1;
-constexpr std::size_t kChunk = std::size_t{1} << 16;  // text tokenized at a time
+constexpr std::size_t kChunk = std::size_t{1} << 14;  // text tokenized at a time
 
 struct Job {
   Files& files;

@@ -64,6 +64,7 @@ std::unordered_map<std::string, std::string> settings(const TokenizerChoice& cho
           {"remove_extra_whitespaces", "false"},
           {"add_dummy_prefix", "false"},
           {"byte_fallback", "true"},
+          {"allow_whitespace_only_pieces", "true"},
           {"unk_id", "0"},
           {"eos_id", "1"},
           {"bos_id", "-1"},
