@@ -1,0 +1,132 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "cli/command.h"
+#include "data/text_builder.h"
+#include "support/temporary_folder.h"
+
+namespace ration::cli {
+namespace {
+
+using testing::HasSubstr;
+
+struct Outcome {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+Outcome ration(std::vector<std::string> words) {
+  std::vector<const char*> argv = {"ration"};
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Outcome outcome{.code = run_program(static_cast<int>(argv.size()), argv.data())};
+  outcome.out = testing::internal::GetCapturedStdout();
+  outcome.err = testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+class DataCommand : public testing::Test {
+ protected:
+  DataCommand() { test::write_documents(folder_ / "text", 60); }
+
+  Outcome prepare(std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"data", "prepare", text_, "-o", data_};
+    words.insert(words.end(), more.begin(), more.end());
+    return ration(words);
+  }
+
+  Json json(const Outcome& outcome) {
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    Result<Json> document = parse_json(outcome.out, "stdout");
+    EXPECT_TRUE(document) << outcome.out;
+    return document.value_or(Json());
+  }
+
+  test::TemporaryFolder folder_;
+  std::string text_ = (folder_ / "text").string();
+  std::string data_ = (folder_ / "data").string();
+};
+
+TEST_F(DataCommand, PreparesTextAndShowsWhatTheFolderHolds) {
+  const Outcome made = prepare();
+  EXPECT_EQ(made.code, 0);
+  EXPECT_THAT(made.out, HasSubstr("training tokens"));
+  EXPECT_THAT(made.err, HasSubstr("next: ration data info"));
+
+  const Outcome info = ration({"data", "info", data_, "--verify"});
+  EXPECT_EQ(info.code, 0);
+  EXPECT_THAT(info.out, HasSubstr("bytes, vocabulary 257"));
+  EXPECT_THAT(info.err, HasSubstr("agrees"));
+}
+
+TEST_F(DataCommand, GivesTheSameFactsAsJson) {
+  const Json made = json(prepare({"--json", "--note", "licence=CC0-1.0"}));
+  const Json info = json(ration({"data", "info", data_, "--json", "--context", "128"}));
+
+  EXPECT_EQ(info["schema"], "ration.data/1");
+  EXPECT_EQ(made["schema"], "ration.data/1");
+  for (const char* name : {"digest", "train", "val", "vocab", "tokenizer", "provenance"})
+    EXPECT_EQ(made[name], info[name]) << name;
+  EXPECT_FALSE(made["unchanged"].get<bool>());
+  const auto tokens = info["train"]["tokens"].get<std::int64_t>();
+  EXPECT_EQ(info["unique_tokens"], (tokens - 1) / 128 * 128);
+  EXPECT_EQ(info["provenance"]["notes"]["licence"], "CC0-1.0");
+  EXPECT_TRUE(json(prepare({"--json", "--note", "licence=CC0-1.0"}))["unchanged"].get<bool>());
+}
+
+TEST_F(DataCommand, SaysOnlyTheDigestWhenAskedToBeQuiet) {
+  const Outcome made = prepare({"--quiet"});
+  const Outcome info = ration({"data", "info", data_, "-q"});
+
+  EXPECT_EQ(made.out.size(), 65U);
+  EXPECT_EQ(made.out, info.out);
+  EXPECT_EQ(made.err, "");
+}
+
+TEST_F(DataCommand, ReportsAllWrongOptionsWithExitCodeTwo) {
+  const Outcome made =
+      prepare({"--tokenizer", "words", "--held-out", "1", "--note", "x", "--min-bytes", "0.5"});
+
+  EXPECT_EQ(made.code, 2);
+  EXPECT_EQ(made.out, "");
+  for (const char* what : {"words", "held out", "--note", "--min-bytes"})
+    EXPECT_THAT(made.err, HasSubstr(what));
+  EXPECT_FALSE(real_files().exists(data_));
+}
+
+TEST_F(DataCommand, NeedsAnOutputFolder) {
+  const Outcome made = ration({"data", "prepare", text_});
+
+  EXPECT_EQ(made.code, 2);
+  EXPECT_THAT(made.err, HasSubstr("-o DIR"));
+}
+
+TEST_F(DataCommand, NamesEveryDamagedFile) {
+  ASSERT_EQ(prepare({"--tokenizer", "bpe:400"}).code, 0);
+  for (const char* name : {"train.tokens", "val.tokens", "tokenizer.model"}) {
+    std::string bytes = *real_files().read(Path(data_) / name);
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    ASSERT_TRUE(real_files().write_whole(Path(data_) / name, bytes));
+  }
+
+  EXPECT_EQ(ration({"data", "info", data_}).code, 0) << "only --verify reads everything";
+  const Outcome verified = ration({"data", "info", data_, "--verify"});
+
+  EXPECT_EQ(verified.code, 2);
+  for (const char* name : {"train.tokens", "val.tokens", "tokenizer.model"})
+    EXPECT_THAT(verified.err, HasSubstr(name));
+}
+
+TEST_F(DataCommand, SaysHowToPrepareAFolderWithoutData) {
+  const Outcome info = ration({"data", "info", text_});
+
+  EXPECT_EQ(info.code, 2);
+  EXPECT_THAT(info.err, HasSubstr("ration data prepare"));
+}
+
+}  // namespace
+}  // namespace ration::cli
