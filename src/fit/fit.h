@@ -1,0 +1,149 @@
+#pragma once
+
+// Fits a scaling law to finished runs and says how far it can be trusted. docs/fitting.md explains the choices.
+//
+//   std::vector<Observation> runs = …;
+//   Result<Fit> fit = fit_law(runs, {.law = "data-constrained"});
+//   if (!fit) return std::move(fit).error();
+//   for (const Estimate& e : fit->parameters) print(e.name, e.value, e.low, e.high);
+//
+// Cost: 240 runs of the five-parameter law take about 0.5 s on one core, seven parameters about 2 s, nearly all of it
+// for the resamples. Results do not depend on the number of threads or on the order of the runs.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "fit/law.h"
+
+namespace ration::fit {
+
+// One finished run.
+struct Observation {
+  Params params;
+  Tokens tokens;  // seen in training, repeats included
+  Tokens unique;  // distinct among them, at most `tokens`
+  Loss loss;      // held out, nats a token, above 0
+  // Runs that differ in chance alone (seed, subset of text) share a cell and are resampled together; empty = the cell
+  // is given by the three counts.
+  std::string cell = {};
+};
+
+struct Options {
+  // Name of a law (law.h). The default is the one this program exists for.
+  std::string law = "data-constrained";
+
+  // Knee of the Huber loss in units of ln L, above 0. 1e-3 is the published choice and amounts to least absolute
+  // deviations; use about the size of the noise (0.01 to 0.03) where seeds differ by per cents.
+  double delta = 1e-3;
+
+  // Bootstrap refits, 0 to 100000; 0 gives no intervals. 400 place the ends of a 90 % interval within about a tenth of
+  // its width.
+  int resamples = 400;
+
+  // Probability inside the intervals, above 0 and below 1.
+  double interval = 0.90;
+
+  // Seed of the resamples: equal seeds, equal intervals.
+  std::uint64_t seed = 0;
+
+  // Worker threads, 0 = as many as there are cores. Changes no number.
+  int threads = 0;
+
+  // Parameters held at given values, by name and in natural units; a published base law with free decay constants is
+  // the two-stage fit of the literature.
+  std::vector<std::pair<std::string, double>> fixed = {};
+};
+
+std::vector<Error> check(const Options& options);
+
+struct Estimate {
+  std::string name;
+  double value = 0;             // natural units: A, B, E in nats a token
+  std::optional<double> low;    // nothing: the interval is open on this side
+  std::optional<double> high;
+  bool fixed = false;
+  bool at_bound = false;        // the best value lies on the edge of what was searched
+  bool identified = true;       // false: the runs leave the interval open on a side
+};
+
+// A minimum of the objective that the runs cannot tell from the best one.
+struct NearMinimum {
+  double objective = 0;
+  std::vector<double> values;  // natural units, order of the law's parameters
+};
+
+struct Doubt {
+  std::string subject;  // a parameter's name, "runs", "search", "residuals" or "design"
+  std::string what;     // one sentence
+  bool fatal = false;   // the fit as a whole is not to be trusted
+};
+
+// How the search for the minimum went.
+struct Search {
+  int starts = 0;
+  int agree = 0;           // starts that ended within 1e-8 of the best objective, relative
+  int failed = 0;          // starts without a finite value
+  std::string stopped;     // why the best one stopped
+  double promised_fall = 0;  // what a further step would gain, relative to the objective
+  double condition = 0;    // of J'J with unit columns at the minimum: how nearly parameters trade off
+};
+
+struct Span {
+  double low = 0, high = 0;
+};
+
+// What the runs cover; beyond it the law extrapolates.
+struct Range {
+  Span params, tokens, unique_tokens, epochs, flops;  // flops: 6 N D
+};
+
+struct Fit {
+  const Law* law = nullptr;
+  double delta = 0;
+  int runs = 0;
+  int cells = 0;
+  double objective = 0;     // sum of Huber losses
+  double residual_rms = 0;  // of ln Lhat - ln L
+  double interval = 0;
+  std::uint64_t seed = 0;
+  std::vector<Estimate> parameters;  // the law's order
+  std::vector<NearMinimum> minima;   // the best first
+  Search search;
+  Range range;
+  std::vector<Doubt> doubts;
+  std::vector<Coordinates> draws;  // bootstrap refits; order of seed and number
+  // What N counts: "as given", "6nd_head" (block and head), "6nd" (all), "kaplan" (block). C = 6 N D follows it.
+  std::string params_convention = "as given";
+  std::string source;  // file or sweep that the runs came from
+
+  bool trusted() const;
+  Coordinates coordinates() const;  // of the best minimum
+};
+
+// Errors: check(options); unusable observations (ErrorKind::input, all named); fewer than two runs or losses that
+// are all equal (ErrorKind::input). A fit that came out but is not to be trusted is a value with a fatal doubt.
+Result<Fit> fit_law(std::span<const Observation> runs, const Options& options = {});
+
+// The reasons of an untrusted fit as an error (ErrorKind::untrusted). Needs one fatal doubt.
+Error untrusted(const Fit& fit);
+
+struct Prediction {
+  double value = 0;
+  std::optional<double> low, high;  // nothing when the fit has no draws
+};
+
+// Predicted loss at each point, with the interval over the draws: how uncertain the law is there, seed noise of a
+// single run not included.
+std::vector<Prediction> predict(const Fit& fit, const Points& points);
+
+// The `interval` percentile range of values, none of which is NaN. Reorders them.
+Span percentile_interval(std::vector<double>& values, double interval);
+
+}  // namespace ration::fit

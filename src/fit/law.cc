@@ -1,0 +1,73 @@
+#include "fit/law.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "fit/laws/laws.h"
+
+namespace ration::fit {
+
+void Points::resize(std::size_t size) {
+  log_params.resize(size);
+  log_tokens.resize(size);
+  log_unique.resize(size);
+  repeats.resize(size);
+}
+
+void Points::set(std::size_t index, double log_n, double log_d, double log_u) {
+  log_params[index] = log_n;
+  log_tokens[index] = log_d;
+  log_unique[index] = std::min(log_u, log_d);
+  repeats[index] = std::expm1(log_d - log_unique[index]);
+}
+
+void Points::add(Params params, Tokens tokens, Tokens unique) {
+  resize(size() + 1);
+  set(size() - 1, std::log(params.value), std::log(tokens.value), std::log(unique.value));
+  repeats.back() = std::max(tokens.value / unique.value - 1, 0.0);
+}
+
+double Parameter::value(double coordinate) const {
+  return scale == Scale::log ? std::exp(coordinate) : coordinate;
+}
+
+double Parameter::coordinate(double value) const {
+  return scale == Scale::log ? std::log(value) : value;
+}
+
+double BaseTerms::log_g() const {
+  return (std::log(alpha) + log_a - std::log(beta) - log_b) / (alpha + beta);
+}
+
+double BaseTerms::optimal_log_params(double log_budget_over_6) const {
+  return log_g() + beta / (alpha + beta) * log_budget_over_6;
+}
+
+double BaseTerms::log_params_for_tokens(double log_unique) const {
+  return (std::log(alpha) + log_a - std::log(beta) - log_b + beta * log_unique) / alpha;
+}
+
+double Law::log_unrepeated_params(std::span<const double>, double log_n, double) const {
+  return log_n;
+}
+
+std::span<const Law* const> all_laws() {
+  static const std::array<const Law*, 4> laws = {
+      &chinchilla(), &chinchilla_tied(), &data_constrained(), &data_constrained_data()};
+  return laws;
+}
+
+const Law* find_law(std::string_view name) {
+  for (const Law* law : all_laws())
+    if (law->name() == name) return law;
+  return nullptr;
+}
+
+std::vector<std::string> law_names() {
+  std::vector<std::string> names;
+  for (const Law* law : all_laws()) names.emplace_back(law->name());
+  return names;
+}
+
+}  // namespace ration::fit

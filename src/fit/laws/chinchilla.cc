@@ -1,0 +1,79 @@
+// L = E + A N^-alpha + B D^-beta on all tokens seen, a repeated token counting as much as a fresh one
+// ("Training Compute-Optimal Large Language Models", 2022), with free exponents or with alpha = beta.
+
+#include "fit/laws/laws.h"
+#include "fit/laws/three_terms.h"
+#include "fit/starts.h"
+
+namespace ration::fit {
+namespace {
+
+class Chinchilla final : public Law {
+ public:
+  explicit Chinchilla(bool tied) : tied_(tied) {}
+
+  std::string_view name() const override { return tied_ ? "chinchilla-tied" : "chinchilla"; }
+  std::string_view formula() const override {
+    return tied_ ? "L = E + A N^-alpha + B D^-alpha" : "L = E + A N^-alpha + B D^-beta";
+  }
+  std::string_view source() const override {
+    return "Training Compute-Optimal Large Language Models (2022)";
+  }
+  bool describes_repetition() const override { return false; }
+  std::span<const Parameter> parameters() const override {
+    return std::span(kTermParameters).first(tied_ ? 4 : 5);
+  }
+
+  void evaluate(std::span<const double> x,
+                const Points& points,
+                std::span<double> log_loss,
+                std::span<double> jacobian) const override {
+    const BaseTerms base = base_terms(x);
+    const std::size_t n = points.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      const double log_n = points.log_params[i];
+      const double log_d = points.log_tokens[i];
+      const ThreeTerms terms =
+          sum_terms(base.log_a - base.alpha * log_n, base.log_b - base.beta * log_d, base.log_e);
+      log_loss[i] = terms.log_loss;
+      if (jacobian.empty()) continue;
+      const double d_alpha = -terms.share_params * log_n;
+      const double d_beta = -terms.share_tokens * log_d;
+      jacobian[i] = terms.share_params;
+      jacobian[n + i] = terms.share_tokens;
+      jacobian[2 * n + i] = terms.share_floor;
+      jacobian[3 * n + i] = tied_ ? d_alpha + d_beta : d_alpha;
+      if (!tied_) jacobian[4 * n + i] = d_beta;
+    }
+  }
+
+  BaseTerms base_terms(std::span<const double> x) const override {
+    return {x[0], x[1], x[2], x[3], tied_ ? x[3] : x[4]};
+  }
+
+  std::vector<Coordinates> starts(const Points& points,
+                                  std::span<const double> log_loss) const override {
+    std::vector<Coordinates> all;
+    for (const TermStart& start :
+         exponent_starts(points.log_params, points.log_tokens, log_loss, tied_))
+      all.push_back(start.coordinates(tied_));
+    return all;
+  }
+
+ private:
+  bool tied_;
+};
+
+}  // namespace
+
+const Law& chinchilla() {
+  static const Chinchilla law(false);
+  return law;
+}
+
+const Law& chinchilla_tied() {
+  static const Chinchilla law(true);
+  return law;
+}
+
+}  // namespace ration::fit
