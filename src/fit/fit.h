@@ -1,14 +1,16 @@
 #pragma once
 
-// Fits a scaling law to finished runs and says how far it can be trusted. docs/fitting.md explains the choices.
+// Fits a scaling law to finished runs and says how far it can be trusted. docs/fitting.md explains
+// the choices.
 //
 //   std::vector<Observation> runs = …;
 //   Result<Fit> fit = fit_law(runs, {.law = "data-constrained"});
 //   if (!fit) return std::move(fit).error();
 //   for (const Estimate& e : fit->parameters) print(e.name, e.value, e.low, e.high);
 //
-// Cost: 240 runs of the five-parameter law take about 0.5 s on one core, seven parameters about 2 s, nearly all of it
-// for the resamples. Results do not depend on the number of threads or on the order of the runs.
+// Cost: 240 runs of the five-parameter law take about 0.5 s on one core, seven parameters about 2
+// s, nearly all of it for the resamples. Results do not depend on the number of threads or on the
+// order of the runs.
 
 #include <array>
 #include <cstdint>
@@ -30,8 +32,8 @@ struct Observation {
   Tokens tokens;  // seen in training, repeats included
   Tokens unique;  // distinct among them, at most `tokens`
   Loss loss;      // held out, nats a token, above 0
-  // Runs that differ in chance alone (seed, subset of text) share a cell and are resampled together; empty = the cell
-  // is given by the three counts.
+  // Runs that differ in chance alone (seed, subset of text) share a cell and are resampled
+  // together; empty = the cell is given by the three counts.
   std::string cell = {};
 };
 
@@ -39,12 +41,13 @@ struct Options {
   // Name of a law (law.h). The default is the one this program exists for.
   std::string law = "data-constrained";
 
-  // Knee of the Huber loss in units of ln L, above 0. 1e-3 is the published choice and amounts to least absolute
-  // deviations; use about the size of the noise (0.01 to 0.03) where seeds differ by per cents.
+  // Knee of the Huber loss in units of ln L, above 0. 1e-3 is the published choice and amounts to
+  // least absolute deviations; use about the size of the noise (0.01 to 0.03) where seeds differ by
+  // per cents.
   double delta = 1e-3;
 
-  // Bootstrap refits, 0 to 100000; 0 gives no intervals. 400 place the ends of a 90 % interval within about a tenth of
-  // its width.
+  // Bootstrap refits, 0 to 100000; 0 gives no intervals. 400 place the ends of a 90 % interval
+  // within about a tenth of its width.
   int resamples = 400;
 
   // Probability inside the intervals, above 0 and below 1.
@@ -56,8 +59,8 @@ struct Options {
   // Worker threads, 0 = as many as there are cores. Changes no number.
   int threads = 0;
 
-  // Parameters held at given values, by name and in natural units; a published base law with free decay constants is
-  // the two-stage fit of the literature.
+  // Parameters held at given values, by name and in natural units; a published base law with free
+  // decay constants is the two-stage fit of the literature.
   std::vector<std::pair<std::string, double>> fixed = {};
 };
 
@@ -65,12 +68,12 @@ std::vector<Error> check(const Options& options);
 
 struct Estimate {
   std::string name;
-  double value = 0;             // natural units: A, B, E in nats a token
-  std::optional<double> low;    // nothing: the interval is open on this side
+  double value = 0;           // natural units: A, B, E in nats a token
+  std::optional<double> low;  // nothing: the interval is open on this side
   std::optional<double> high;
   bool fixed = false;
-  bool at_bound = false;        // the best value lies on the edge of what was searched
-  bool identified = true;       // false: the runs leave the interval open on a side
+  bool at_bound = false;   // the best value lies on the edge of what was searched
+  bool identified = true;  // false: the runs leave the interval open on a side
 };
 
 // A minimum of the objective that the runs cannot tell from the best one.
@@ -88,11 +91,11 @@ struct Doubt {
 // How the search for the minimum went.
 struct Search {
   int starts = 0;
-  int agree = 0;           // starts that ended within 1e-8 of the best objective, relative
-  int failed = 0;          // starts without a finite value
-  std::string stopped;     // why the best one stopped
+  int agree = 0;             // starts that ended within 1e-8 of the best objective, relative
+  int failed = 0;            // starts without a finite value
+  std::string stopped;       // why the best one stopped
   double promised_fall = 0;  // what a further step would gain, relative to the objective
-  double condition = 0;    // of J'J with unit columns at the minimum: how nearly parameters trade off
+  double condition = 0;  // of J'J with unit columns at the minimum: how nearly parameters trade off
 };
 
 struct Span {
@@ -119,7 +122,8 @@ struct Fit {
   Range range;
   std::vector<Doubt> doubts;
   std::vector<Coordinates> draws;  // bootstrap refits; order of seed and number
-  // What N counts: "as given", "6nd_head" (block and head), "6nd" (all), "kaplan" (block). C = 6 N D follows it.
+  // What N counts: "as given", "6nd_head" (block and head), "6nd" (all), "kaplan" (block). C = 6 N
+  // D follows it.
   std::string params_convention = "as given";
   std::string source;  // file or sweep that the runs came from
 
@@ -127,8 +131,9 @@ struct Fit {
   Coordinates coordinates() const;  // of the best minimum
 };
 
-// Errors: check(options); unusable observations (ErrorKind::input, all named); fewer than two runs or losses that
-// are all equal (ErrorKind::input). A fit that came out but is not to be trusted is a value with a fatal doubt.
+// Errors: check(options); unusable observations (ErrorKind::input, all named); fewer than two runs
+// or losses that are all equal (ErrorKind::input). A fit that came out but is not to be trusted is
+// a value with a fatal doubt.
 Result<Fit> fit_law(std::span<const Observation> runs, const Options& options = {});
 
 // The reasons of an untrusted fit as an error (ErrorKind::untrusted). Needs one fatal doubt.
@@ -139,8 +144,8 @@ struct Prediction {
   std::optional<double> low, high;  // nothing when the fit has no draws
 };
 
-// Predicted loss at each point, with the interval over the draws: how uncertain the law is there, seed noise of a
-// single run not included.
+// Predicted loss at each point, with the interval over the draws: how uncertain the law is there,
+// seed noise of a single run not included.
 std::vector<Prediction> predict(const Fit& fit, const Points& points);
 
 // The `interval` percentile range of values, none of which is NaN. Reorders them.

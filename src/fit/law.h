@@ -1,8 +1,8 @@
 #pragma once
 
-// A scaling law: a formula that maps parameters N, training tokens D and unique tokens U to a loss in nats a token.
-// Laws work on ln L and on coordinates in which the fit is well scaled (ln A rather than A). Adding a law is one
-// file in laws/, one line in law.cc and its test.
+// A scaling law: a formula that maps parameters N, training tokens D and unique tokens U to a loss
+// in nats a token. Laws work on ln L and on coordinates in which the fit is well scaled (ln A
+// rather than A). Adding a law is one file in laws/, one line in law.cc and its test.
 //
 //   const Law* law = find_law("chinchilla");
 //   Points points;
@@ -10,8 +10,9 @@
 //   double log_loss = 0;
 //   law->evaluate(coordinates, points, {&log_loss, 1}, {});
 //
-// Symbols: N parameters, D tokens seen (repeats count), U unique tokens, R_D = D/U - 1 repeats, L loss;
-// a = ln A, b = ln B, e = ln E. A law is stateless and may be used from several threads at once.
+// Symbols: N parameters, D tokens seen (repeats count), U unique tokens, R_D = D/U - 1 repeats, L
+// loss; a = ln A, b = ln B, e = ln E. A law is stateless and may be used from several threads at
+// once.
 
 #include <optional>
 #include <span>
@@ -23,7 +24,8 @@
 
 namespace ration::fit {
 
-// Where a law is evaluated, one entry a point; stored by column, because laws run over all points at once.
+// Where a law is evaluated, one entry a point; stored by column, because laws run over all points
+// at once.
 struct Points {
   std::vector<double> log_params;  // ln N
   std::vector<double> log_tokens;  // ln D
@@ -37,18 +39,22 @@ struct Points {
   void add(Params params, Tokens tokens, Tokens unique);
 };
 
-enum class Scale { linear, log };  // how a coordinate relates to the value: itself, or its logarithm
+enum class Scale {
+  linear,
+  log
+};  // how a coordinate relates to the value: itself, or its logarithm
 
-// One free parameter. Bounds are on the coordinate and finite; an estimate that ends on one says so.
+// One free parameter. Bounds are on the coordinate and finite; an estimate that ends on one says
+// so.
 struct Parameter {
   std::string_view name;  // as in fit files: "A", "alpha", "rd_star"
   Scale scale = Scale::log;
   double lower = 0;
   double upper = 0;
   std::string_view meaning;  // one line with its unit
-  // For a decay constant: what counts as its repeats (data or parameters). An estimate far beyond the largest repeat
-  // of the data cannot be told from no decay.
-  enum class Role { term, exponent, data_decay, params_decay } role = Role::term;
+  // For a decay constant: what counts as its repeats (data or parameters). An estimate far beyond
+  // the largest repeat of the data cannot be told from no decay.
+  enum class Role { term, floor, exponent, data_decay, params_decay } role = Role::term;
 
   double value(double coordinate) const;
   double coordinate(double value) const;
@@ -60,12 +66,13 @@ using Coordinates = std::vector<double>;  // one number a parameter, in the law'
 struct BaseTerms {
   double log_a = 0, log_b = 0, log_e = 0, alpha = 0, beta = 0;
 
-  // ln G of N_opt = G (C/6)^(beta/(alpha+beta)): the compute-optimal allocation ("Training Compute-Optimal Large
-  // Language Models", 2022).
+  // ln G of N_opt = G (C/6)^(beta/(alpha+beta)): the compute-optimal allocation ("Training
+  // Compute-Optimal Large Language Models", 2022).
   double log_g() const;
   // ln N that minimises the loss under 6 N D = C, given ln(C/6).
   double optimal_log_params(double log_budget_over_6) const;
-  // ln of the parameters for which `log_unique` tokens, each seen once, are compute-optimal: U_N before its cap.
+  // ln of the parameters for which `log_unique` tokens, each seen once, are compute-optimal: U_N
+  // before its cap.
   double log_params_for_tokens(double log_unique) const;
 };
 
@@ -79,8 +86,9 @@ class Law {
   virtual std::span<const Parameter> parameters() const = 0;
   virtual bool describes_repetition() const = 0;
 
-  // ln L at every point; and, unless `jacobian` is empty, d ln L_i / d x_j at [j * points.size() + i]. Any finite
-  // coordinates are allowed; the result may then be infinite or NaN, which a solver takes as a refusal.
+  // ln L at every point; and, unless `jacobian` is empty, d ln L_i / d x_j at [j * points.size() +
+  // i]. Any finite coordinates are allowed; the result may then be infinite or NaN, which a solver
+  // takes as a refusal.
   virtual void evaluate(std::span<const double> x,
                         const Points& points,
                         std::span<double> log_loss,
@@ -88,7 +96,8 @@ class Law {
 
   virtual BaseTerms base_terms(std::span<const double> x) const = 0;
 
-  // ln of the parameters that the law counts as unrepeated at a point (N itself for laws without parameter decay).
+  // ln of the parameters that the law counts as unrepeated at a point (N itself for laws without
+  // parameter decay).
   virtual double log_unrepeated_params(std::span<const double> x, double log_n, double log_u) const;
 
   // Points to descend from, spread over the basins that the law is known to have for such data.

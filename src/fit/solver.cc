@@ -24,7 +24,8 @@ std::vector<std::size_t> free_coordinates(const Problem& problem) {
   return free;
 }
 
-// The objective as a sum of squares of its free coordinates. Outside the bounds the law is evaluated on them.
+// The objective as a sum of squares of its free coordinates. Outside the bounds the law is
+// evaluated on them.
 class SquaresForm {
  public:
   using Scalar = double;
@@ -65,8 +66,7 @@ class SquaresForm {
     if (jacobian == nullptr) return true;
     for (std::size_t k = 0; k < free_.size(); ++k) {
       const std::size_t j = free_[k];
-      const bool outside =
-          parameters[k] < problem_.lower[j] || parameters[k] > problem_.upper[j];
+      const bool outside = parameters[k] < problem_.lower[j] || parameters[k] > problem_.upper[j];
       for (std::size_t i = 0; i < n; ++i)
         jacobian[k * n + i] = outside ? 0 : slope_[i] * jacobian_[j * n + i];
     }
@@ -83,8 +83,8 @@ class SquaresForm {
   mutable std::vector<double> slope_;
 };
 
-// Lowers the objective from `minimum.x` with TinySolver. Its thresholds are absolute, so the residuals are scaled to
-// make the objective 1 at the start of each round.
+// Lowers the objective from `minimum.x` with TinySolver. Its thresholds are absolute, so the
+// residuals are scaled to make the objective 1 at the start of each round.
 void descend(const Problem& problem, int iterations, Minimum& minimum) {
   constexpr int kRounds = 3;
   constexpr double kEnough = 1e-4;  // relative fall in a round below which Newton takes over
@@ -124,7 +124,7 @@ class Model {
   void update(const Coordinates& x) {
     problem_.law.evaluate(x, problem_.points, log_loss_, span(jacobian_));
     const Index n = slope_.size();
-    Vector inside(n);    // weight of rows in the quadratic part: the true curvature of the Huber loss
+    Vector inside(n);  // weight of rows in the quadratic part: the true curvature of the Huber loss
     Vector majorant(n);  // weight of iteratively reweighted least squares: never below it
     for (Index i = 0; i < n; ++i) {
       const auto row = static_cast<std::size_t>(i);
@@ -145,9 +145,12 @@ class Model {
   Matrix damping;  // a positive semidefinite matrix in the objective's own scale
 
  private:
-  static std::span<double> span(Matrix& m) { return {m.data(), static_cast<std::size_t>(m.size())}; }
+  static std::span<double> span(Matrix& m) {
+    return {m.data(), static_cast<std::size_t>(m.size())};
+  }
 
-  // sum_i h'(r_i) d2 ln Lhat_i / dx2, by central differences of the analytic Jacobian with the slopes held.
+  // sum_i h'(r_i) d2 ln Lhat_i / dx2, by central differences of the analytic Jacobian with the
+  // slopes held.
   Matrix curvature_of_law(const Coordinates& x) {
     constexpr double kStep = 1e-5;  // coordinates are of order 1 to 10
     const auto p = static_cast<Index>(x.size());
@@ -179,14 +182,15 @@ std::vector<Index> movable(const Problem& problem, const Coordinates& x, const V
   std::vector<Index> set;
   for (std::size_t j = 0; j < x.size(); ++j) {
     const double slope = gradient[static_cast<Index>(j)];
-    const bool held = (x[j] <= problem.lower[j] && slope >= 0) ||
-                      (x[j] >= problem.upper[j] && slope <= 0);
+    const bool held =
+        (x[j] <= problem.lower[j] && slope >= 0) || (x[j] >= problem.upper[j] && slope <= 0);
     if (!held && problem.lower[j] < problem.upper[j]) set.push_back(static_cast<Index>(j));
   }
   return set;
 }
 
-// The step that minimises the damped model over the movable coordinates; empty where the model is not convex.
+// The step that minimises the damped model over the movable coordinates; empty where the model is
+// not convex.
 Vector newton_step(const Model& model, const std::vector<Index>& set, double mu) {
   const Vector g = model.gradient(set);
   Matrix h = model.hessian(set, set) + mu * Matrix(model.damping(set, set));
@@ -200,7 +204,8 @@ Vector newton_step(const Model& model, const std::vector<Index>& set, double mu)
   return step.allFinite() ? step : Vector();
 }
 
-// Newton with damping that falls to zero near the minimum, on the coordinates that bounds leave free.
+// Newton with damping that falls to zero near the minimum, on the coordinates that bounds leave
+// free.
 void polish(const Problem& problem, int iterations, Minimum& minimum) {
   constexpr double kConverged = 1e-13;
   constexpr double kHopeless = 1e8;

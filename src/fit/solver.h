@@ -1,18 +1,21 @@
 #pragma once
 
-// One local minimum from one start: Ceres' TinySolver descends, a projected Newton iteration finishes.
+// One local minimum from one start: Ceres' TinySolver descends, a projected Newton iteration
+// finishes.
 //
-// TinySolver minimises squares, so it is given t(r) = sign(r) sqrt(2 h(r)), whose squares sum to the objective exactly.
-// Near the minimum most residuals lie outside the Huber knee, where that surrogate's curvature is wrong and the
-// descent slow; Newton with the true curvature then needs a few steps, and keeps the bounds.
-// Every test of convergence is relative to the objective or to the curvature: scaling the objective changes nothing.
+// TinySolver minimises squares, so it is given t(r) = sign(r) sqrt(2 h(r)), whose squares sum to
+// the objective exactly. Near the minimum most residuals lie outside the Huber knee, where that
+// surrogate's curvature is wrong and the descent slow; Newton with the true curvature then needs a
+// few steps, and keeps the bounds. Every test of convergence is relative to the objective or to the
+// curvature: scaling the objective changes nothing.
 
 #include "fit/objective.h"
 
 namespace ration::fit {
 
 enum class Stop {
-  converged,   // the next step would lower the objective by less than 1e-13 of it, or r = 0 throughout
+  converged,   // the next step would lower the objective by less than 1e-13 of it, or r = 0
+               // throughout
   stalled,     // no step lowers the objective further, though the model says it should: rounding
   iterations,  // the limit of iterations was reached first
   not_finite,  // the law has no finite value at the start

@@ -12,9 +12,11 @@ namespace {
 constexpr std::array<double, 10> kExponents = {
     0.03, 0.08, 0.15, 0.22, 0.3, 0.4, 0.55, 0.8, 1.2, 2.0};
 
-using Columns = Eigen::Matrix<double, Eigen::Dynamic, 3>;  // E, A, B terms, each divided by the loss
+using Columns =
+    Eigen::Matrix<double, Eigen::Dynamic, 3>;  // E, A, B terms, each divided by the loss
 
-// Least squares of columns * c = 1 with c >= 0: the best of the seven sets of columns whose solution is positive.
+// Least squares of columns * c = 1 with c >= 0: the best of the seven sets of columns whose
+// solution is positive.
 Eigen::Vector3d solve_nonnegative(const Eigen::Matrix3d& gram, const Eigen::Vector3d& right) {
   Eigen::Vector3d best = Eigen::Vector3d::Zero();
   double best_gain = 0;  // the fall of the squared error against c = 0
@@ -35,7 +37,8 @@ Eigen::Vector3d solve_nonnegative(const Eigen::Matrix3d& gram, const Eigen::Vect
   return best;
 }
 
-// A term that the linear solve leaves out starts small rather than absent, so that a descent can grow it.
+// A term that the linear solve leaves out starts small rather than absent, so that a descent can
+// grow it.
 double log_or_small(double coefficient) {
   constexpr double kSmall = 1e-3;  // of the observed loss
   return std::log(std::max(coefficient, kSmall));
@@ -51,8 +54,8 @@ Powers powers(std::span<const double> log_x, const Eigen::VectorXd& inverse_loss
   const Eigen::Map<const Eigen::ArrayXd> x(log_x.data(), static_cast<Eigen::Index>(log_x.size()));
   result.log_smallest = x.minCoeff();
   for (const double exponent : kExponents)
-    result.columns.emplace_back((-exponent * (x - result.log_smallest)).exp().matrix().cwiseProduct(
-        inverse_loss));
+    result.columns.emplace_back(
+        (-exponent * (x - result.log_smallest)).exp().matrix().cwiseProduct(inverse_loss));
   return result;
 }
 
@@ -84,12 +87,11 @@ std::vector<TermStart> exponent_starts(std::span<const double> log_params,
       const Eigen::Vector3d right = columns.colwise().sum().transpose();
       const Eigen::Vector3d c = solve_nonnegative(columns.transpose() * columns, right);
       const double error = (columns * c - Eigen::VectorXd::Ones(n)).squaredNorm();
-      const BaseTerms terms = {
-          log_or_small(c[1]) + kExponents[i] * by_params.log_smallest,
-          log_or_small(c[2]) + kExponents[j] * by_tokens.log_smallest,
-          log_or_small(c[0]),
-          kExponents[i],
-          kExponents[j]};
+      const BaseTerms terms = {log_or_small(c[1]) + kExponents[i] * by_params.log_smallest,
+                               log_or_small(c[2]) + kExponents[j] * by_tokens.log_smallest,
+                               log_or_small(c[0]),
+                               kExponents[i],
+                               kExponents[j]};
       starts.push_back({terms, error});
     }
   }

@@ -1,5 +1,7 @@
-// L = E + A N^-alpha + B D^-beta on all tokens seen, a repeated token counting as much as a fresh one
-// ("Training Compute-Optimal Large Language Models", 2022), with free exponents or with alpha = beta.
+// L = E + A N^-alpha + B D^-beta on all tokens seen, a repeated token counting as much as a fresh
+// one
+// ("Training Compute-Optimal Large Language Models", 2022), with free exponents or with alpha =
+// beta.
 
 #include "fit/laws/laws.h"
 #include "fit/laws/three_terms.h"

@@ -1,10 +1,10 @@
-// The law of "Scaling Data-Constrained Language Models" (2023): a repeated token, and a parameter beyond what the
-// unique tokens can feed, are worth less the more often it happens.
+// The law of "Scaling Data-Constrained Language Models" (2023): a repeated token, and a parameter
+// beyond what the unique tokens can feed, are worth less the more often it happens.
 //   U_N = min(N, parameters for which U fresh tokens are compute-optimal)      R_N = N/U_N - 1
 //   D' = U   (1 + R_D* (1 - exp(-R_D/R_D*)))      N' = U_N (1 + R_N* (1 - exp(-R_N/R_N*)))
 //   L = E + A N'^-alpha + B D'^-beta
-// U_N moves with the other parameters. ln D' and ln N' have continuous first derivatives, also where R_D or R_N
-// becomes 0.
+// U_N moves with the other parameters. ln D' and ln N' have continuous first derivatives, also
+// where R_D or R_N becomes 0.
 
 #include "fit/laws/laws.h"
 #include "fit/laws/three_terms.h"
@@ -58,10 +58,9 @@ class RepeatDecay final : public Law {
     return params_decay_ ? "data-constrained" : "data-constrained-data";
   }
   std::string_view formula() const override {
-    return params_decay_
-               ? "L = E + A N'^-alpha + B D'^-beta; repeats of tokens (R_D*) and surplus "
-                 "parameters (R_N*) decay"
-               : "L = E + A N^-alpha + B D'^-beta; repeats of tokens (R_D*) decay";
+    return params_decay_ ? "L = E + A N'^-alpha + B D'^-beta; repeats of tokens (R_D*) and surplus "
+                           "parameters (R_N*) decay"
+                         : "L = E + A N^-alpha + B D'^-beta; repeats of tokens (R_D*) decay";
   }
   std::string_view source() const override {
     return "Scaling Data-Constrained Language Models (2023)";
@@ -92,8 +91,8 @@ class RepeatDecay final : public Law {
       Effective n = {points.log_params[i]};
       if (params_decay_)
         n = effective_params(base, points.log_params[i], points.log_unique[i], rn_star);
-      const ThreeTerms terms =
-          sum_terms(base.log_a - base.alpha * n.log_value, base.log_b - base.beta * log_d, base.log_e);
+      const ThreeTerms terms = sum_terms(
+          base.log_a - base.alpha * n.log_value, base.log_b - base.beta * log_d, base.log_e);
       log_loss[i] = terms.log_loss;
       if (!jacobian.empty()) fill_row(jacobian, points, i, base, terms, n, data, log_d);
     }
@@ -132,7 +131,7 @@ class RepeatDecay final : public Law {
                 const Growth& data,
                 double log_d) const {
     const std::size_t rows = points.size();
-    const double by_log_n = -base.alpha * terms.share_params;     // d ln L / d ln N'
+    const double by_log_n = -base.alpha * terms.share_params;          // d ln L / d ln N'
     const double by_fed = by_log_n * n.d_log_unrepeated / base.alpha;  // times alpha d ln U_N
     jacobian[i] = terms.share_params + by_fed;
     jacobian[rows + i] = terms.share_tokens - by_fed;
@@ -163,8 +162,9 @@ class RepeatDecay final : public Law {
   bool params_decay_;
 };
 
-// A dense grid over (ln R_D*, ln R_N*), because the objective is known to be flat with several minima there. At each
-// node the other five start from a linear solve for a few pairs of exponents; the best is kept.
+// A dense grid over (ln R_D*, ln R_N*), because the objective is known to be flat with several
+// minima there. At each node the other five start from a linear solve for a few pairs of exponents;
+// the best is kept.
 std::vector<Coordinates> RepeatDecay::starts(const Points& points,
                                              std::span<const double> log_loss) const {
   constexpr int kNodes = 12;
@@ -184,8 +184,7 @@ std::vector<Coordinates> RepeatDecay::starts(const Points& points,
     }
     for (int j = 0; j < kNodes; ++j) {
       const double log_rn = kFirst + step * j;
-      const Points seen =
-          effective_points(points, plain.terms, std::exp(log_rd), std::exp(log_rn));
+      const Points seen = effective_points(points, plain.terms, std::exp(log_rd), std::exp(log_rn));
       const TermStart start =
           exponent_starts(seen.log_params, seen.log_tokens, log_loss, false).front();
       all.push_back(start.coordinates(false));

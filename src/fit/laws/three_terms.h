@@ -26,12 +26,18 @@ inline ThreeTerms sum_terms(double log_params_term, double log_tokens_term, doub
   return {largest + std::log(sum), params_term / sum, tokens_term / sum, floor / sum};
 }
 
-// Wide enough for every published fit by far, and finite so that an estimate can be seen to run away.
+// Wide enough for every published fit by far, and finite so that an estimate can be seen to run
+// away.
 inline constexpr std::array<Parameter, 5> kTermParameters = {{
     {"A", Scale::log, -20, 60, "scale of the term that falls with parameters, nats a token"},
     {"B", Scale::log, -20, 60, "scale of the term that falls with tokens, nats a token"},
-    {"E", Scale::log, -7, 5, "loss that no model goes below, nats a token"},
-    {"alpha", Scale::linear, 1e-3, 4, "how fast loss falls with parameters", Parameter::Role::exponent},
+    {"E", Scale::log, -7, 5, "loss that no model goes below, nats a token", Parameter::Role::floor},
+    {"alpha",
+     Scale::linear,
+     1e-3,
+     4,
+     "how fast loss falls with parameters",
+     Parameter::Role::exponent},
     {"beta", Scale::linear, 1e-3, 4, "how fast loss falls with tokens", Parameter::Role::exponent},
 }};
 

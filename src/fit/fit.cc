@@ -1,0 +1,270 @@
+#include "fit/fit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <tuple>
+
+#include "base/text.h"
+#include "fit/doubts.h"
+#include "fit/search.h"
+
+namespace ration::fit {
+namespace {
+
+Error option_error(std::string what, std::string hint) {
+  return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
+}
+
+const Parameter* find_parameter(const Law& law, std::string_view name) {
+  for (const Parameter& parameter : law.parameters())
+    if (parameter.name == name) return &parameter;
+  return nullptr;
+}
+
+void check_fixed(const Options& options, const Law& law, std::vector<Error>& problems) {
+  std::vector<std::string> names;
+  for (const Parameter& parameter : law.parameters()) names.emplace_back(parameter.name);
+  for (const auto& [name, value] : options.fixed) {
+    const Parameter* parameter = find_parameter(law, name);
+    if (parameter == nullptr) {
+      problems.push_back(
+          option_error(fmt::format("law {} has no parameter \"{}\"", law.name(), name),
+                       fmt::format("its parameters: {}", fmt::join(names, ", "))));
+      continue;
+    }
+    const double low = parameter->value(parameter->lower);
+    const double high = parameter->value(parameter->upper);
+    if (!(value >= low && value <= high))
+      problems.push_back(option_error(fmt::format("{} cannot be held at {}", name, value),
+                                      fmt::format("its range is {:.4g} to {:.4g}", low, high)));
+  }
+}
+
+std::string problem_of(const Observation& run) {
+  const auto bad = [](double value) { return !std::isfinite(value) || value <= 0; };
+  if (bad(run.params.value)) return fmt::format("parameters {}", run.params.value);
+  if (bad(run.tokens.value)) return fmt::format("tokens {}", run.tokens.value);
+  if (bad(run.unique.value)) return fmt::format("unique tokens {}", run.unique.value);
+  if (bad(run.loss.value)) return fmt::format("loss {}", run.loss.value);
+  if (run.unique > run.tokens)
+    return fmt::format(
+        "more unique tokens ({}) than tokens ({})", run.unique.value, run.tokens.value);
+  return {};
+}
+
+Result<void> check_runs(std::span<const Observation> runs) {
+  std::vector<Error> problems;
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    if (const std::string what = problem_of(runs[i]); !what.empty())
+      problems.push_back(
+          {.kind = ErrorKind::input, .what = fmt::format("run {}: {}", i + 1, what)});
+  if (!problems.empty()) return combine(std::move(problems), "some runs cannot be used");
+  if (runs.size() < 2)
+    return Error{
+        .kind = ErrorKind::input,
+        .what = fmt::format("{} is too few to fit a law", runs.size() == 1 ? "one run" : "no run"),
+        .hint = "add runs that differ in parameters, tokens and unique tokens"};
+  const auto [low, high] =
+      std::minmax_element(runs.begin(), runs.end(), [](const Observation& a, const Observation& b) {
+        return a.loss < b.loss;
+      });
+  if (low->loss == high->loss)
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("all {} losses equal {}", runs.size(), low->loss.value),
+                 .hint = "is the loss column the right one?"};
+  return {};
+}
+
+// The runs in an order of their own, so that no result depends on the order of the rows.
+std::vector<Observation> sorted(std::span<const Observation> runs) {
+  std::vector<Observation> all(runs.begin(), runs.end());
+  std::sort(all.begin(), all.end(), [](const Observation& a, const Observation& b) {
+    return std::tie(a.params, a.tokens, a.unique, a.cell, a.loss) <
+           std::tie(b.params, b.tokens, b.unique, b.cell, b.loss);
+  });
+  return all;
+}
+
+// The number of each run's cell, in order of appearance, and how many there are.
+std::pair<std::vector<std::size_t>, std::size_t> number_cells(
+    const std::vector<Observation>& runs) {
+  std::map<std::tuple<std::string, double, double, double>, std::size_t> numbers;
+  std::vector<std::size_t> cell_of;
+  for (const Observation& run : runs) {
+    const auto key =
+        run.cell.empty()
+            ? std::tuple(std::string(), run.params.value, run.tokens.value, run.unique.value)
+            : std::tuple(run.cell, 0.0, 0.0, 0.0);
+    cell_of.push_back(numbers.emplace(key, numbers.size()).first->second);
+  }
+  return {std::move(cell_of), numbers.size()};
+}
+
+template <class Get>
+Span span_of(const std::vector<Observation>& runs, const Get& get) {
+  Span span{get(runs.front()), get(runs.front())};
+  for (const Observation& run : runs) {
+    span.low = std::min(span.low, get(run));
+    span.high = std::max(span.high, get(run));
+  }
+  return span;
+}
+
+Range range_of(const std::vector<Observation>& runs) {
+  return {
+      span_of(runs, [](const Observation& r) { return r.params.value; }),
+      span_of(runs, [](const Observation& r) { return r.tokens.value; }),
+      span_of(runs, [](const Observation& r) { return r.unique.value; }),
+      span_of(runs, [](const Observation& r) { return epochs(r.tokens, r.unique).value; }),
+      span_of(runs, [](const Observation& r) { return training_flops(r.params, r.tokens).value; })};
+}
+
+std::vector<double> natural(const Law& law, const Coordinates& x) {
+  std::vector<double> values;
+  for (std::size_t j = 0; j < x.size(); ++j) values.push_back(law.parameters()[j].value(x[j]));
+  return values;
+}
+
+void hold_fixed(const Options& options, Problem& problem) {
+  const std::span<const Parameter> parameters = problem.law.parameters();
+  for (const auto& [name, value] : options.fixed)
+    for (std::size_t j = 0; j < parameters.size(); ++j)
+      if (parameters[j].name == name)
+        problem.lower[j] = problem.upper[j] = parameters[j].coordinate(value);
+}
+
+double root_mean_square(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v * v;
+  return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+}  // namespace
+
+std::vector<Error> check(const Options& options) {
+  std::vector<Error> problems;
+  const Law* law = find_law(options.law);
+  if (law == nullptr) {
+    const std::vector<std::string> names = law_names();
+    std::string hint = did_you_mean(options.law, names);
+    if (hint.empty()) hint = fmt::format("one of {}", fmt::join(names, ", "));
+    problems.push_back(option_error(fmt::format("unknown law \"{}\"", options.law), hint));
+  } else {
+    check_fixed(options, *law, problems);
+  }
+  if (!(options.delta > 0 && std::isfinite(options.delta)))
+    problems.push_back(option_error(fmt::format("delta {} is not above 0", options.delta),
+                                    "0.001 is the published choice"));
+  if (options.resamples < 0 || options.resamples > 100000)
+    problems.push_back(option_error(fmt::format("{} resamples", options.resamples),
+                                    "from 0 (no intervals) to 100000"));
+  if (!(options.interval > 0 && options.interval < 1))
+    problems.push_back(option_error(fmt::format("an interval of {}", options.interval),
+                                    "a probability between 0 and 1, such as 0.9"));
+  if (options.threads < 0)
+    problems.push_back(option_error("a negative number of threads", "0 uses every core"));
+  return problems;
+}
+
+bool Fit::trusted() const {
+  return std::none_of(doubts.begin(), doubts.end(), [](const Doubt& d) { return d.fatal; });
+}
+
+Coordinates Fit::coordinates() const {
+  Coordinates x;
+  for (std::size_t j = 0; j < parameters.size(); ++j)
+    x.push_back(law->parameters()[j].coordinate(parameters[j].value));
+  return x;
+}
+
+Error untrusted(const Fit& fit) {
+  std::vector<Error> reasons;
+  for (const Doubt& doubt : fit.doubts)
+    if (doubt.fatal)
+      reasons.push_back(
+          {.kind = ErrorKind::untrusted, .what = fmt::format("{}: {}", doubt.subject, doubt.what)});
+  return {
+      .kind = ErrorKind::untrusted,
+      .what = fmt::format("the {} fit of {} runs is not to be trusted", fit.law->name(), fit.runs),
+      .hint = "add runs where they are missing, choose a simpler law, or override with --force",
+      .causes = std::move(reasons)};
+}
+
+Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
+  if (std::vector<Error> problems = check(options); !problems.empty())
+    return combine(std::move(problems), "the options of the fit are wrong");
+  if (Result<void> usable = check_runs(runs); !usable) return std::move(usable).error();
+
+  const std::vector<Observation> rows = sorted(runs);
+  const auto [cell_of, cells] = number_cells(rows);
+  Points points;
+  std::vector<double> log_loss;
+  for (const Observation& run : rows) {
+    points.add(run.params, run.tokens, run.unique);
+    log_loss.push_back(std::log(run.loss.value));
+  }
+  const std::vector<double> weights(rows.size(), 1.0);
+  Problem problem = make_problem(*find_law(options.law), points, log_loss, weights, options.delta);
+  hold_fixed(options, problem);
+
+  SearchResult found = search(problem, options.threads);
+  if (found.minima.empty())
+    return Error{.kind = ErrorKind::untrusted,
+                 .what = fmt::format("no start of the {} law has a finite loss", options.law),
+                 .hint = "look for runs whose counts or losses differ by many orders of magnitude"};
+  const Minimum& best = found.minima.front();
+
+  Fit fit{.law = &problem.law,
+          .delta = options.delta,
+          .runs = static_cast<int>(rows.size()),
+          .cells = static_cast<int>(cells),
+          .objective = best.objective,
+          .residual_rms = root_mean_square(residuals(problem, best.x)),
+          .interval = options.interval,
+          .seed = options.seed,
+          .search = found.report,
+          .range = range_of(rows)};
+  for (const Minimum& minimum : found.minima)
+    fit.minima.push_back({minimum.objective, natural(problem.law, minimum.x)});
+  fit.draws = bootstrap(problem, found.minima, cell_of, cells, options);
+  fit.parameters = estimates(problem, best.x, fit);
+  fit.doubts = find_doubts(problem, fit);
+  return fit;
+}
+
+std::vector<Prediction> predict(const Fit& fit, const Points& points) {
+  std::vector<double> log_loss(points.size());
+  fit.law->evaluate(fit.coordinates(), points, log_loss, {});
+  std::vector<Prediction> predictions(points.size());
+  for (std::size_t i = 0; i < points.size(); ++i) predictions[i].value = std::exp(log_loss[i]);
+  if (fit.draws.empty()) return predictions;
+
+  std::vector<std::vector<double>> drawn(points.size());
+  for (const Coordinates& draw : fit.draws) {
+    fit.law->evaluate(draw, points, log_loss, {});
+    for (std::size_t i = 0; i < points.size(); ++i) drawn[i].push_back(std::exp(log_loss[i]));
+  }
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const Span ends = percentile_interval(drawn[i], fit.interval);
+    predictions[i].low = ends.low;
+    predictions[i].high = ends.high;
+  }
+  return predictions;
+}
+
+Span percentile_interval(std::vector<double>& values, double interval) {
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) {
+    const double place = share * static_cast<double>(values.size() - 1);
+    const auto below = static_cast<std::size_t>(place);
+    const std::size_t above = std::min(below + 1, values.size() - 1);
+    return std::lerp(values[below], values[above], place - std::floor(place));
+  };
+  return {at((1 - interval) / 2), at((1 + interval) / 2)};
+}
+
+}  // namespace ration::fit

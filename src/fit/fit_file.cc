@@ -1,0 +1,243 @@
+#include "fit/fit_file.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/text.h"
+
+namespace ration::fit {
+namespace {
+
+constexpr std::string_view kSchema = "ration.fit/1";
+
+Json optional_number(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json to_json(const Span& span) { return {{"low", span.low}, {"high", span.high}}; }
+
+Json to_json(const Estimate& e) {
+  return {{"value", e.value},
+          {"low", optional_number(e.low)},
+          {"high", optional_number(e.high)},
+          {"fixed", e.fixed},
+          {"at_bound", e.at_bound},
+          {"identified", e.identified}};
+}
+
+Json named(const Law& law, const std::vector<double>& values) {
+  Json object = Json::object();
+  for (std::size_t j = 0; j < values.size(); ++j)
+    object[std::string(law.parameters()[j].name)] = values[j];
+  return object;
+}
+
+Json draws_to_json(const Fit& fit) {
+  Json names = Json::array();
+  for (const Parameter& parameter : fit.law->parameters()) names.push_back(parameter.name);
+  Json rows = Json::array();
+  for (const Coordinates& draw : fit.draws) {
+    Json row = Json::array();
+    for (std::size_t j = 0; j < draw.size(); ++j)
+      row.push_back(fit.law->parameters()[j].value(draw[j]));
+    rows.push_back(std::move(row));
+  }
+  return {{"resamples", fit.draws.size()}, {"seed", fit.seed}, {"order", names}, {"draws", rows}};
+}
+
+// Reads members and keeps the first problem, so that the reading code stays straight.
+class Reader {
+ public:
+  explicit Reader(std::string file) : file_(std::move(file)) {}
+
+  double number(const Json& object, const std::string& key, double fallback = NAN) {
+    if (!object.is_object() || !object.contains(key)) return missing(key, fallback);
+    if (!object[key].is_number()) return wrong(key, "a number"), 0;
+    return object[key].get<double>();
+  }
+  std::string text(const Json& object, const std::string& key, const std::string& fallback) {
+    if (!object.is_object() || !object.contains(key)) return fallback;
+    if (!object[key].is_string()) return wrong(key, "a text"), fallback;
+    return object[key].get<std::string>();
+  }
+  std::optional<double> optional(const Json& object, const std::string& key) {
+    if (!object.is_object() || !object.contains(key) || object[key].is_null()) return std::nullopt;
+    return number(object, key);
+  }
+  bool truth(const Json& object, const std::string& key, bool fallback) {
+    if (!object.is_object() || !object.contains(key)) return fallback;
+    if (!object[key].is_boolean()) return wrong(key, "true or false"), fallback;
+    return object[key].get<bool>();
+  }
+  Span span(const Json& object, const std::string& key) {
+    const Json inner = member(object, key);
+    if (inner.is_null()) return {};
+    return {number(inner, "low", 0), number(inner, "high", 0)};
+  }
+  Json member(const Json& object, const std::string& key) {
+    return object.is_object() && object.contains(key) ? object[key] : Json(nullptr);
+  }
+  double missing(const std::string& key, double fallback) {
+    if (std::isnan(fallback)) note(fmt::format("\"{}\" is missing", key));
+    return fallback;
+  }
+  void wrong(const std::string& key, std::string_view wanted) {
+    note(fmt::format("\"{}\" is not {}", key, wanted));
+  }
+  void note(std::string what) {
+    if (problem_) return;
+    problem_ = Error{.kind = ErrorKind::input,
+                     .what = "not a usable fit: " + std::move(what),
+                     .hint = "`ration fit … -o FILE` writes such a file",
+                     .where = SourceRef{.file = file_}};
+  }
+  const std::optional<Error>& problem() const { return problem_; }
+
+ private:
+  std::string file_;
+  std::optional<Error> problem_;
+};
+
+void read_parameters(const Json& document, Reader& reader, Fit& fit) {
+  const Json parameters = reader.member(document, "parameters");
+  if (!parameters.is_object()) return reader.note("\"parameters\" is missing");
+  for (const Parameter& parameter : fit.law->parameters()) {
+    const std::string name(parameter.name);
+    if (!parameters.contains(name))
+      return reader.note(fmt::format("the law {} needs the parameter {}", fit.law->name(), name));
+    const Json& entry = parameters[name];
+    Estimate e{.name = name,
+               .value = reader.number(entry, "value"),
+               .low = reader.optional(entry, "low"),
+               .high = reader.optional(entry, "high"),
+               .fixed = reader.truth(entry, "fixed", false),
+               .at_bound = reader.truth(entry, "at_bound", false),
+               .identified = reader.truth(entry, "identified", true)};
+    if (!std::isfinite(parameter.coordinate(e.value)))
+      return reader.note(fmt::format("{} cannot be {}", name, e.value));
+    fit.parameters.push_back(std::move(e));
+  }
+}
+
+void read_minima(const Json& document, Reader& reader, Fit& fit) {
+  for (const Json& entry : reader.member(document, "minima")) {
+    NearMinimum minimum{.objective = reader.number(entry, "objective")};
+    for (const Parameter& parameter : fit.law->parameters())
+      minimum.values.push_back(
+          reader.number(reader.member(entry, "parameters"), std::string(parameter.name)));
+    fit.minima.push_back(std::move(minimum));
+  }
+}
+
+void read_draws(const Json& document, Reader& reader, Fit& fit) {
+  const Json bootstrap = reader.member(document, "bootstrap");
+  if (bootstrap.is_null()) return;
+  fit.seed = static_cast<std::uint64_t>(reader.number(bootstrap, "seed", 0));
+  std::size_t number = 0;
+  for (const Json& row : reader.member(bootstrap, "draws")) {
+    ++number;
+    Coordinates draw;
+    if (!row.is_array() || row.size() != fit.law->size())
+      return reader.note(
+          fmt::format("bootstrap draw {} does not hold {} numbers", number, fit.law->size()));
+    for (std::size_t j = 0; j < row.size(); ++j) {
+      const double value = row[j].is_number() ? row[j].get<double>() : NAN;
+      draw.push_back(fit.law->parameters()[j].coordinate(value));
+      if (!std::isfinite(draw.back()))
+        return reader.note(fmt::format("bootstrap draw {} holds an impossible value", number));
+    }
+    fit.draws.push_back(std::move(draw));
+  }
+}
+
+void read_doubts(const Json& document, Reader& reader, Fit& fit) {
+  for (const Json& entry : reader.member(document, "doubts"))
+    fit.doubts.push_back({reader.text(entry, "subject", ""),
+                          reader.text(entry, "what", ""),
+                          reader.truth(entry, "fatal", false)});
+  if (!reader.truth(document, "trusted", true) && fit.trusted())
+    fit.doubts.push_back({"fit", "marked as not trusted", true});
+}
+
+}  // namespace
+
+Json to_json(const Fit& fit) {
+  Json parameters = Json::object();
+  for (const Estimate& e : fit.parameters) parameters[e.name] = to_json(e);
+  Json minima = Json::array();
+  for (const NearMinimum& m : fit.minima)
+    minima.push_back({{"objective", m.objective}, {"parameters", named(*fit.law, m.values)}});
+  Json doubts = Json::array();
+  for (const Doubt& d : fit.doubts)
+    doubts.push_back({{"subject", d.subject}, {"what", d.what}, {"fatal", d.fatal}});
+  return {{"schema", kSchema},
+          {"law", fit.law->name()},
+          {"formula", fit.law->formula()},
+          {"source", fit.source},
+          {"runs", fit.runs},
+          {"cells", fit.cells},
+          {"delta", fit.delta},
+          {"objective", fit.objective},
+          {"residual_rms", fit.residual_rms},
+          {"interval", fit.interval},
+          {"parameters", parameters},
+          {"params_convention", fit.params_convention},
+          {"minima", minima},
+          {"search",
+           {{"starts", fit.search.starts},
+            {"agree", fit.search.agree},
+            {"failed", fit.search.failed},
+            {"stopped", fit.search.stopped},
+            {"promised_fall", fit.search.promised_fall},
+            {"condition", fit.search.condition}}},
+          {"range",
+           {{"params", to_json(fit.range.params)},
+            {"tokens", to_json(fit.range.tokens)},
+            {"unique_tokens", to_json(fit.range.unique_tokens)},
+            {"epochs", to_json(fit.range.epochs)},
+            {"flops", to_json(fit.range.flops)}}},
+          {"doubts", doubts},
+          {"trusted", fit.trusted()},
+          {"bootstrap", draws_to_json(fit)}};
+}
+
+Result<Fit> fit_from_json(const Json& document, const std::string& file) {
+  Reader reader(file);
+  const std::string schema = reader.text(document, "schema", "");
+  if (schema != kSchema) {
+    reader.note(fmt::format("its schema is \"{}\", not \"{}\"", schema, kSchema));
+    return *reader.problem();
+  }
+  const std::string law = reader.text(document, "law", "");
+  Fit fit{.law = find_law(law)};
+  if (fit.law == nullptr) {
+    reader.note(fmt::format("unknown law \"{}\"{}", law, [&] {
+      const std::string hint = did_you_mean(law, law_names());
+      return hint.empty() ? hint : "; " + hint;
+    }()));
+    return *reader.problem();
+  }
+  read_parameters(document, reader, fit);
+  fit.runs = static_cast<int>(reader.number(document, "runs", 0));
+  fit.cells = static_cast<int>(reader.number(document, "cells", 0));
+  fit.delta = reader.number(document, "delta", 0);
+  fit.objective = reader.number(document, "objective", 0);
+  fit.residual_rms = reader.number(document, "residual_rms", 0);
+  fit.interval = reader.number(document, "interval", 0.9);
+  fit.params_convention = reader.text(document, "params_convention", "as given");
+  fit.source = reader.text(document, "source", "");
+  const Json range = reader.member(document, "range");
+  fit.range = {reader.span(range, "params"),
+               reader.span(range, "tokens"),
+               reader.span(range, "unique_tokens"),
+               reader.span(range, "epochs"),
+               reader.span(range, "flops")};
+  if (!reader.problem()) read_minima(document, reader, fit);
+  if (!reader.problem()) read_draws(document, reader, fit);
+  read_doubts(document, reader, fit);
+  if (reader.problem()) return *reader.problem();
+  return fit;
+}
+
+}  // namespace ration::fit
