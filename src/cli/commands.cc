@@ -6,6 +6,9 @@ std::vector<Command> all_commands() {
   return {
       data_prepare_command(),
       data_info_command(),
+      fit_command(),
+      predict_command(),
+      plan_command(),
       help_command(),
       completion_command(),
       version_command(),

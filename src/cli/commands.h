@@ -9,7 +9,10 @@ namespace ration::cli {
 Command completion_command();
 Command data_info_command();
 Command data_prepare_command();
+Command fit_command();
 Command help_command();
+Command plan_command();
+Command predict_command();
 Command version_command();
 
 }  // namespace ration::cli

@@ -1,0 +1,197 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/fit_input.h"
+#include "cli/fit_text.h"
+#include "fit/fit_file.h"
+
+namespace ration::cli {
+namespace {
+
+Result<std::vector<std::pair<std::string, double>>> fixed_values(const Arguments& arguments) {
+  auto pairs = parse_pairs("fix", arguments.all("fix"));
+  if (!pairs) return std::move(pairs).error();
+  std::vector<std::pair<std::string, double>> fixed;
+  for (const auto& [name, text] : *pairs) {
+    Result<double> value = parse_quantity(text, "");
+    if (!value) return std::move(value).error().with_context("--fix " + name);
+    fixed.emplace_back(name, *value);
+  }
+  return fixed;
+}
+
+Result<fit::Options> fit_options(const Arguments& arguments) {
+  fit::Options options{.law = arguments.text("law").value_or("")};
+  auto delta = arguments.quantity("delta", "");
+  auto interval = arguments.quantity("interval", "");
+  auto resamples = arguments.integer("bootstrap");
+  auto seed = arguments.integer("seed");
+  auto threads = arguments.integer("threads");
+  auto fixed = fixed_values(arguments);
+  std::vector<Error> problems;
+  if (!delta) problems.push_back(delta.error());
+  if (!interval) problems.push_back(interval.error());
+  if (!resamples) problems.push_back(resamples.error());
+  if (!seed) problems.push_back(seed.error());
+  if (!threads) problems.push_back(threads.error());
+  if (!fixed) problems.push_back(fixed.error());
+  if (!problems.empty()) return combine(std::move(problems), "the options of the fit are wrong");
+
+  constexpr std::int64_t kTooMany = 1000000;  // check() names the true limits
+  options.delta = (*delta).value_or(options.delta);
+  options.interval = (*interval).value_or(options.interval);
+  options.resamples = static_cast<int>(
+      std::clamp((*resamples).value_or(options.resamples), std::int64_t{-1}, kTooMany));
+  options.seed = static_cast<std::uint64_t>((*seed).value_or(0));
+  options.threads =
+      static_cast<int>(std::clamp((*threads).value_or(0), std::int64_t{-1}, kTooMany));
+  options.fixed = *fixed;
+  return options;
+}
+
+Result<fit::Fit> fit_input(const FitInput& input, const fit::Options& options) {
+  Result<fit::Fit> fit = fit::fit_law(input.runs, options);
+  if (!fit) return fit;
+  fit->source = input.source;
+  fit->params_convention = input.params_convention;
+  return fit;
+}
+
+// Every law on the same runs, what is held fixed left out where a law lacks it.
+Result<std::vector<fit::Fit>> fit_all_laws(const FitInput& input, fit::Options options) {
+  const auto asked = options.fixed;
+  std::vector<fit::Fit> fits;
+  for (const fit::Law* law : fit::all_laws()) {
+    options.law = law->name();
+    options.fixed.clear();
+    for (const auto& [name, value] : asked)
+      for (const fit::Parameter& parameter : law->parameters())
+        if (parameter.name == name) options.fixed.emplace_back(name, value);
+    Result<fit::Fit> fit = fit_input(input, options);
+    if (!fit) return std::move(fit).error();
+    fits.push_back(std::move(*fit));
+  }
+  return fits;
+}
+
+Result<void> store_fit(const Arguments& arguments, const FitInput& input, const fit::Fit& fit) {
+  const Json document = fit::to_json(fit);
+  if (const auto file = arguments.text("output")) {
+    Result<void> written = real_files().write_whole(*file, document.dump(1) + "\n");
+    if (!written) return written;
+    arguments.console.note(fmt::format("wrote {}", *file));
+  }
+  if (!input.from_store) return {};
+  Result<store::FitWriter> writer =
+      store::FitWriter::open(real_files(), system_clock(), *arguments.text("store"));
+  if (!writer) return std::move(writer).error();
+  Result<std::int64_t> id = writer->record({.law = std::string(fit.law->name()),
+                                            .query = input.source,
+                                            .status = fit.search.stopped,
+                                            .loss = fit.objective,
+                                            .document = document,
+                                            .runs = input.run_ids});
+  if (!id) return std::move(id).error();
+  arguments.console.note(fmt::format("stored as fit {}; `ration plan` uses the newest", *id));
+  return {};
+}
+
+void print_fit(const Console& console, const fit::Fit& fit, const std::vector<fit::Fit>& compared) {
+  if (!console.json) {
+    console.print(fit_text(fit));
+    if (!compared.empty()) console.print(comparison_text(compared));
+    return;
+  }
+  Json document = fit::to_json(fit);
+  for (const fit::Fit& other : compared) {
+    Json entry = fit::to_json(other);
+    entry.erase("bootstrap");
+    document["compared"].push_back(std::move(entry));
+  }
+  console.print_json(document);
+}
+
+Result<int> run_fit(const Arguments& arguments) {
+  const Console& console = arguments.console;
+  Result<fit::Options> options = fit_options(arguments);
+  if (!options) return std::move(options).error();
+  if (std::vector<Error> problems = fit::check(*options); !problems.empty())
+    return combine(std::move(problems), "the options of the fit are wrong");
+  Result<FitInput> input =
+      read_input(arguments, arguments.positional.empty() ? "" : arguments.positional.front());
+  if (!input) return std::move(input).error();
+  for (const std::string& note : input->notes) console.note(note);
+
+  Result<fit::Fit> fit = fit_input(*input, *options);
+  if (!fit) return std::move(fit).error();
+  std::vector<fit::Fit> compared;
+  if (arguments.flag("compare")) {
+    Result<std::vector<fit::Fit>> all = fit_all_laws(*input, *options);
+    if (!all) return std::move(all).error();
+    compared = std::move(*all);
+  }
+  print_fit(console, *fit, compared);
+
+  if (fit->trusted() || arguments.flag("force")) {
+    Result<void> stored = store_fit(arguments, *input, *fit);
+    if (!stored) return std::move(stored).error();
+    return 0;
+  }
+  Error error = fit::untrusted(*fit);
+  if (!console.json) return error;
+  console.note(error.describe());  // stdout holds the document already
+  return exit_code(error.kind);
+}
+
+}  // namespace
+
+Command fit_command() {
+  std::vector<Option> options = {
+      {.name = "law",
+       .value = "LAW",
+       .default_value = "data-constrained",
+       .help = fmt::format("One of {}.", fmt::join(fit::law_names(), ", "))},
+      {.name = "compare", .help = "Fit every law to the same runs and put them side by side."},
+      {.name = "output", .value = "FILE", .help = "Write the fit as JSON.", .letter = 'o'},
+      {.name = "delta",
+       .value = "LN",
+       .default_value = "0.001",
+       .help = "Knee of the Huber loss in units of ln L, above 0. 0.001 is the published choice; "
+               "about twice the noise (0.03) suits small runs whose seeds differ by per cents."},
+      {.name = "bootstrap",
+       .value = "N",
+       .default_value = "400",
+       .help = "Refits on resampled settings behind the intervals, 0 (none) to 100000."},
+      {.name = "interval",
+       .value = "SHARE",
+       .default_value = "0.9",
+       .help = "Probability inside the intervals, between 0 and 1."},
+      {.name = "seed", .value = "N", .default_value = "0", .help = "Seed of the resamples."},
+      {.name = "fix",
+       .value = "NAME=VALUE",
+       .help = "Hold a parameter at a value in natural units; the published two-stage fit holds A, "
+               "B, E, alpha and beta.",
+       .repeatable = true},
+      {.name = "threads",
+       .value = "N",
+       .default_value = "0",
+       .help = "Threads, 0 = every core. Changes no number."},
+      {.name = "force", .help = "Keep a fit that is not to be trusted (exit code 4 without)."},
+  };
+  for (Option& option : input_options()) options.push_back(std::move(option));
+  return {.name = "fit",
+          .summary = "Fit a scaling law to finished runs, with intervals and doubts",
+          .arguments = "[SWEEP | FILE.csv]",
+          .max_arguments = 1,
+          .options = std::move(options),
+          .description =
+              "Without an argument all runs of the store are fitted. A table needs the "
+              "columns params, tokens,\nunique_tokens (optional) and loss.\n\n"
+              "  ration fit runs.csv --law data-constrained -o fit.json",
+          .execute = run_fit};
+}
+
+}  // namespace ration::cli

@@ -1,0 +1,150 @@
+#include "cli/fit_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace ration::cli {
+namespace {
+
+std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
+
+std::string interval_text(const fit::Estimate& e) {
+  if (e.fixed) return "held";
+  if (!e.low && !e.high) return e.identified ? "-" : "open on both sides";
+  if (!e.high) return fmt::format("{:.6g} or more", *e.low);
+  if (!e.low) return fmt::format("{:.6g} or less", *e.high);
+  return fmt::format("{:.6g} to {:.6g}", *e.low, *e.high);
+}
+
+std::string doubts_text(const fit::Fit& fit) {
+  if (fit.doubts.empty()) return {};
+  std::string text = "\ndoubts\n";
+  for (const fit::Doubt& doubt : fit.doubts)
+    text += fmt::format("  {}{}: {}\n", doubt.fatal ? "! " : "", doubt.subject, doubt.what);
+  return text;
+}
+
+using Format = std::string (*)(double);
+
+std::string amount_text(const plan::Amount& amount, Format format) {
+  if (!amount.low || !amount.high) return format(amount.value);
+  return fmt::format(
+      "{:<9} ({} to {})", format(amount.value), format(*amount.low), format(*amount.high));
+}
+
+std::string three_digits(double value) { return format_quantity(value); }
+std::string tokens_digits(double value) { return format_quantity(value, "tok"); }
+std::string plain_digits(double value) { return fmt::format("{:.3g}", value); }
+std::string loss_digits(double value) { return fmt::format("{:.4f}", value); }
+
+std::string plan_row(std::string_view name,
+                     const plan::Amount& best,
+                     const plan::Amount& baseline,
+                     Format format) {
+  return fmt::format(
+      "  {:<11} {:<38} {}\n", name, amount_text(best, format), amount_text(baseline, format));
+}
+
+const fit::Estimate* find(const fit::Fit& fit, std::string_view name) {
+  for (const fit::Estimate& e : fit.parameters)
+    if (e.name == name) return &e;
+  return nullptr;
+}
+
+}  // namespace
+
+std::string fit_text(const fit::Fit& fit) {
+  std::string text = fmt::format("{}\n  {}\n  {} runs of {} settings from {}\n\n",
+                                 fit.law->name(),
+                                 fit.law->formula(),
+                                 fit.runs,
+                                 fit.cells,
+                                 fit.source);
+  text += fmt::format("  {:<9} {:>12}  {:<26}\n",
+                      "parameter",
+                      "value",
+                      fit.draws.empty() ? "" : percent(fit.interval) + " interval");
+  for (std::size_t j = 0; j < fit.parameters.size(); ++j) {
+    const fit::Estimate& e = fit.parameters[j];
+    text += fmt::format("  {:<9} {:>12.7g}  {}\n", e.name, e.value, interval_text(e));
+  }
+  text += fmt::format(
+      "\n  residual rms  {:.3g} % of the loss\n"
+      "  objective     {:.10g} (sum of Huber losses of ln L, delta {:g})\n"
+      "  search        {} of {} starts agree{}; {}\n",
+      100 * fit.residual_rms,
+      fit.objective,
+      fit.delta,
+      fit.search.agree,
+      fit.search.starts,
+      fit.minima.size() > 1 ? fmt::format("; {} minima within the noise", fit.minima.size()) : "",
+      fit.search.stopped);
+  return text + doubts_text(fit);
+}
+
+std::string comparison_text(const std::vector<fit::Fit>& fits) {
+  std::string text = fmt::format("\nlaws side by side\n  {:<22} {:>4} {:>12} {:>8}  {}\n",
+                                 "law",
+                                 "free",
+                                 "objective",
+                                 "rms",
+                                 "R_D*");
+  for (const fit::Fit& fit : fits) {
+    const fit::Estimate* rd_star = find(fit, "rd_star");
+    const std::string decay =
+        rd_star == nullptr ? "-"
+                           : fmt::format("{:.4g} ({})", rd_star->value, interval_text(*rd_star));
+    const auto free = std::count_if(fit.parameters.begin(),
+                                    fit.parameters.end(),
+                                    [](const fit::Estimate& e) { return !e.fixed; });
+    text += fmt::format("  {:<22} {:>4} {:>12.7g} {:>6.3g} %  {}\n",
+                        fit.law->name(),
+                        free,
+                        fit.objective,
+                        100 * fit.residual_rms,
+                        decay);
+  }
+  return text;
+}
+
+std::string plan_text(const plan::Plan& plan, const fit::Fit& fit) {
+  std::string text = fmt::format("{} and {} unique, by the law {} of {} runs\n\n",
+                                 format_quantity(plan.request.budget.value, "flop"),
+                                 format_quantity(plan.request.unique.value, "tok"),
+                                 fit.law->name(),
+                                 fit.runs);
+  text += fmt::format("  {:<11} {:<38} {}\n",
+                      "",
+                      fit.draws.empty()
+                          ? "recommended"
+                          : fmt::format("recommended ({} interval)", percent(fit.interval)),
+                      "plain Chinchilla plan");
+  text += plan_row("parameters", plan.best.params, plan.baseline.params, three_digits);
+  text += plan_row("tokens", plan.best.tokens, plan.baseline.tokens, tokens_digits);
+  text += plan_row("epochs", plan.best.epochs, plan.baseline.epochs, plain_digits);
+  text += plan_row("loss", plan.best.loss, plan.baseline.loss, loss_digits);
+  text +=
+      fmt::format("\nwithin {:g} % of that loss: {} to {} parameters, {:.3g} to {:.3g} epochs\n",
+                  100 * plan.valley.tolerance,
+                  format_quantity(plan.valley.params.low),
+                  format_quantity(plan.valley.params.high),
+                  plan.valley.epochs.low,
+                  plan.valley.epochs.high);
+  for (const plan::Alternative& other : plan.alternatives)
+    text += fmt::format(
+        "another minimum of the fit, {:.2g} % above the best, says {} parameters, {:.3g} epochs, "
+        "loss {:.4f}\n",
+        100 * (other.objective_ratio - 1),
+        format_quantity(other.optimum.params),
+        other.optimum.epochs,
+        other.optimum.loss);
+  if (plan.warnings.empty()) return text;
+  text += "\nwarnings\n";
+  for (const std::string& warning : plan.warnings) text += fmt::format("  {}\n", warning);
+  return text;
+}
+
+}  // namespace ration::cli
