@@ -4,7 +4,7 @@
 
 #include <Eigen/Dense>
 #include <algorithm>
-#include <limits>
+#include <numeric>
 
 namespace ration::fit {
 namespace {
@@ -204,6 +204,13 @@ Vector newton_step(const Model& model, const std::vector<Index>& set, double mu)
   return step.allFinite() ? step : Vector();
 }
 
+// Residuals of 1e-10 throughout: a law without noise, where relative measures would chase rounding.
+bool exact(const Problem& problem, double value) {
+  constexpr double kSquaredResidual = 1e-20;
+  const double weight = std::accumulate(problem.weights.begin(), problem.weights.end(), 0.0);
+  return value <= kSquaredResidual * weight / 2;
+}
+
 // Newton with damping that falls to zero near the minimum, on the coordinates that bounds leave
 // free.
 void polish(const Problem& problem, int iterations, Minimum& minimum) {
@@ -215,7 +222,7 @@ void polish(const Problem& problem, int iterations, Minimum& minimum) {
   minimum.stop = Stop::iterations;
   for (int iteration = 0; iteration < iterations; ++iteration, ++minimum.iterations) {
     const std::vector<Index> set = movable(problem, minimum.x, model.gradient);
-    if (set.empty() || minimum.objective <= 0) {
+    if (set.empty() || exact(problem, minimum.objective)) {
       minimum.stop = Stop::converged;
       minimum.promised_fall = 0;
       return;

@@ -1,0 +1,184 @@
+#include "plan/plan.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "base/random.h"
+
+namespace ration::plan {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const fit::Coordinates kPublished = {
+    6.255414, 7.3049974, 0.6254804, 0.3526596, 0.3526596, std::log(15.387756), std::log(5.309743)};
+
+fit::Fit published_fit() {
+  fit::Fit fit{.law = fit::find_law("data-constrained"), .objective = 1, .interval = 0.9};
+  for (std::size_t j = 0; j < kPublished.size(); ++j) {
+    const fit::Parameter& parameter = fit.law->parameters()[j];
+    const double value = parameter.value(kPublished[j]);
+    fit.parameters.push_back({.name = std::string(parameter.name), .value = value});
+  }
+  return fit;
+}
+
+// The published constants jittered by a hundredth: stands for bootstrap draws.
+fit::Fit fit_with_draws() {
+  fit::Fit fit = published_fit();
+  Stream stream(1, StreamId::bootstrap);
+  for (int k = 0; k < 100; ++k) {
+    fit.draws.push_back(kPublished);
+    for (double& coordinate : fit.draws.back()) coordinate *= 1 + 0.01 * stream.normal();
+  }
+  return fit;
+}
+
+Plan planned(const fit::Fit& fit, const Request& request) {
+  Result<Plan> plan = make_plan(fit, request);
+  if (!plan) throw std::runtime_error(plan.error().describe());
+  return std::move(*plan);
+}
+
+const Request kRequest = {.budget = Flops(1e22), .unique = Tokens(25e9)};
+
+TEST(Plan, AgreesWithAPlainScanOfTheBudgetLine) {
+  const Plan plan = planned(published_fit(), kRequest);
+
+  double best = HUGE_VAL, best_params = 0;
+  for (double log_n = std::log(1e8); log_n < std::log(1e12); log_n += 1e-4) {
+    const Params params(std::exp(log_n));
+    const Tokens tokens = tokens_for(kRequest.budget, params);
+    const double loss =
+        loss_of(*fit::find_law("data-constrained"), kPublished, params, tokens, kRequest.unique);
+    if (loss < best) best = loss, best_params = params.value;
+  }
+
+  EXPECT_LE(plan.best.loss.value, best * (1 + 1e-13));
+  EXPECT_NEAR(plan.best.params.value, best_params, 1e-3 * best_params);
+}
+
+TEST(Plan, SpendsExactlyTheBudget) {
+  const Plan plan = planned(published_fit(), kRequest);
+  EXPECT_NEAR(6 * plan.best.params.value * plan.best.tokens.value, 1e22, 1e12);
+  EXPECT_NEAR(plan.best.epochs.value, plan.best.tokens.value / 25e9, 1e-9);
+}
+
+TEST(Plan, IsThePlainChinchillaPlanWhenTokensAbound) {
+  const Plan plan = planned(published_fit(), {.budget = Flops(1e22), .unique = Tokens(1e15)});
+  EXPECT_NEAR(plan.best.params.value, plan.baseline.params.value, 1e-4 * plan.best.params.value);
+  EXPECT_LT(plan.best.epochs.value, 1);
+}
+
+TEST(Plan, KeepsTheLimitOfEpochs) {
+  Request request = kRequest;
+  request.max_epochs = Epochs(4);
+
+  const Plan plan = planned(published_fit(), request);
+
+  EXPECT_NEAR(plan.best.epochs.value, 4, 1e-5);
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("limit of epochs")));
+  EXPECT_GT(plan.best.loss.value, planned(published_fit(), kRequest).best.loss.value);
+}
+
+TEST(Plan, ReachesSmallModelsToo) {
+  // A sweep on a laptop: 1e12 FLOPs.
+  const Plan plan = planned(published_fit(), {.budget = Flops(1e12), .unique = Tokens(1e5)});
+  EXPECT_GT(plan.best.params.value, 1e3);
+  EXPECT_LT(plan.best.params.value, 1e7);
+}
+
+TEST(Plan, FindsTheEndsOfTheValley) {
+  const Plan plan = planned(published_fit(), kRequest);
+
+  for (const double params : {plan.valley.params.low, plan.valley.params.high}) {
+    const double loss = loss_of(*fit::find_law("data-constrained"),
+                                kPublished,
+                                Params(params),
+                                tokens_for(kRequest.budget, Params(params)),
+                                kRequest.unique);
+    EXPECT_NEAR(loss, plan.best.loss.value * 1.001, 1e-8);
+  }
+  EXPECT_LT(plan.valley.params.low, plan.best.params.value);
+  EXPECT_GT(plan.valley.params.high, plan.best.params.value);
+}
+
+TEST(Plan, PutsItsValuesInsideTheirIntervals) {
+  const Plan plan = planned(fit_with_draws(), kRequest);
+
+  for (const Amount* amount : {&plan.best.params,
+                               &plan.best.tokens,
+                               &plan.best.epochs,
+                               &plan.best.loss,
+                               &plan.baseline.params,
+                               &plan.baseline.loss}) {
+    EXPECT_LT(*amount->low, amount->value);
+    EXPECT_GT(*amount->high, amount->value);
+  }
+}
+
+TEST(Plan, ShowsWhatOtherMinimaOfTheFitRecommend) {
+  fit::Fit fit = published_fit();
+  std::vector<double> values;
+  for (const fit::Estimate& e : fit.parameters) values.push_back(e.value);
+  fit.minima.push_back({1, values});
+  values[5] = 60;
+  fit.minima.push_back({1.005, values});
+
+  const Plan plan = planned(fit, kRequest);
+
+  ASSERT_EQ(plan.alternatives.size(), 1U);
+  EXPECT_NEAR(plan.alternatives[0].objective_ratio, 1.005, 1e-12);
+  EXPECT_GT(plan.alternatives[0].optimum.epochs, plan.best.epochs.value);
+}
+
+TEST(Plan, WarnsBeyondTheRunsOfTheFit) {
+  fit::Fit fit = published_fit();
+  fit.range = {.params = {1e7, 1e9},
+               .tokens = {1e9, 1e11},
+               .unique_tokens = {1e9, 50e9},
+               .epochs = {1, 4},
+               .flops = {1e18, 1e21}};
+
+  const Plan plan = planned(fit, kRequest);
+
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("budget 1e+22 flop is 10 times the most")));
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("parameters")));
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("epochs")));
+}
+
+TEST(Plan, WarnsWhenTheLawKnowsNoRepetition) {
+  fit::Fit fit = published_fit();
+  fit.law = fit::find_law("chinchilla");
+  fit.parameters.resize(5);
+  EXPECT_THAT(planned(fit, kRequest).warnings, Contains(HasSubstr("cannot judge")));
+}
+
+TEST(Plan, RefusesRequestsThatMakeNoSense) {
+  EXPECT_THAT(check(kRequest), IsEmpty());
+  EXPECT_EQ(
+      check({.budget = Flops(0), .unique = Tokens(NAN), .max_epochs = Epochs(-1), .tolerance = 2})
+          .size(),
+      4U);
+  EXPECT_THAT(check({.budget = Flops(1e30), .unique = Tokens(10), .max_epochs = Epochs(1)})[0].what,
+              HasSubstr("no model size fits"));
+}
+
+TEST(PlanDocument, HoldsEveryAmountWithItsInterval) {
+  const fit::Fit fit = fit_with_draws();
+
+  const Json document = to_json(planned(fit, kRequest), fit);
+
+  EXPECT_EQ(document["schema"], "ration.plan/1");
+  for (const char* name : {"params", "tokens", "epochs", "loss"})
+    for (const char* member : {"value", "low", "high"}) {
+      EXPECT_TRUE(document[name][member].is_number()) << name << " " << member;
+      EXPECT_TRUE(document["baseline"][name][member].is_number()) << name << " " << member;
+    }
+}
+
+}  // namespace
+}  // namespace ration::plan
