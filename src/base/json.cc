@@ -39,6 +39,12 @@ class CanonicalWriter {
         return write_array(value);
       case Json::value_t::number_float:
         return write_double(value.get<double>());
+      case Json::value_t::string:
+        write_string(value.get_ref<const std::string&>());
+        return {};
+      case Json::value_t::number_integer:
+        write_integer(value.get<std::int64_t>());
+        return {};
       case Json::value_t::binary:
       case Json::value_t::discarded:
         return Error{.kind = ErrorKind::internal,
@@ -58,7 +64,8 @@ class CanonicalWriter {
     for (const auto& [key, value] : object.items()) {
       if (!first) text += ',';
       first = false;
-      text += Json(key).dump(-1, ' ', false, Json::error_handler_t::replace) + ':';
+      write_string(key);
+      text += ':';
       if (Result<void> done = write(value); !done) return done;
     }
     text += '}';
@@ -75,17 +82,32 @@ class CanonicalWriter {
     return {};
   }
 
+  // Identities of thousands of runs are computed at once: plain text takes a short way.
+  void write_string(const std::string& value) {
+    const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+      return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+    });
+    if (plain)
+      text.append(1, '"').append(value).append(1, '"');
+    else
+      text += Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+
+  void write_integer(std::int64_t value) {
+    char buffer[24];
+    text.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+  }
+
   Result<void> write_double(double value) {
     if (!std::isfinite(value))
       return Error{.kind = ErrorKind::input, .what = "NaN and infinities have no place in JSON"};
     constexpr double kExactIntegers = 9007199254740992.0;  // 2^53
+    if (value == std::floor(value) && std::abs(value) < kExactIntegers) {
+      write_integer(static_cast<std::int64_t>(value));
+      return {};
+    }
     char buffer[32];
-    std::to_chars_result end{};
-    if (value == std::floor(value) && std::abs(value) < kExactIntegers)
-      end = std::to_chars(buffer, buffer + sizeof buffer, static_cast<long long>(value));
-    else
-      end = std::to_chars(buffer, buffer + sizeof buffer, value);
-    text.append(buffer, end.ptr);
+    text.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
     return {};
   }
 };
