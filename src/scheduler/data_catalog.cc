@@ -17,7 +17,8 @@ DataCatalog::DataCatalog(Files& files, Path base, const std::string& instead)
 const DataCatalog::Entry& DataCatalog::find(const std::string& name) {
   const auto found = entries_.find(name);
   if (found != entries_.end()) return found->second;
-  const Path folder = instead_.empty() ? (base_ / name).lexically_normal() : absolute_path(instead_);
+  const Path folder =
+      instead_.empty() ? (base_ / name).lexically_normal() : absolute_path(instead_);
   Entry entry{.folder = folder.string(), .manifest = data::read_manifest(files_, folder)};
   return entries_.emplace(name, std::move(entry)).first->second;
 }

@@ -225,7 +225,7 @@ class DefinitionReader {
 
   bool sets(const Section& section, int slot) const {
     return section.set_at.contains(slot) ||
-           section.set_at.contains(partner(names_, slot).value_or(slot));
+           section.set_at.contains(names_.partner(slot).value_or(slot));
   }
 
   void refuse_axes_set_again(const Section& top, const Section& inner) {
@@ -233,7 +233,7 @@ class DefinitionReader {
     for (const auto& axis : top.axes)
       for (const int slot : axis->slots) on_axis[index(slot)] = true;
     for (const auto& [slot, place] : inner.set_at)
-      for (const int taken : {slot, partner(names_, slot).value_or(slot)})
+      for (const int taken : {slot, names_.partner(slot).value_or(slot)})
         if (on_axis[index(taken)])
           report(place,
                  fmt::format("{} has its values from an axis at the top of the file, line {}",
@@ -268,14 +268,6 @@ class DefinitionReader {
 };
 
 }  // namespace
-
-std::optional<int> partner(const Names& names, int slot) {
-  const int tokens = names.slot("tokens");
-  const int epochs = names.slot(Derived::epochs);
-  if (slot == tokens) return epochs;
-  if (slot == epochs) return tokens;
-  return std::nullopt;
-}
 
 Result<Definition> read_definition(std::shared_ptr<const SourceText> source) {
   return DefinitionReader(std::move(source)).read();

@@ -61,7 +61,4 @@ struct Definition {
 // `source` as a sweep. All problems of the file in one error.
 Result<Definition> read_definition(std::shared_ptr<const SourceText> source);
 
-// The two names of a run's length; whoever sets one replaces the other.
-std::optional<int> partner(const Names& names, int slot);
-
 }  // namespace ration::scheduler

@@ -93,11 +93,12 @@ class Expander {
       for (std::size_t a = 0; a < at.size(); ++a)
         for (const Given& cell : block.axes[a]->rows[at[a]]) {
           given[static_cast<std::size_t>(cell.slot)] = &cell;
-          if (const std::optional<int> other = partner(definition_.names, cell.slot))
+          if (const std::optional<int> other = definition_.names.partner(cell.slot))
             given[static_cast<std::size_t>(*other)] = nullptr;
         }
       for (const std::int64_t replica : block.replicas) {
         ++expansion_.points;
+        problems_.begin_point();
         point_.start(block, given, replica);
         take(block, given);
       }
@@ -155,9 +156,8 @@ class Expander {
   }
 
   void count_rounding() {
-    for (const char* name : {"tokens", "unique_tokens"})
-      if (const auto change = point_.rounding(definition_.names.slot(name)))
-        if (rounded_[name].points++ == 0) rounded_[name].first = *change;
+    for (const auto& [slot, change] : point_.roundings())
+      if (rounded_[slot].points++ == 0) rounded_[slot].first = change;
   }
 
   static std::string label(const PlannedRun& run) {
@@ -184,10 +184,10 @@ class Expander {
                                              expansion_.merged == 1 ? "" : "s",
                                              fmt::join(merged_examples_, "; "),
                                              expansion_.merged > 3 ? "; …" : ""));
-    for (const auto& [name, change] : rounded_)
+    for (const auto& [slot, change] : rounded_)
       expansion_.notes.push_back(
           fmt::format("{} brought to whole sequences in {} point{}: {} became {}",
-                      name,
+                      definition_.names[slot].name,
                       change.points,
                       change.points == 1 ? "" : "s, the first",
                       change.first.from,
@@ -201,7 +201,7 @@ class Expander {
   Expansion expansion_;
   std::unordered_map<std::string, std::size_t> by_id_;
   std::vector<std::string> merged_examples_;
-  std::map<std::string, Rounded> rounded_;
+  std::map<int, Rounded> rounded_;  // by slot
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 
 #include "base/text.h"
@@ -237,7 +238,8 @@ class ExpressionParser {
     return index;
   }
 
-  // 12, 1_000, 1.5e-3, 131K, 10Btok, 1e12flop; whole unless it has a point or is beyond 2^53.
+  // 12, 1_000, 1.5e-3, 131K, 10Btok, 1e12flop; digits alone are exact; with a unit or an exponent,
+  // whole up to 2^53 unless there is a point.
   int parse_number() {
     const std::size_t offset = position_;
     std::string word;
@@ -249,6 +251,13 @@ class ExpressionParser {
       if (c != '_') word += c;
       ++position_;
     }
+    std::int64_t digits = 0;
+    const char* const end = word.data() + word.size();
+    if (const auto read = std::from_chars(word.data(), end, digits); read.ptr == end)
+      return read.ec == std::errc() ? literal(offset, digits)
+                                    : stop(offset,
+                                           fmt::format("{} is beyond 64 bits", word),
+                                           "write it with a point or an exponent");
     Result<double> number = parse_quantity(word, "tok");
     if (!number) number = parse_quantity(word, "flop");
     if (!number)

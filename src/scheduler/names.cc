@@ -22,6 +22,7 @@ Names::Names() {
   for (const run::Field& field : run::execution_fields())
     infos_.push_back({.name = field.name, .field = &field});
   first_derived_ = static_cast<int>(infos_.size());
+  tokens_ = slot("tokens");
   const std::string shape = "follows from the shape of the model";
   const std::string training = "follows from the model and its training";
   infos_.push_back({.name = "epochs", .derived = Derived::epochs});
@@ -51,6 +52,13 @@ std::optional<int> Names::find(std::string_view name) const {
 }
 
 int Names::slot(Derived derived) const { return first_derived_ + static_cast<int>(derived); }
+
+std::optional<int> Names::partner(int slot) const {
+  const int epochs = this->slot(Derived::epochs);
+  if (slot == tokens_) return epochs;
+  if (slot == epochs) return tokens_;
+  return std::nullopt;
+}
 
 std::vector<std::string> Names::known(bool settable_only) const {
   std::vector<std::string> names;

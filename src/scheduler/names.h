@@ -42,6 +42,8 @@ class Names {
   std::optional<int> find(std::string_view name) const;
   int slot(Derived derived) const;
   int slot(std::string_view known_name) const { return find(known_name).value(); }
+  // tokens and epochs are two names of a run's length: whoever sets one replaces the other.
+  std::optional<int> partner(int slot) const;
   const NameInfo& operator[](int slot) const { return infos_[static_cast<std::size_t>(slot)]; }
   std::size_t size() const { return infos_.size(); }
   // For "did you mean": all names, or those that can be set.
@@ -50,6 +52,7 @@ class Names {
  private:
   std::vector<NameInfo> infos_;
   int first_derived_ = 0;
+  int tokens_ = 0;
 };
 
 }  // namespace ration::scheduler

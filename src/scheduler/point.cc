@@ -117,7 +117,7 @@ std::nullopt_t Point::report(Place place, std::string what, std::string hint) {
 
 Place Point::place_of(int slot) const {
   if (given(slot) != nullptr) return given(slot)->place;
-  const std::optional<int> other = partner(names_, slot);
+  const std::optional<int> other = names_.partner(slot);
   if (other && given(*other) != nullptr) return given(*other)->place;
   return block_->place;
 }
@@ -151,12 +151,6 @@ std::optional<bool> Point::holds(const Expression& expression) {
 bool Point::is_on(int slot) {
   const auto& condition = block_->when[static_cast<std::size_t>(slot)];
   return condition == nullptr || holds(*condition).value_or(true);
-}
-
-std::optional<Rounding> Point::rounding(int slot) const {
-  for (const auto& [rounded, change] : roundings_)
-    if (rounded == slot) return change;
-  return std::nullopt;
 }
 
 std::optional<Value> Point::compute(int slot) {

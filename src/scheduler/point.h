@@ -41,9 +41,8 @@ class Point : public Scope {
 
   // False where `when` switches a name off here.
   bool is_on(int slot);
-  // What the file asks for and what the run does, for a setting that was brought to whole
-  // sequences.
-  std::optional<Rounding> rounding(int slot) const;
+  // The settings that were brought to whole sequences.
+  const std::vector<std::pair<int, Rounding>>& roundings() const { return roundings_; }
 
  private:
   enum class State : unsigned char { unknown, busy, known, failed };

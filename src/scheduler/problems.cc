@@ -20,7 +20,8 @@ std::string key_of(const Error& error) {
 void Problems::add(Error error) {
   const auto [found, is_new] = found_.try_emplace(key_of(error));
   if (is_new) found->second.error = std::move(error);
-  ++found->second.count;
+  if (found->second.last_point != point_) ++found->second.points;
+  found->second.last_point = point_;
 }
 
 Error Problems::take(const std::string& summary, std::int64_t points) && {
@@ -33,8 +34,10 @@ Error Problems::take(const std::string& summary, std::int64_t points) && {
                         .hint = "correct those above first"});
       break;
     }
-    if (points > 1 && found.count > 0)
-      found.error.what += fmt::format(" (in {} of {} points)", found.count, points);
+    if (points > 1 && found.points == points)
+      found.error.what += fmt::format(" (in all {} points)", points);
+    else if (points > 1)
+      found.error.what += fmt::format(" (in {} of {} points)", found.points, points);
     errors.push_back(std::move(found.error));
   }
   return combine(std::move(errors), summary);

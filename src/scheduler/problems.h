@@ -12,6 +12,9 @@ namespace ration::scheduler {
 
 class Problems {
  public:
+  // A problem that comes several times from here on to the next call counts once.
+  void begin_point() { ++point_; }
+
   // Problems at one place that differ in their numbers alone are one; its first text is kept.
   void add(Error error);
   bool empty() const { return found_.empty(); }
@@ -23,8 +26,10 @@ class Problems {
  private:
   struct Found {
     Error error;
-    std::int64_t count = 0;
+    std::int64_t points = 0;
+    std::int64_t last_point = -1;
   };
+  std::int64_t point_ = 0;
   std::map<std::string, Found> found_;
 };
 

@@ -139,7 +139,7 @@ std::optional<int> SectionReader::settable(const Member& member) {
 
 // tokens and epochs say the same thing and are one claim.
 bool SectionReader::claim(int slot, Place place, Section& section) {
-  for (const int taken : {slot, partner(names_, slot).value_or(slot)}) {
+  for (const int taken : {slot, names_.partner(slot).value_or(slot)}) {
     const auto found = section.set_at.find(taken);
     if (found == section.set_at.end()) continue;
     const std::string& name = names_[slot].name;
