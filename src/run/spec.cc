@@ -287,6 +287,11 @@ std::string type_name(const Value& value) {
   return std::string(kNames[value.index()]);
 }
 
+std::string shown(const Value& value) {
+  if (const auto* word = std::get_if<std::string>(&value)) return fmt::format("\"{}\"", *word);
+  return std::visit([](const auto& v) { return fmt::format("{}", v); }, value);
+}
+
 // The value as the type of `like`, or nothing when that would lose something.
 std::optional<Value> converted(const Value& value, const Value& like) {
   if (value.index() == like.index()) return value;
@@ -321,12 +326,11 @@ Error unknown_setting(const std::vector<Row<Owner>>& rows, std::string_view name
 template <class Owner>
 Result<Value> as_type_of(const Row<Owner>& r, const Value& value) {
   if (std::optional<Value> fit = converted(value, r.field.default_value)) return std::move(*fit);
-  return Error{.kind = ErrorKind::usage,
-               .what = fmt::format("{} must be {}, not {}",
-                                   r.field.name,
-                                   type_name(r.field.default_value),
-                                   type_name(value)),
-               .hint = fmt::format("allowed: {}", r.field.range)};
+  return Error{
+      .kind = ErrorKind::usage,
+      .what = fmt::format(
+          "{} must be {}, not {}", r.field.name, type_name(r.field.default_value), shown(value)),
+      .hint = fmt::format("allowed: {}", r.field.range)};
 }
 
 template <class Owner>
@@ -359,7 +363,10 @@ std::optional<Error> range_problem(const Row<Owner>& r, const Value& value) {
   if (const std::optional<double> number = number_of(value);
       number && !(*number >= r.low && *number <= r.high))
     return problem(fmt::format("{} = {} is out of range", r.field.name, *number),
-                   fmt::format("allowed: {} {}", r.field.range, r.field.unit));
+                   fmt::format("allowed: {}{}{}",
+                               r.field.range,
+                               r.field.unit.size() > 1 ? " " : "",
+                               r.field.unit.size() > 1 ? r.field.unit : ""));
   const auto* word = std::get_if<std::string>(&value);
   if (word != nullptr && !r.words.empty() &&
       std::find(r.words.begin(), r.words.end(), *word) == r.words.end())
