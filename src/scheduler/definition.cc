@@ -55,8 +55,9 @@ class DefinitionReader {
       : source_(std::move(source)), sections_(source_, names_, problems_) {}
 
   Result<Definition> read() {
-    Result<Node> root = read_document(*source_);
-    if (!root) return std::move(root).error();
+    const std::string summary = fmt::format("{}: a sweep that cannot be used", source_->file());
+    const std::optional<Node> root = read_document(*source_, problems_);
+    if (!root) return std::move(problems_).take(summary);
     read_name(*root);
     if (const Member* let = root->find("let")) read_variables(let->node);
     const bool multiply = read_blocks_word(*root);
@@ -69,15 +70,13 @@ class DefinitionReader {
     check_conditions(top, inner);
     Definition definition{.source = source_, .names = names_, .name = name_};
     for (const Section& section : inner) definition.blocks.push_back(block_of(top, section));
-    if (!problems_.empty())
-      return combine(std::move(problems_),
-                     fmt::format("{}: a sweep that cannot be used", source_->file()));
+    if (!problems_.empty()) return std::move(problems_).take(summary);
     return definition;
   }
 
  private:
   void report(Place place, std::string what, std::string hint) {
-    problems_.push_back(source_->problem(place, std::move(what), std::move(hint)));
+    problems_.add(source_->problem(place, std::move(what), std::move(hint)));
   }
 
   void read_name(const Node& root) {
@@ -261,7 +260,7 @@ class DefinitionReader {
 
   std::shared_ptr<const SourceText> source_;
   Names names_;
-  std::vector<Error> problems_;
+  Problems problems_;
   SectionReader sections_;
   std::string name_;
   std::size_t variables_ = 0;

@@ -43,10 +43,10 @@ bool has_control_characters(std::string_view text) {
 }
 
 // Escapes such as \u0000 bring in what the file itself may not hold.
-void check_texts(const SourceText& source, const Node& node, std::vector<Error>& problems) {
+void check_texts(const SourceText& source, const Node& node, Problems& problems) {
   const auto check = [&](std::string_view text, Place place) {
     if (has_control_characters(text))
-      problems.push_back(source.problem(
+      problems.add_unusable(source.problem(
           place, "a control character in a text", "use letters, digits and punctuation"));
   };
   if (const std::string* text = node.text()) check(*text, node.place);
@@ -69,17 +69,15 @@ const std::string* Node::text() const {
   return kind == Kind::value ? std::get_if<std::string>(&value) : nullptr;
 }
 
-Result<Node> read_document(const SourceText& source) {
+std::optional<Node> read_document(const SourceText& source, Problems& problems) {
   const std::size_t first = source.text().find_first_not_of(" \t\r\n");
   const bool is_json = first != std::string::npos && source.text()[first] == '{';
-  if (std::optional<Error> refused = refuse(source, is_json)) return std::move(*refused);
-  Result<Node> root = is_json ? read_json(source) : read_toml(source);
-  if (!root) return root;
-  std::vector<Error> problems;
-  check_texts(source, *root, problems);
-  if (!problems.empty())
-    return combine(std::move(problems),
-                   fmt::format("{}: values that cannot be used", source.file()));
+  if (std::optional<Error> refused = refuse(source, is_json)) {
+    problems.add(std::move(*refused));
+    return std::nullopt;
+  }
+  std::optional<Node> root = is_json ? read_json(source, problems) : read_toml(source, problems);
+  if (root) check_texts(source, *root, problems);
   return root;
 }
 

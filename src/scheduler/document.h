@@ -2,10 +2,12 @@
 
 // A sweep file as a tree of values with their places, whether it was written in TOML or in JSON.
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "run/spec.h"
+#include "scheduler/problems.h"
 #include "scheduler/source_text.h"
 
 namespace ration::scheduler {
@@ -31,12 +33,13 @@ struct Member {
   Node node;
 };
 
-// Reads the text of `source`; the root is a table. Refused: what read_sweep (sweep.h) says, dates,
-// NaN and infinities, keys given twice.
-Result<Node> read_document(const SourceText& source);
+// Reads the text of `source`; the root is a table. Nothing when it cannot be read at all (limits of
+// read_sweep in sweep.h, syntax). A value that cannot be used (date, null, NaN, infinity, control
+// characters, a key given twice) adds to `problems` and stands as false.
+std::optional<Node> read_document(const SourceText& source, Problems& problems);
 
 // The two syntaxes; read_document() chooses.
-Result<Node> read_toml(const SourceText& source);
-Result<Node> read_json(const SourceText& source);
+std::optional<Node> read_toml(const SourceText& source, Problems& problems);
+std::optional<Node> read_json(const SourceText& source, Problems& problems);
 
 }  // namespace ration::scheduler

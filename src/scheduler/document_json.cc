@@ -13,7 +13,8 @@ namespace {
 // which the parser does not keep.
 class Walker {
  public:
-  explicit Walker(const SourceText& source) : source_(source), text_(source.text()) {}
+  Walker(const SourceText& source, Problems& problems)
+      : source_(source), problems_(problems), text_(source.text()) {}
 
   Node walk() {
     skip_blanks();
@@ -27,8 +28,6 @@ class Walker {
     skip_blanks();
     return node;
   }
-
-  std::vector<Error> problems;
 
  private:
   void skip_blanks() {
@@ -56,7 +55,7 @@ class Walker {
       const Place place = source_.place_of(at_);
       std::string key = Json::parse(token()).get<std::string>();
       if (!seen.insert(key).second)
-        problems.push_back(source_.problem(
+        problems_.add_unusable(source_.problem(
             place, fmt::format("the key \"{}\" is given twice", key), "keep one of them"));
       skip_blanks();
       ++at_;  // the colon
@@ -94,30 +93,27 @@ class Walker {
       return value.get<double>();
     if (value.is_number_integer()) return value.get<std::int64_t>();
     if (value.is_number()) return value.get<double>();
-    problems.push_back(source_.problem(
+    problems_.add_unusable(source_.problem(
         place, "null is no value of a run", "write a number, a text, true or false"));
     return false;
   }
 
   const SourceText& source_;
+  Problems& problems_;
   std::string_view text_;
   std::size_t at_ = 0;
 };
 
 }  // namespace
 
-Result<Node> read_json(const SourceText& source) {
+std::optional<Node> read_json(const SourceText& source, Problems& problems) {
   if (Result<Json> valid = parse_json(source.text(), source.file()); !valid) {
     Error error = std::move(valid).error();
     error.kind = ErrorKind::usage;
-    return error;
+    problems.add(std::move(error));
+    return std::nullopt;
   }
-  Walker walker(source);
-  Node node = walker.walk();
-  if (!walker.problems.empty())
-    return combine(std::move(walker.problems),
-                   fmt::format("{}: values that cannot be used", source.file()));
-  return node;
+  return Walker(source, problems).walk();
 }
 
 }  // namespace ration::scheduler

@@ -30,7 +30,7 @@ bool before(Place a, Place b) { return a.line != b.line ? a.line < b.line : a.co
 
 class Converter {
  public:
-  explicit Converter(const SourceText& source) : source_(source) {}
+  Converter(const SourceText& source, Problems& problems) : source_(source), problems_(problems) {}
 
   Node convert(const toml::node& from) {
     Node node{.place = place_of(from.source())};
@@ -52,8 +52,6 @@ class Converter {
     return node;
   }
 
-  std::vector<Error> problems;
-
  private:
   run::Value scalar(const toml::node& from, Place place) {
     if (const auto* text = from.as_string()) return text->get();
@@ -61,39 +59,36 @@ class Converter {
     if (const auto* whole = from.as_integer()) return std::int64_t{whole->get()};
     if (const auto* real = from.as_floating_point()) {
       if (std::isfinite(real->get())) return real->get();
-      problems.push_back(
+      problems_.add_unusable(
           source_.problem(place, "NaN and infinities are no values of a run", "write a number"));
     } else {
-      problems.push_back(source_.problem(place,
-                                         "dates and times are no values of a run",
-                                         "write a number, a text, true or false"));
+      problems_.add_unusable(source_.problem(place,
+                                             "dates and times are no values of a run",
+                                             "write a number, a text, true or false"));
     }
     return false;
   }
 
   const SourceText& source_;
+  Problems& problems_;
 };
 
 }  // namespace
 
-Result<Node> read_toml(const SourceText& source) {
+std::optional<Node> read_toml(const SourceText& source, Problems& problems) {
   try {
     const toml::table root = toml::parse(std::string_view(source.text()));
-    Converter converter(source);
-    Node node = converter.convert(root);
-    if (!converter.problems.empty())
-      return combine(std::move(converter.problems),
-                     fmt::format("{}: values that cannot be used", source.file()));
-    return node;
+    return Converter(source, problems).convert(root);
   } catch (const toml::parse_error& e) {
-    return source.problem(place_of(e.source()),
-                          fmt::format("not valid TOML: {}", e.description()),
-                          "correct the file at the place shown");
+    problems.add(source.problem(place_of(e.source()),
+                                fmt::format("not valid TOML: {}", e.description()),
+                                "correct the file at the place shown"));
   } catch (const std::exception&) {
-    return source.problem({},
-                          "not valid TOML: a malformed [header]",
-                          "write headers as [grid] or [[list]], each on a line of its own");
+    problems.add(source.problem({},
+                                "not valid TOML: a malformed [header]",
+                                "write headers as [grid] or [[list]], each on its own line"));
   }
+  return std::nullopt;
 }
 
 }  // namespace ration::scheduler

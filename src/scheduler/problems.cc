@@ -7,31 +7,50 @@
 namespace ration::scheduler {
 namespace {
 
-std::string key_of(const Error& error) {
-  std::string key;
-  if (error.where) key = fmt::format("{:09}:{:09}:", error.where->line, error.where->column);
-  for (const char c : error.what)
-    if (c < '0' || c > '9') key += c;
-  return key;
+constexpr std::size_t kMostShown = 50;
+constexpr std::size_t kMostKept = 1000;  // bounds the memory that a hostile file can take
+
+std::pair<int, int> place_of(const Error& error) {
+  if (!error.where) return {0, 0};
+  return {error.where->line, error.where->column};
+}
+
+std::string without_digits(std::string text) {
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+  return text;
 }
 
 }  // namespace
 
 void Problems::add(Error error) {
-  const auto [found, is_new] = found_.try_emplace(key_of(error));
+  const Place place = place_of(error);
+  if (unusable_.contains(place)) return;
+  std::pair key(place, without_digits(error.what));
+  if (found_.size() >= kMostKept && !found_.contains(key)) {
+    too_many_ = true;
+    return;
+  }
+  const auto [found, is_new] = found_.try_emplace(std::move(key));
   if (is_new) found->second.error = std::move(error);
   if (found->second.last_point != point_) ++found->second.points;
   found->second.last_point = point_;
 }
 
+void Problems::add_unusable(Error error) {
+  const Place place = place_of(error);
+  add(std::move(error));
+  if (unusable_.size() < kMostKept) unusable_.insert(place);
+}
+
 Error Problems::take(const std::string& summary, std::int64_t points) && {
-  constexpr std::size_t kMost = 50;
   std::vector<Error> errors;
   for (auto& [key, found] : found_) {
-    if (errors.size() == kMost) {
-      errors.push_back({.kind = ErrorKind::usage,
-                        .what = fmt::format("{} more problems", found_.size() - kMost),
-                        .hint = "correct those above first"});
+    if (errors.size() == kMostShown) {
+      errors.push_back(
+          {.kind = ErrorKind::usage,
+           .what = fmt::format(
+               "{}{} more problems", found_.size() - kMostShown, too_many_ ? " or" : ""),
+           .hint = "correct those above first"});
       break;
     }
     if (points > 1 && found.points == points)

@@ -68,7 +68,7 @@ const std::vector<std::string>& SectionReader::keys() {
 }
 
 void SectionReader::report(Place place, std::string what, std::string hint) {
-  problems_.push_back(source_->problem(place, std::move(what), std::move(hint)));
+  problems_.add(source_->problem(place, std::move(what), std::move(hint)));
 }
 
 bool SectionReader::expect(const Node& node,
@@ -197,8 +197,8 @@ std::shared_ptr<const Expression> SectionReader::expression(const Node& node) {
   Result<Expression> parsed = Expression::parse(*node.text(), names_, locate_in(source_, node));
   if (parsed) return std::make_shared<const Expression>(std::move(*parsed));
   Error error = std::move(parsed).error();
-  if (error.causes.empty()) problems_.push_back(std::move(error));
-  for (Error& cause : error.causes) problems_.push_back(std::move(cause));
+  if (error.causes.empty()) problems_.add(std::move(error));
+  for (Error& cause : error.causes) problems_.add(std::move(cause));
   return nullptr;
 }
 

@@ -36,9 +36,7 @@ struct Section {
 // Reads the tables of one level and collects problems in place of stopping at the first.
 class SectionReader {
  public:
-  SectionReader(std::shared_ptr<const SourceText> source,
-                const Names& names,
-                std::vector<Error>& problems)
+  SectionReader(std::shared_ptr<const SourceText> source, const Names& names, Problems& problems)
       : source_(std::move(source)), names_(names), problems_(problems) {}
 
   // True when `key` is one that a section may hold; it has been read then.
@@ -69,7 +67,7 @@ class SectionReader {
 
   std::shared_ptr<const SourceText> source_;
   const Names& names_;
-  std::vector<Error>& problems_;
+  Problems& problems_;
 };
 
 }  // namespace ration::scheduler
