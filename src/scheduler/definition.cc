@@ -184,7 +184,7 @@ class DefinitionReader {
     };
     for (std::size_t i = 1; i < sections.size(); ++i) {
       Section& next = sections[i];
-      for (const auto& [slot, place] : next.set_at) sections_.claim(slot, place, all);
+      for (const auto& [slot, claim] : next.set_at) sections_.claim(slot, claim, all);
       std::move(next.fixed.begin(), next.fixed.end(), std::back_inserter(all.fixed));
       std::move(next.axes.begin(), next.axes.end(), std::back_inserter(all.axes));
       std::move(next.when.begin(), next.when.end(), std::back_inserter(all.when));
@@ -231,13 +231,13 @@ class DefinitionReader {
     std::vector<bool> on_axis(names_.size());
     for (const auto& axis : top.axes)
       for (const int slot : axis->slots) on_axis[index(slot)] = true;
-    for (const auto& [slot, place] : inner.set_at)
+    for (const auto& [slot, claim] : inner.set_at)
       for (const int taken : {slot, names_.partner(slot).value_or(slot)})
         if (on_axis[index(taken)])
-          report(place,
+          report(claim.place,
                  fmt::format("{} has its values from an axis at the top of the file, line {}",
                              names_[taken].name,
-                             top.set_at.at(taken).line),
+                             top.set_at.at(taken).place.line),
                  "move that axis into the blocks that need it");
   }
 

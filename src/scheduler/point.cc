@@ -104,8 +104,10 @@ std::nullopt_t Point::cycle(int slot) {
   std::string way;
   for (auto step = std::find(path_.begin(), path_.end(), slot); step != path_.end(); ++step)
     way += names_[*step].name + " -> ";
+  const auto from_file =
+      std::find_if(path_.rbegin(), path_.rend(), [&](int step) { return given(step) != nullptr; });
   return report(
-      place_of(path_.back()),
+      from_file == path_.rend() ? block_->place : place_of(*from_file),
       fmt::format("{} depends on itself: {}{}", names_[slot].name, way, names_[slot].name),
       "give one of them a value");
 }
@@ -183,10 +185,7 @@ std::optional<Value> Point::evaluate(const Given& given) {
   if (info.field == nullptr) return result.value;
   Result<Value> value = run::accept(info.name, *result.value);
   if (value) return std::move(*value);
-  return report(
-      given.place,
-      fmt::format("{}; the expression gives {}", value.error().what, shown(*result.value)),
-      value.error().hint);
+  return report(given.place, value.error().what, value.error().hint);
 }
 
 // The value of a name that the file says nothing of.
@@ -371,8 +370,7 @@ std::optional<std::int64_t> Point::integer(int slot) {
 bool Point::check(const run::RunSpec& spec, const run::Execution& execution) {
   std::vector<Error> wrong = run::check(spec);
   for (Error& more : run::check(execution)) wrong.push_back(std::move(more));
-  for (Error& error : wrong)
-    report(place_of_words(error.what), std::move(error.what), std::move(error.hint));
+  for (const Error& error : wrong) report(place_of_words(error.what), error.what, error.hint);
   const data::Manifest* data = manifest();
   if (data == nullptr) return false;
   const std::int64_t held_out = data::usable_tokens(data->val.tokens, spec.context);

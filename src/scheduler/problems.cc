@@ -15,9 +15,17 @@ std::pair<int, int> place_of(const Error& error) {
   return {error.where->line, error.where->column};
 }
 
-std::string without_digits(std::string text) {
-  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
-  return text;
+// The text with # for each number.
+std::string without_numbers(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto goes_on = [&](char c) { return is_digit(c) || c == '.' || c == 'e' || c == '-'; };
+  std::string rest;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    rest += is_digit(text[i]) ? '#' : text[i];
+    if (is_digit(text[i]))
+      while (i + 1 < text.size() && goes_on(text[i + 1])) ++i;
+  }
+  return rest;
 }
 
 }  // namespace
@@ -25,7 +33,7 @@ std::string without_digits(std::string text) {
 void Problems::add(Error error) {
   const Place place = place_of(error);
   if (unusable_.contains(place)) return;
-  std::pair key(place, without_digits(error.what));
+  std::pair key(place, without_numbers(error.what));
   if (found_.size() >= kMostKept && !found_.contains(key)) {
     too_many_ = true;
     return;

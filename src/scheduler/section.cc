@@ -137,23 +137,29 @@ std::optional<int> SectionReader::settable(const Member& member) {
   return std::nullopt;
 }
 
-// tokens and epochs say the same thing and are one claim.
-bool SectionReader::claim(int slot, Place place, Section& section) {
+bool SectionReader::claim(int slot, Claim claim, Section& section) {
+  using By = Claim::By;
   for (const int taken : {slot, names_.partner(slot).value_or(slot)}) {
     const auto found = section.set_at.find(taken);
     if (found == section.set_at.end()) continue;
+    const By other = found->second.by;
+    if ((claim.by == By::list && other == By::fixed) ||
+        (claim.by == By::fixed && other == By::list))
+      continue;
     const std::string& name = names_[slot].name;
-    report(place,
+    report(claim.place,
            taken == slot
-               ? fmt::format("{} is set twice; first in line {}", name, found->second.line)
+               ? fmt::format("{} is set twice; first in line {}", name, found->second.place.line)
                : fmt::format("{} is set, but {} decides it already, in line {}",
                              name,
                              names_[taken].name,
-                             found->second.line),
+                             found->second.place.line),
            "keep one of them; a [[block]] may replace what the top of the file sets");
     return false;
   }
-  section.set_at.emplace(slot, place);
+  // Of a list and what is fixed beneath it, the latter is kept: it meets more conflicts.
+  const auto [entry, is_new] = section.set_at.try_emplace(slot, claim);
+  if (!is_new && claim.by == By::fixed) entry->second = claim;
   return true;
 }
 
@@ -204,7 +210,7 @@ std::shared_ptr<const Expression> SectionReader::expression(const Node& node) {
 
 void SectionReader::read_data(const Member& member, Section& section) {
   const int slot = names_.slot("data");
-  if (!claim(slot, member.place, section)) return;
+  if (!claim(slot, {Claim::By::fixed, member.place}, section)) return;
   if (std::optional<Given> value = given(slot, member.node))
     section.fixed.push_back(std::make_shared<const Given>(std::move(*value)));
 }
@@ -213,7 +219,7 @@ void SectionReader::read_fixed(const Node& node, Section& section) {
   if (!expect(node, Node::Kind::table, "fixed", "[fixed] with lines such as width = 64")) return;
   for (const Member& member : node.members) {
     const std::optional<int> slot = settable(member);
-    if (!slot || !claim(*slot, member.place, section)) continue;
+    if (!slot || !claim(*slot, {Claim::By::fixed, member.place}, section)) continue;
     if (member.node.kind == Node::Kind::array) {
       report(member.node.place,
              fmt::format("{} has several values", member.key),
@@ -233,7 +239,7 @@ void SectionReader::read_derive(const Node& node, Section& section) {
     return;
   for (const Member& member : node.members) {
     const std::optional<int> slot = settable(member);
-    if (!slot || !claim(*slot, member.place, section)) continue;
+    if (!slot || !claim(*slot, {Claim::By::fixed, member.place}, section)) continue;
     if (std::shared_ptr<const Expression> parsed = expression(member.node))
       section.fixed.push_back(std::make_shared<const Given>(
           Given{.slot = *slot, .place = member.node.place, .expression = std::move(parsed)}));
@@ -245,7 +251,7 @@ void SectionReader::read_grid(const Node& node, Section& section) {
     return;
   for (const Member& member : node.members) {
     const std::optional<int> slot = settable(member);
-    if (!slot || !claim(*slot, member.place, section)) continue;
+    if (!slot || !claim(*slot, {Claim::By::axis, member.place}, section)) continue;
     if (!expect(member.node, Node::Kind::array, member.key, fmt::format("{} = [1, 2]", member.key)))
       continue;
     auto axis = std::make_shared<Axis>(Axis{.name = member.key, .slots = {*slot}});
@@ -270,7 +276,7 @@ void SectionReader::read_zip(const Node& node, Section& section) {
   const Member* first = nullptr;
   for (const Member& member : node.members) {
     const std::optional<int> slot = settable(member);
-    if (!slot || !claim(*slot, member.place, section)) continue;
+    if (!slot || !claim(*slot, {Claim::By::axis, member.place}, section)) continue;
     if (!expect(member.node, Node::Kind::array, member.key, fmt::format("{} = [1, 2]", member.key)))
       continue;
     const std::size_t size = member.node.items.size();
@@ -313,15 +319,16 @@ void SectionReader::read_list(const Member& member, Section& section) {
     Section row_names;
     for (const Member& cell : item.members) {
       const std::optional<int> slot = settable(cell);
-      if (!slot || !claim(*slot, cell.place, row_names)) continue;
-      if (rows.set_at.emplace(*slot, cell.place).second) axis->slots.push_back(*slot);
+      if (!slot || !claim(*slot, {Claim::By::list, cell.place}, row_names)) continue;
+      if (rows.set_at.try_emplace(*slot, Claim{Claim::By::list, cell.place}).second)
+        axis->slots.push_back(*slot);
       if (std::optional<Given> value = given(*slot, cell.node)) row.push_back(std::move(*value));
     }
     axis->rows.push_back(std::move(row));
   }
   const int tokens = names_.slot("tokens");
   if (rows.set_at.contains(tokens)) rows.set_at.erase(names_.slot(Derived::epochs));
-  for (const auto& [slot, place] : rows.set_at) claim(slot, place, section);
+  for (const auto& [slot, row_claim] : rows.set_at) claim(slot, row_claim, section);
   if (member.node.items.empty())
     report(member.node.place, "list is empty", "add [[list]] entries, or leave it out");
   section.axes.push_back(std::move(axis));

@@ -19,6 +19,15 @@ struct Condition {
   std::shared_ptr<const Expression> expression;
 };
 
+// Where a section sets a name. A row of [[list]] may replace what [fixed] and [derive] say, so that
+// they hold for the rows that leave the name out.
+struct Claim {
+  enum class By { fixed, axis, list };
+
+  By by = By::fixed;
+  Place place;
+};
+
 struct Section {
   std::string title;  // "the top of the file", "block 2"
   Place place;
@@ -30,7 +39,7 @@ struct Section {
   std::shared_ptr<const Expression> priority_expression;
   std::optional<std::int64_t> priority;
   std::optional<bool> vary_subset;
-  std::map<int, Place> set_at;  // every name that the section sets, and where
+  std::map<int, Claim> set_at;  // every name that the section sets
 };
 
 // Reads the tables of one level and collects problems in place of stopping at the first.
@@ -42,7 +51,7 @@ class SectionReader {
   // True when `key` is one that a section may hold; it has been read then.
   bool read(const Member& member, Section& section);
   // Notes that the section sets a name; false, and a problem, when it did already.
-  bool claim(int slot, Place place, Section& section);
+  bool claim(int slot, Claim claim, Section& section);
 
   static const std::vector<std::string>& keys();
 

@@ -1,34 +1,462 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "run/count.h"
 #include "scheduler/sweep_support.h"
 
 namespace ration::scheduler {
 namespace {
 
+using run::Value;
 using test::PreparedFolder;
 using test::problems_of;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
 
-TEST(Expand, MultipliesGridAxesTheLastOneFastest) {
-  const PreparedFolder folder;
+constexpr const char* kData = "data = 'data'\n";
 
-  const auto plan = folder.expand(R"(
-    data = "data"
-    [fixed]
-    tokens = 6400
-    [grid]
-    width = [32, 64]
-    lr = [0.001, 0.002]
-  )");
+class Expand : public testing::Test {
+ protected:
+  Expansion expand(const std::string& text, const ExpandOptions& options = {}) {
+    Result<Expansion> plan = folder_.expand(kData + text, options);
+    EXPECT_TRUE(plan) << text << plan.error().describe();
+    return plan ? std::move(*plan) : Expansion{};
+  }
+
+  // Problems of a sweep whose first line is kData.
+  std::vector<std::string> problems(const std::string& text, const ExpandOptions& options = {}) {
+    const Result<Expansion> plan = folder_.expand(kData + text, options);
+    return plan ? std::vector<std::string>{} : problems_of(plan.error());
+  }
+
+  // One member of each run's spec.
+  std::vector<Value> each(const Expansion& plan, std::string_view setting) {
+    std::vector<Value> values;
+    for (const PlannedRun& run : plan.runs) values.push_back(run::get(run.spec, setting));
+    return values;
+  }
+
+  PreparedFolder folder_;
+};
+
+Value whole(std::int64_t value) { return value; }
+
+TEST_F(Expand, GridMultipliesItsAxesTheLastOneFastest) {
+  const Expansion plan =
+      expand("[fixed]\ntokens = 6400\n[grid]\nwidth = [32, 64]\nlr = [1, 2, 3]\n");
+
+  EXPECT_THAT(each(plan, "width"),
+              ElementsAre(whole(32), whole(32), whole(32), whole(64), whole(64), whole(64)));
+  EXPECT_THAT(each(plan, "lr"), ElementsAre(1.0, 2.0, 3.0, 1.0, 2.0, 3.0));
+  EXPECT_EQ(plan.points, 6);
+  ASSERT_THAT(plan.axes, SizeIs(2));
+  EXPECT_EQ(plan.axes[0].name, "width");
+  EXPECT_EQ(plan.axes[1].size, 3);
+  EXPECT_EQ(plan.runs[4].ordinal, 4);
+}
+
+TEST_F(Expand, ZipTakesValuesTogether) {
+  const Expansion plan = expand(
+      "[fixed]\ntokens = 6400\n[zip]\nwidth = [32, 64]\nlr = [1, 2]\n[grid]\nz_loss = [0, 1]");
+
+  EXPECT_THAT(each(plan, "width"), ElementsAre(whole(32), whole(32), whole(64), whole(64)));
+  EXPECT_THAT(each(plan, "lr"), ElementsAre(1.0, 1.0, 2.0, 2.0));
+  EXPECT_THAT(each(plan, "z_loss"), ElementsAre(0.0, 1.0, 0.0, 1.0));
+}
+
+TEST_F(Expand, SeveralZipsMultiply) {
+  const Expansion plan = expand(
+      "[fixed]\ntokens = 6400\n[[zip]]\nwidth = [32, 64]\nlr = [1, 2]\n[[zip]]\nbeta1 = [0.5, "
+      "0.6]\n"
+      "beta2 = [0.7, 0.8]\n");
+
+  EXPECT_THAT(plan.runs, SizeIs(4));
+}
+
+TEST_F(Expand, ListRowsFallBackToWhatIsFixed) {
+  const Expansion plan = expand(
+      "[fixed]\nlr = 0.5\nepochs = 2\n[[list]]\nwidth = 32\n[[list]]\nlr = 1\n[[list]]\ntokens = "
+      "6400\n");
+
+  EXPECT_THAT(each(plan, "width"), ElementsAre(whole(32), whole(64), whole(64)));
+  EXPECT_THAT(each(plan, "lr"), ElementsAre(0.5, 1.0, 0.5));
+  EXPECT_THAT(each(plan, "tokens"), ElementsAre(whole(2 * 999936), whole(2 * 999936), whole(6400)))
+      << "a row's tokens replace the epochs of the top";
+}
+
+TEST_F(Expand, BlocksUniteUnderTheTopOfTheFile) {
+  const Expansion plan = expand(
+      "[fixed]\ntokens = 6400\nlr = 0.5\n[grid]\nwidth = [32, 64]\n"
+      "[[block]]\n[block.grid]\nz_loss = [0.1, 0.2]\n[[block]]\n[block.fixed]\nlr = 1\n");
+
+  EXPECT_THAT(each(plan, "width"),
+              ElementsAre(whole(32), whole(32), whole(64), whole(64), whole(32), whole(64)));
+  EXPECT_THAT(each(plan, "lr"), ElementsAre(0.5, 0.5, 0.5, 0.5, 1.0, 1.0));
+}
+
+TEST_F(Expand, BlocksMultiplyWhenAsked) {
+  const Expansion plan = expand(
+      "blocks = 'product'\n[fixed]\ntokens = 6400\n[[block]]\n[block.zip]\nwidth = [32, 64]\nlr = "
+      "[1, "
+      "2]\n[[block]]\nseeds = 2\n[[block.list]]\nz_loss = 0.1\n[[block.list]]\nz_loss = 0.2\n");
+
+  EXPECT_THAT(plan.runs, SizeIs(8));
+  EXPECT_THAT(problems("blocks = 'product'\n[fixed]\ntokens = 6400\n[[block]]\n[block.fixed]\nlr = "
+                       "1\n[[block]]\n[block.grid]\nlr = [2]"),
+              ElementsAre("10:1 lr is set twice; first in line 7"));
+}
+
+TEST_F(Expand, DerivedValuesFollowEachOtherInAnyOrder) {
+  const Expansion plan = expand(
+      "[let]\nsize = 1\n[grid]\nsize = [1, 2]\n[derive]\ntokens = '20 * params'\nheads = 'width / "
+      "16'\nwidth = '32 * size'\ninit_std = '0.02 * sqrt(768 / width)'\n");
+
+  ASSERT_THAT(plan.runs, SizeIs(2));
+  const PlannedRun& run = plan.runs[1];
+  EXPECT_EQ(run.spec.width, 64);
+  EXPECT_EQ(run.spec.heads, 4);
+  EXPECT_DOUBLE_EQ(run.spec.init_std, 0.02 * std::sqrt(12.0));
+  const double params = run::count_params(run.spec).total;
+  EXPECT_EQ(run.facts.params, params);
+  EXPECT_LE(std::abs(static_cast<double>(run.spec.tokens) - 20 * params), 32);
+  EXPECT_EQ(run.tags.at("size"), whole(2));
+}
+
+TEST_F(Expand, ShowsACycleWithItsWay) {
+  EXPECT_THAT(
+      problems("[derive]\nheads = 'width / 16'\nwidth = 'heads * 16'\n[fixed]\ntokens = 64"),
+      ElementsAre("3:9 width depends on itself: width -> heads -> width"));
+  EXPECT_THAT(problems("[derive]\ntokens = 'steps * 512'\n"),
+              ElementsAre(HasSubstr("tokens depends on itself: tokens -> steps -> tokens")));
+  EXPECT_THAT(problems("[fixed]\ntokens = 64\n[derive]\nlr = 'seed / 2'\n"),
+              ElementsAre("5:6 lr depends on itself: lr -> seed -> lr"));
+}
+
+TEST_F(Expand, EpochsBecomeTokensInWholeSequences) {
+  const Expansion plan =
+      expand("[fixed]\nunique_tokens = 6400\n[grid]\nepochs = [1, 4, 0.5, 1.5078125, 0.001]\n");
+
+  EXPECT_THAT(each(plan, "tokens"),
+              ElementsAre(whole(6400), whole(25600), whole(3200), whole(9664), whole(64)));
+  EXPECT_EQ(plan.runs[1].facts.epochs, 4);
+  EXPECT_EQ(plan.runs[1].facts.steps, 50);
+  EXPECT_EQ(plan.runs[1].tags.at("epochs"), whole(4));
+}
+
+TEST_F(Expand, UniqueTokensAndTokensAreBroughtToWholeSequencesWithANote) {
+  const Expansion plan =
+      expand("[fixed]\nunique_tokens = '131Ktok'\n[grid]\ntokens = [131000, 1000]\n");
+
+  EXPECT_THAT(each(plan, "unique_tokens"), ElementsAre(whole(130944), whole(130944)));
+  EXPECT_THAT(each(plan, "tokens"), ElementsAre(whole(131008), whole(1024)));
+  EXPECT_THAT(plan.notes,
+              ElementsAre("unique_tokens brought to whole sequences in 2 points, the first: 131000 "
+                          "became 130944",
+                          "tokens brought to whole sequences in 2 points, the first: 131000 became "
+                          "131008"));
+}
+
+TEST_F(Expand, TakesAllUniqueTokensTheVocabularyAndTheDigestFromTheData) {
+  const Expansion plan = expand("[fixed]\nepochs = 1\n[grid]\ncontext = [64, 100]");
+
+  ASSERT_THAT(plan.runs, SizeIs(2));
+  EXPECT_EQ(plan.runs[0].spec.unique_tokens, 999'936);  // (1,000,000 - 1) / 64 windows
+  EXPECT_EQ(plan.runs[1].spec.unique_tokens, 999'900);
+  EXPECT_EQ(plan.runs[0].spec.vocab, 257);
+  EXPECT_THAT(plan.runs[0].spec.data_digest, SizeIs(64));
+  EXPECT_EQ(plan.runs[0].execution.data, (folder_.path() / "data").string());
+  EXPECT_TRUE(plan.notes.empty());
+}
+
+TEST_F(Expand, RefusesMoreTokensThanTheDataHolds) {
+  EXPECT_THAT(
+      problems("[fixed]\nepochs = 1\nval_tokens = 100000\n[grid]\nunique_tokens = [64, 1000000]"),
+      ElementsAre(
+          "4:14 val_tokens 100000 is more than the 99968 held-out tokens of the data (in 1 of "
+          "2 points)",
+          "6:22 unique_tokens 1000000 is more than the 999936 that the data can give (in 1 of "
+          "2 points)"));
+}
+
+TEST_F(Expand, SaysWhereDataIsMissing) {
+  const Result<Expansion> plan =
+      folder_.expand("data = 'nowhere'\n[fixed]\nepochs = 1\nwidth = 30\nunique_tokens = 64");
+
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().kind, ErrorKind::input);
+  const std::vector<std::string> all = problems_of(plan.error());
+  ASSERT_THAT(all, SizeIs(2)) << "and goes on with the other checks";
+  EXPECT_THAT(all[0], HasSubstr("1:8 no prepared data in " + folder_.file("nowhere")));
+  EXPECT_EQ(all[1], "4:9 width 30 is not a multiple of heads 4");
+  EXPECT_THAT(problems_of(folder_.expand("[fixed]\nepochs = 1").error()),
+              ElementsAre("0:0 data is not set"));
+}
+
+TEST_F(Expand, UsesOtherDataWhenToldTo) {
+  const Result<Expansion> plan =
+      folder_.expand("[fixed]\nepochs = 1", {.data = folder_.file("data")});
 
   ASSERT_TRUE(plan) << plan.error().describe();
-  ASSERT_EQ(plan->runs.size(), 4u);
-  EXPECT_EQ(plan->runs[0].spec.width, 32);
-  EXPECT_EQ(plan->runs[0].spec.lr, 0.001);
-  EXPECT_EQ(plan->runs[1].spec.width, 32);
-  EXPECT_EQ(plan->runs[1].spec.lr, 0.002);
-  EXPECT_EQ(plan->runs[3].spec.width, 64);
+  EXPECT_EQ(plan->runs[0].execution.data, folder_.file("data"));
+}
+
+TEST_F(Expand, RelativeDataStartsAtTheFolderOfTheSweep) {
+  const Expansion at_file = expand("[fixed]\nepochs = 1");
+  const Result<Expansion> at_base = folder_.expand("data = 'sub/../../data'\n[fixed]\nepochs = 1",
+                                                   {.base = folder_.path() / "x"});
+
+  EXPECT_EQ(at_file.runs[0].execution.data, folder_.file("data"));
+  ASSERT_TRUE(at_base) << at_base.error().describe();
+  EXPECT_EQ(at_base->runs[0].execution.data, folder_.file("data"));
+}
+
+TEST_F(Expand, NeedsTokensOrEpochs) {
+  EXPECT_THAT(problems("[fixed]\nwidth = 64"), ElementsAre("0:0 neither tokens nor epochs is set"));
+}
+
+TEST_F(Expand, ReportsTheProblemsOfAllPointsOnceEach) {
+  EXPECT_THAT(problems("[fixed]\n"
+                       "tokens = 64\n"
+                       "mlp = 'gelu_erf'\n"
+                       "heads = 4\n"
+                       "[grid]\n"
+                       "width = [30, 32, 34, 4]\n"
+                       "lr = [1, 2]\n"
+                       "[derive]\n"
+                       "beta1 = 'if(width == 4, width / 3, 0.9)'\n"),
+              ElementsAre("4:7 family llama has no mlp \"gelu_erf\" (in 6 of 8 points)",
+                          "7:10 width 30 is not a multiple of heads 4 (in 2 of 8 points)",
+                          "7:18 width 34 is not a multiple of heads 4 (in 2 of 8 points)",
+                          "10:9 beta1 = 1.3333333333333333 is out of range (in 2 of 8 points)"));
+  EXPECT_THAT(
+      problems("[grid]\ntokens = [64, 128]\n[fixed]\nheads = 3\n[derive]\nwidth = 'heads * 2 "
+               "+ tokens / 64'"),
+      ElementsAre("7:9 width 7 is not a multiple of heads 3 (in all 2 points)"));
+}
+
+TEST_F(Expand, WhenOfAKeySwitchesItsAxisOffAndMergesTheCopies) {
+  const Expansion plan = expand(
+      "[fixed]\nunique_tokens = 6400\n[grid]\nepochs = [1, 8]\ndropout = [0.1, 0.2]\n"
+      "[when]\ndropout = 'epochs > 4'\n");
+
+  EXPECT_THAT(each(plan, "dropout"), ElementsAre(0.0, 0.1, 0.2));
+  EXPECT_EQ(plan.merged, 1);
+  EXPECT_THAT(plan.notes,
+              ElementsAre("1 point merged with an equal run: (epochs=1 replica=0) is the run of "
+                          "(epochs=1 replica=0)"));
+  EXPECT_FALSE(plan.runs[0].tags.contains("dropout"));
+  EXPECT_EQ(plan.runs[2].ordinal, 2);
+}
+
+TEST_F(Expand, AKeySwitchedOffFallsBackToWhatIsBelowIt) {
+  const Expansion plan = expand(
+      "[fixed]\nunique_tokens = 6400\ndropout = 0.5\n[[block]]\n[block.grid]\nepochs = [1, "
+      "8]\ndropout "
+      "= [0.1]\n[block.when]\ndropout = 'epochs > 4'\n");
+
+  EXPECT_THAT(each(plan, "dropout"), ElementsAre(0.0, 0.1))
+      << "the block replaced the value of the top";
+}
+
+TEST_F(Expand, ExcludeAndWhenLeavePointsOut) {
+  const Expansion plan = expand(
+      "exclude = ['width == 64 and lr > 1', \"lr == 3\"]\n[fixed]\ntokens = 6400\n[[block]]\nwhen "
+      "= "
+      "'width > 16'\n[block.grid]\nwidth = [16, 32, 64]\nlr = [1, 2, 3]\n");
+
+  EXPECT_THAT(each(plan, "width"), ElementsAre(whole(32), whole(32), whole(64)));
+  EXPECT_EQ(plan.excluded, 6);
+  EXPECT_THAT(problems("exclude = 'true'\n[fixed]\ntokens = 64"),
+              ElementsAre("0:0 none of the 1 points is left"));
+  EXPECT_THAT(problems("exclude = 'width'\n[fixed]\ntokens = 64"),
+              ElementsAre("2:12 the condition gives 64, neither true nor false"));
+}
+
+TEST_F(Expand, ExcludedPointsMayBeImpossible) {
+  const Expansion plan =
+      expand("exclude = 'width % heads != 0'\n[fixed]\ntokens = 64\n[grid]\nwidth = [30, 32]\n");
+
+  EXPECT_THAT(each(plan, "width"), ElementsAre(whole(32)));
+}
+
+TEST_F(Expand, OnlyKeepsWhatItsExpressionSays) {
+  const std::string text = "[fixed]\ntokens = 6400\n[grid]\nwidth = [32, 64]\n";
+
+  const Expansion plan = expand(text, {.only = "width > 32"});
+
+  EXPECT_THAT(each(plan, "width"), ElementsAre(whole(64)));
+  EXPECT_EQ(plan.excluded, 1);
+  EXPECT_THAT(problems(text, {.only = "widht > 3"}), ElementsAre("1:1 unknown name \"widht\""));
+  EXPECT_THAT(problems(text, {.only = "width > 300"}),
+              ElementsAre("0:0 none of the 2 points is left"));
+}
+
+TEST_F(Expand, SeedsMakeReplicasWithSeedsOfTheirOwn) {
+  const Expansion plan =
+      expand("seeds = [0, 5]\n[fixed]\ntokens = 6400\n[grid]\nwidth = [32, 64]\n");
+
+  ASSERT_THAT(plan.runs, SizeIs(4));
+  std::set<std::int64_t> seeds;
+  for (const PlannedRun& run : plan.runs) {
+    seeds.insert(run.spec.seed);
+    EXPECT_LT(run.spec.seed, std::int64_t{1} << 52);
+  }
+  EXPECT_THAT(seeds, SizeIs(4));
+  EXPECT_EQ(plan.runs[1].replica, 5);
+  EXPECT_EQ(plan.axes.back().name, "seeds");
+}
+
+TEST_F(Expand, ReplicasShareTheirTextAcrossTheSweep) {
+  const std::string text =
+      "seeds = 2\n[fixed]\nepochs = 1\n[grid]\nwidth = [32, 64]\nunique_tokens = [640, 6400]\n";
+
+  const Expansion vary = expand(text);
+  const Expansion same = expand("vary_subset = false\n" + text);
+
+  for (const PlannedRun& run : vary.runs) {
+    EXPECT_EQ(run.spec.subset_seed,
+              vary.runs[static_cast<std::size_t>(run.replica)].spec.subset_seed);
+    EXPECT_EQ(run.spec.subset_seed == vary.runs[0].spec.subset_seed, run.replica == 0);
+  }
+  for (const PlannedRun& run : same.runs) EXPECT_EQ(run.spec.subset_seed, 0);
+}
+
+TEST_F(Expand, RunsThatDifferInTheirTextAloneStartAlike) {
+  const Expansion plan = expand("[fixed]\nepochs = 1\n[grid]\nsubset_seed = [1, 2, 3]\n");
+
+  ASSERT_THAT(plan.runs, SizeIs(3));
+  EXPECT_EQ(plan.runs[0].spec.seed, plan.runs[1].spec.seed);
+  EXPECT_THAT(expand("[fixed]\nepochs = 1\n[derive]\nsubset_seed = 'seed'").runs, SizeIs(1));
+}
+
+TEST_F(Expand, AddingPointsOrReplicasNeverChangesTheOthers) {
+  const auto ids = [&](const std::string& text) {
+    std::set<std::string> all;
+    for (const PlannedRun& run : expand(text).runs) all.insert(run.id);
+    return all;
+  };
+  const std::set<std::string> small =
+      ids("seeds = 2\n[fixed]\ntokens = 6400\n[grid]\nwidth = [32, 64]\n");
+
+  const std::set<std::string> large = ids(
+      "seeds = 3\nname = 'other'\npriority = 4\n[fixed]\ntokens = 6400\nthreads = 2\n[grid]\nlr = "
+      "[1, 0.003]\nwidth = [16, 64, 32]\n");
+
+  EXPECT_THAT(small, SizeIs(4));
+  EXPECT_THAT(large, SizeIs(18));
+  EXPECT_TRUE(std::includes(large.begin(), large.end(), small.begin(), small.end()));
+}
+
+TEST_F(Expand, MergesEqualRunsAndSaysSo) {
+  const Expansion plan = expand(
+      "seeds = 2\nvary_subset = false\n[fixed]\ntokens = 6400\nseed = 7\n[grid]\nwidth = [32, 64]");
+
+  EXPECT_THAT(plan.runs, SizeIs(2));
+  EXPECT_EQ(plan.merged, 2);
+  EXPECT_THAT(plan.notes[0], HasSubstr("2 points merged with an equal run: (epochs="));
+}
+
+TEST_F(Expand, OrdersByPriorityThenByTheFile) {
+  const Expansion plan = expand(
+      "priority = 'if(width == 64, 1, 0)'\n[fixed]\ntokens = 6400\n[grid]\nwidth = [32, 64, 16]");
+
+  EXPECT_THAT(each(plan, "width"), ElementsAre(whole(64), whole(32), whole(16)));
+  EXPECT_EQ(plan.runs[0].priority, 1);
+  EXPECT_EQ(plan.runs[0].ordinal, 1);
+  EXPECT_THAT(problems("priority = 'schedule'\n[fixed]\ntokens = 64"),
+              ElementsAre("2:13 priority must be a number, not cosine"));
+}
+
+TEST_F(Expand, RefusesASweepThatIsTooLargeBeforeItExpandsIt) {
+  std::string thousand = "1";
+  for (int i = 2; i <= 1000; ++i) thousand += fmt::format(",{}", i);
+  const std::string text = fmt::format(
+      "seeds = 2\n[fixed]\ntokens = 64\n[grid]\nlog_every_steps = [{0}]\nseed = [{0}]\nsubset_seed "
+      "= "
+      "[{0}]\nlr = [1, 2, 3]\n",
+      thousand);
+
+  EXPECT_THAT(
+      problems(text),
+      ElementsAre("0:0 the sweep has 6000000000 points, more than 100000; its largest axes: "
+                  "log_every_steps (1000), seed (1000), subset_seed (1000)"));
+  EXPECT_THAT(problems("[fixed]\ntokens = 64\n[grid]\nlr = [1, 2]", {.max_runs = 1}),
+              ElementsAre("0:0 the sweep has 2 points, more than 1; its largest axes: lr (2)"));
+  EXPECT_THAT(problems("", {.max_runs = 2'000'000}),
+              ElementsAre("-1:-1 max_runs 2000000 is out of range"));
+}
+
+TEST_F(Expand, EveryRunCanBeWrittenAndReadBack) {
+  const Expansion plan = expand(
+      "seeds = 2\n[fixed]\nepochs = 2\nthreads = 2\n[grid]\nwidth = [32, 64]\n"
+      "family = ['llama', 'gpt2']\n");
+
+  ASSERT_THAT(plan.runs, SizeIs(8));
+  for (const PlannedRun& run : plan.runs) {
+    const auto file = run::parse_run_json(run::run_json(run.spec, run.execution), "run.json");
+    ASSERT_TRUE(file) << file.error().describe();
+    EXPECT_EQ(file->id, run.id);
+    EXPECT_EQ(file->spec, run.spec);
+    EXPECT_EQ(file->execution, run.execution);
+  }
+}
+
+TEST_F(Expand, JsonAndTomlGiveTheSameRuns) {
+  const Expansion toml = expand("[fixed]\nepochs = 2\n[grid]\nwidth = [32, 64]\nlr = [1e-3]\n");
+  const auto json = folder_.expand(
+      R"({"data": "data", "fixed": {"epochs": 2}, "grid": {"width": [32, 64], "lr": [1e-3]}})");
+
+  ASSERT_TRUE(json) << json.error().describe();
+  ASSERT_EQ(json->runs.size(), toml.runs.size());
+  for (std::size_t i = 0; i < toml.runs.size(); ++i) EXPECT_EQ(json->runs[i].id, toml.runs[i].id);
+}
+
+// Stores hold results under these ids. A change here means that every sweep of every user is
+// trained again: it must be meant, and kNumericsVersion or the schema must say why.
+TEST_F(Expand, KeepsTheIdsOfEarlierVersions) {
+  const Expansion plan = expand(
+      "seeds = 2\n[fixed]\nunique_tokens = 32768\nlayers = 2\n[grid]\nwidth = [32]\nepochs = [1, "
+      "4]\n");
+
+  std::vector<std::string> ids;
+  for (const PlannedRun& run : plan.runs) ids.push_back(run.id);
+  EXPECT_THAT(ids,
+              ElementsAre("0ea05656e9ca3a8661d3edce6fce5d61",
+                          "a5195f3e014ef70ceff4b00ecda26dfe",
+                          "251ed9f0af3eb63e223f38c25c23641b",
+                          "a2357fca3e3844b9259ed2fd8abbc9ae"));
+  EXPECT_EQ(plan.runs[0].spec.seed, 4053752864533240);
+  EXPECT_EQ(plan.runs[0].spec.subset_seed, 1650900408724114);
+}
+
+// The files that users start from.
+TEST(ShippedSweeps, ExpandToTheRunsTheyPromise) {
+  const PreparedFolder folder;
+  const ExpandOptions options{.data = folder.file("data")};
+  const auto expansion = [&](const std::string& file) {
+    const auto text = real_files().read(Path(RATION_SWEEPS) / file);
+    const Result<Sweep> sweep = read_sweep(text.value(), file);
+    EXPECT_TRUE(sweep) << sweep.error().describe();
+    Result<Expansion> plan = scheduler::expand(*sweep, real_files(), options);
+    EXPECT_TRUE(plan) << plan.error().describe();
+    return std::move(*plan);
+  };
+
+  const Expansion quickstart = expansion("quickstart.toml");
+  const Expansion tiny = expansion("tiny.toml");
+
+  EXPECT_THAT(quickstart.runs, SizeIs(72));
+  EXPECT_THAT(quickstart.notes, IsEmpty());
+  EXPECT_THAT(tiny.runs, SizeIs(6));
+  EXPECT_THAT(tiny.notes, IsEmpty());
+  std::set<double> epochs;
+  for (const PlannedRun& run : quickstart.runs) epochs.insert(run.facts.epochs);
+  EXPECT_THAT(epochs, ElementsAre(1, 2, 4, 8, 16));
 }
 
 }  // namespace
