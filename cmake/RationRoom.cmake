@@ -11,7 +11,7 @@ endfunction()
 # The language level, warnings and sanitizers that every target of the project shares.
 function(ration_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow -Wpedantic
                                            -Wno-missing-field-initializers  # options are set by name, the rest defaults
                                            -Wno-restrict  # g++ 12 warns of plain string concatenation

@@ -38,6 +38,9 @@ class Stream {
   // Uniform double in [0, 1) with 53 random bits.
   double uniform();
 
+  // Leaves out the next `count` draws.
+  void skip(std::uint64_t count) { index_ += count; }
+
   // Standard normal (Box-Muller; two draws a value, so that the i-th value depends on i alone).
   double normal();
 

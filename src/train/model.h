@@ -1,0 +1,52 @@
+#pragma once
+
+// The decoder: logits and loss of a batch. Shapes: B sequences, T positions, C width, V vocabulary,
+// H heads. The formulas stand in docs/training.md; known answers in
+// tests/vectors/gpt_reference.json.
+
+#include <ATen/core/Tensor.h>
+
+#include "run/spec.h"
+#include "train/dropout.h"
+#include "train/parameters.h"
+
+namespace ration::train {
+
+class Model {
+ public:
+  // A resolved and checked spec. Allocates and initialises all parameters.
+  Model(const run::RunSpec& spec, at::ScalarType dtype);
+
+  // [B,T] int64 ids -> [B,T,V]. With a place, dropout is on.
+  at::Tensor logits(const at::Tensor& tokens, const BatchPlace* training = nullptr) const;
+
+  // Sum over the B T targets of -ln p(target), a scalar.
+  at::Tensor loss_sum(const at::Tensor& logits, const at::Tensor& targets) const;
+  // What training minimises, summed over the targets: the loss plus z_loss * logsumexp^2.
+  at::Tensor objective_sum(const at::Tensor& logits, const at::Tensor& loss_sum) const;
+
+  Parameters& parameters() { return parameters_; }
+
+ private:
+  struct Layer {
+    at::Tensor norm1_gain, norm1_bias, qkv, qkv_bias, out, out_bias;
+    at::Tensor norm2_gain, norm2_bias, gate, gate_bias, up, up_bias, down, down_bias;
+  };
+
+  at::Tensor norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias) const;
+  at::Tensor rotated(const at::Tensor& x) const;
+  at::Tensor attention(const Layer& layer,
+                       const at::Tensor& x,
+                       std::int64_t index,
+                       const BatchPlace* training) const;
+  at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
+
+  run::RunSpec spec_;
+  Parameters parameters_;
+  Dropout dropout_;
+  std::vector<Layer> layers_;
+  at::Tensor embedding_, positions_, final_gain_, final_bias_, head_;
+  at::Tensor rotary_cos_, rotary_sin_;  // [T, D]
+};
+
+}  // namespace ration::train

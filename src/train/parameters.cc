@@ -1,0 +1,116 @@
+#include "train/parameters.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "base/hash.h"
+#include "base/random.h"
+
+namespace ration::train {
+namespace {
+
+constexpr std::int64_t kAlignment = 16;  // elements: every tensor starts on a cache line
+
+std::int64_t aligned(std::int64_t elements) {
+  return (elements + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+std::int64_t elements(const TensorShape& tensor) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : tensor.shape) count *= extent;
+  return count;
+}
+
+// The 64 bits that tell one name's stream from another's.
+std::uint64_t name_key(const std::string& name) {
+  return std::stoull(sha256_hex(name).substr(0, 16), nullptr, 16);
+}
+
+void fill(at::Tensor tensor, const TensorShape& shape, const run::RunSpec& spec) {
+  if (shape.init == Init::ones || shape.init == Init::zeros) {
+    tensor.fill_(shape.init == Init::ones ? 1 : 0);
+    return;
+  }
+  const double scale =
+      shape.init == Init::residual ? std::sqrt(2 * static_cast<double>(spec.layers)) : 1;
+  Stream stream(static_cast<std::uint64_t>(spec.seed), StreamId::init, name_key(shape.name));
+  std::vector<double> draws(static_cast<std::size_t>(tensor.numel()));
+  for (double& draw : draws) draw = spec.init_std / scale * stream.normal();
+  tensor.copy_(at::from_blob(draws.data(), tensor.sizes(), at::kDouble));
+}
+
+}  // namespace
+
+std::vector<TensorShape> tensor_shapes(const run::RunSpec& spec) {
+  const std::int64_t d = spec.width;
+  const bool gpt2 = spec.family == "gpt2";
+  std::vector<TensorShape> shapes;
+  const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in, Init init) {
+    shapes.push_back({name + ".w", {out, in}, init});
+    if (spec.bias) shapes.push_back({name + ".b", {out}, Init::zeros});
+  };
+  const auto norm = [&](const std::string& name) {
+    shapes.push_back({name + ".g", {d}, Init::ones});
+    if (spec.bias) shapes.push_back({name + ".b", {d}, Init::zeros});
+  };
+
+  shapes.push_back({"wte", {spec.vocab, d}, Init::normal});
+  if (gpt2) shapes.push_back({"wpe", {spec.context, d}, Init::normal});
+  for (std::int64_t layer = 0; layer < spec.layers; ++layer) {
+    const std::string h = fmt::format("h{}.", layer);
+    norm(h + "ln1");
+    linear(h + "attn.qkv", 3 * d, d, Init::normal);
+    linear(h + "attn.o", d, d, Init::residual);
+    norm(h + "ln2");
+    if (spec.mlp == "swiglu") linear(h + "mlp.gate", spec.mlp_width, d, Init::normal);
+    linear(h + "mlp.up", spec.mlp_width, d, Init::normal);
+    linear(h + "mlp.down", d, spec.mlp_width, Init::residual);
+  }
+  norm("lnf");
+  if (!spec.tied) shapes.push_back({"head.w", {spec.vocab, d}, Init::normal});
+  return shapes;
+}
+
+Parameters::Parameters(const run::RunSpec& spec, at::ScalarType dtype) {
+  const std::vector<TensorShape> shapes = tensor_shapes(spec);
+  const auto is_matrix = [](const TensorShape& tensor) { return tensor.shape.size() >= 2; };
+  std::int64_t size = 0;
+  std::vector<std::int64_t> offsets(shapes.size());
+  for (const bool matrices : {true, false}) {
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      if (is_matrix(shapes[i]) != matrices) continue;
+      offsets[i] = size;
+      size += aligned(elements(shapes[i]));
+    }
+    if (matrices) decayed_ = size;
+  }
+  values_ = at::zeros({size}, dtype);
+  grads_ = at::zeros({size}, dtype);
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const auto view = [&](const at::Tensor& flat) {
+      return flat.narrow(0, offsets[i], elements(shapes[i])).view(shapes[i].shape);
+    };
+    Entry entry{shapes[i], view(values_), view(grads_)};
+    fill(entry.value, entry.shape, spec);
+    entry.value.set_requires_grad(true);
+    entry.value.mutable_grad() = entry.grad;  // the backward pass accumulates into the flat buffer
+    entries_.push_back(std::move(entry));
+  }
+}
+
+bool Parameters::has(std::string_view name) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.shape.name == name;
+  });
+}
+
+const Parameters::Entry& Parameters::at(std::string_view name) const {
+  for (const Entry& entry : entries_)
+    if (entry.shape.name == name) return entry;
+  throw std::logic_error(fmt::format("the model has no tensor {}", name));
+}
+
+}  // namespace ration::train

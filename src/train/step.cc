@@ -1,0 +1,36 @@
+#include "train/step.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace ration::train {
+
+StepResult train_step(Model& model,
+                      AdamW& optimiser,
+                      const Batch& batch,
+                      const StepOptions& options) {
+  Parameters& parameters = model.parameters();
+  parameters.grads().zero_();
+  const std::int64_t micro = options.micro_batch > 0 ? options.micro_batch : batch.sequences();
+  const double per_token = 1.0 / static_cast<double>(batch.tokens());
+  StepResult result;
+  for (std::int64_t first = 0; first < batch.sequences(); first += micro) {
+    const std::int64_t count = std::min(micro, batch.sequences() - first);
+    const BatchPlace place{.step = options.step, .first_sequence = first};
+    const at::Tensor logits = model.logits(batch.inputs.narrow(0, first, count), &place);
+    const at::Tensor loss = model.loss_sum(logits, batch.targets.narrow(0, first, count));
+    (model.objective_sum(logits, loss) * per_token).backward();
+    result.loss += loss.item<double>() * per_token;
+  }
+  result.grad_norm = flat_norm(parameters.grads());
+  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) return result;
+  constexpr double kNormFloor = 1e-6;
+  if (options.clip > 0) result.clip = std::min(1.0, options.clip / (result.grad_norm + kNormFloor));
+  optimiser.step(parameters, options.lr, result.clip);
+  result.updated = true;
+  return result;
+}
+
+}  // namespace ration::train
