@@ -1,0 +1,43 @@
+#include "train/batches.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace ration::train {
+
+Windows::Windows(std::vector<std::int32_t> tokens, std::int64_t context)
+    : tokens_(std::move(tokens)),
+      context_(context),
+      count_(std::max<std::int64_t>(0, (static_cast<std::int64_t>(tokens_.size()) - 1) / context)) {
+}
+
+Batch Windows::batch(std::span<const std::uint32_t> windows) const {
+  const auto sequences = static_cast<std::int64_t>(windows.size());
+  Batch batch{at::empty({sequences, context_}, at::kLong),
+              at::empty({sequences, context_}, at::kLong)};
+  auto* input = batch.inputs.data_ptr<std::int64_t>();
+  auto* target = batch.targets.data_ptr<std::int64_t>();
+  for (const std::uint32_t window : windows) {
+    const std::int32_t* first = tokens_.data() + static_cast<std::int64_t>(window) * context_;
+    input = std::copy(first, first + context_, input);
+    target = std::copy(first + 1, first + 1 + context_, target);
+  }
+  return batch;
+}
+
+TrainingData::TrainingData(Windows windows, std::uint64_t seed, data::SchedulePosition position)
+    : windows_(std::move(windows)),
+      schedule_(static_cast<std::uint32_t>(windows_.count()), seed, position) {}
+
+Batch TrainingData::next(std::int64_t sequences) {
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(sequences));
+  for (std::uint32_t& window : order) window = schedule_.next();
+  return windows_.batch(order);
+}
+
+std::int64_t windows_for(std::int64_t tokens, std::int64_t context) {
+  return (tokens + context - 1) / context;
+}
+
+}  // namespace ration::train

@@ -1,0 +1,50 @@
+#pragma once
+
+// From prepared data to tensors: the unique subset of a run, its windows in scheduled order, and
+// the held-out windows. A window is T+1 consecutive tokens: T inputs, and the same shifted by one
+// as targets.
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "data/schedule.h"
+#include "data/shards.h"
+#include "run/spec.h"
+#include "train/step.h"
+
+namespace ration::train {
+
+// The windows of a contiguous token sequence: window w covers tokens [wT, wT+T].
+class Windows {
+ public:
+  // Needs at least T+1 tokens for one window; a partial last window is dropped.
+  Windows(std::vector<std::int32_t> tokens, std::int64_t context);
+
+  std::int64_t count() const { return count_; }
+  Batch batch(std::span<const std::uint32_t> windows) const;
+
+ private:
+  std::vector<std::int32_t> tokens_;
+  std::int64_t context_;
+  std::int64_t count_;
+};
+
+// What a run trains on, in order.
+class TrainingData {
+ public:
+  TrainingData(Windows windows, std::uint64_t seed, data::SchedulePosition position);
+
+  std::int64_t windows() const { return windows_.count(); }
+  data::SchedulePosition position() const { return schedule_.position(); }
+  Batch next(std::int64_t sequences);
+
+ private:
+  Windows windows_;
+  data::WindowSchedule schedule_;
+};
+
+// Windows that `tokens` training tokens take: the last one counts whole.
+std::int64_t windows_for(std::int64_t tokens, std::int64_t context);
+
+}  // namespace ration::train

@@ -1,0 +1,55 @@
+#pragma once
+
+// Checkpoints of a run: checkpoint-<step>/ below an attempt, with model.safetensors (weights alone,
+// loadable anywhere), state.safetensors (Adam's moments) and meta.json. Published by rename, so a
+// folder of that name is whole; the newest one that still reads back right is where a run
+// continues.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "run/folder.h"
+#include "train/adamw.h"
+#include "train/parameters.h"
+
+namespace ration::train {
+
+// What was found for a resume.
+struct FoundCheckpoint {
+  int attempt = 0;
+  std::int64_t step = 0;
+  Json progress;  // as given to save()
+};
+
+class CheckpointFolder {
+ public:
+  CheckpointFolder(Files& files, run::RunFolder folder, std::string run_id)
+      : files_(&files), folder_(std::move(folder)), run_id_(std::move(run_id)) {}
+
+  // Writes checkpoint-<step> of this attempt and removes all but the newest two of it. Returns its
+  // path.
+  Result<Path> save(int attempt,
+                    std::int64_t step,
+                    Parameters& parameters,
+                    AdamW& optimiser,
+                    const Json& progress);
+
+  // Loads the newest valid checkpoint of the attempts up to `attempt` into parameters and
+  // optimiser; nothing when there is none. Broken ones are passed over and described in `broken`.
+  Result<std::optional<FoundCheckpoint>> load_newest(int attempt,
+                                                     Parameters& parameters,
+                                                     AdamW& optimiser,
+                                                     std::vector<std::string>& broken);
+
+ private:
+  Result<std::vector<std::int64_t>> steps_of(int attempt) const;
+  Path path_of(int attempt, std::int64_t step) const;
+  Result<Json> load(int attempt, std::int64_t step, Parameters& parameters, AdamW& optimiser) const;
+
+  Files* files_;
+  run::RunFolder folder_;
+  std::string run_id_;
+};
+
+}  // namespace ration::train

@@ -1,0 +1,29 @@
+#pragma once
+
+// Loss on held-out text: the same windows in the same order for every run of a sweep, without
+// overlap, dropout off.
+
+#include <cstdint>
+
+#include "train/batches.h"
+#include "train/model.h"
+
+namespace ration::train {
+
+class HeldOut {
+ public:
+  // `windows` are all evaluated.
+  explicit HeldOut(Windows windows) : windows_(std::move(windows)) {}
+
+  // Mean nats a token.
+  double loss(const Model& model) const;
+
+ private:
+  Windows windows_;
+};
+
+// True when the way from `before` to `after` tokens crosses a point of the grid 10^(i /
+// per_decade). Never with per_decade 0.
+bool crosses_grid(std::int64_t before, std::int64_t after, std::int64_t per_decade);
+
+}  // namespace ration::train

@@ -1,0 +1,377 @@
+#include "train/training.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/fault.h"
+#include "base/process.h"
+#include "base/text.h"
+
+namespace ration::train {
+namespace {
+
+constexpr std::int64_t kAlwaysLogged = 10;  // first steps of a run
+
+Json to_json(const Progress& p) {
+  return {{"step", p.step},
+          {"windows", p.windows},
+          {"updates", p.updates},
+          {"best_loss", p.best_loss},
+          {"best_step", p.best_step},
+          {"logged_loss", p.logged_loss},
+          {"logged_steps", p.logged_steps},
+          {"clipped", p.clipped},
+          {"last_train_loss", p.last_train_loss}};
+}
+
+Progress progress_from(const Json& json) {
+  return {.step = json.at("step"),
+          .windows = json.at("windows"),
+          .updates = json.at("updates"),
+          .best_loss = json.at("best_loss"),
+          .best_step = json.at("best_step"),
+          .logged_loss = json.at("logged_loss"),
+          .logged_steps = json.at("logged_steps"),
+          .clipped = json.at("clipped"),
+          .last_train_loss = json.at("last_train_loss")};
+}
+
+Json param_counts(const run::RunSpec& spec) {
+  const run::ParamCounts n = run::count_params(spec);
+  return {{"block", n.block}, {"embed", n.embed}, {"head", n.head}, {"total", n.total}};
+}
+
+Json flops_per_token(const run::RunSpec& spec) {
+  Json flops = Json::object();
+  for (const auto& [convention, name] : run::kFlopConventions)
+    flops[std::string(name)] = run::flops_per_token(spec, convention).value;
+  return flops;
+}
+
+std::int64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+at::ScalarType dtype_of(const run::RunSpec& spec) {
+  return spec.precision == "fp64" ? at::kDouble : at::kFloat;
+}
+
+std::int64_t steps_for(std::int64_t windows, std::int64_t batch) {
+  return (windows + batch - 1) / batch;
+}
+
+}  // namespace
+
+Training::Training(Surroundings& world, Assignment assignment, Windows train, Windows val)
+    : world_(world),
+      run_(std::move(assignment)),
+      spec_(run_.file.spec),
+      total_windows_(windows_for(spec_.tokens, spec_.context)),
+      steps_(steps_for(total_windows_, spec_.batch_sequences)),
+      model_(spec_, dtype_of(spec_)),
+      optimiser_(spec_, model_.parameters()),
+      rate_(learning_rate(spec_, steps_)),
+      heldout_(val),
+      val_tokens_(val.count() * spec_.context),
+      train_windows_(std::move(train)),
+      checkpoints_(world.files, run_.folder, run_.file.id) {}
+
+std::int64_t Training::tokens_seen() const {
+  return std::min(progress_.windows * spec_.context, spec_.tokens);
+}
+
+double Training::epoch_of(std::int64_t tokens) const {
+  return static_cast<double>(tokens) / static_cast<double>(data_->windows() * spec_.context);
+}
+
+run::Event Training::event(run::EventType type, Json values) const {
+  const std::int64_t tokens = tokens_seen();
+  return {.type = type,
+          .t = world_.clock.unix_seconds(),
+          .step = progress_.step,
+          .tokens = tokens,
+          .epoch = epoch_of(tokens),
+          .values = std::move(values)};
+}
+
+Result<void> Training::emit(run::EventType type, Json values, bool durable) {
+  return log_->write(event(type, std::move(values)), durable);
+}
+
+Result<bool> Training::fenced() { return run_.folder.fenced(run_.attempt); }
+
+// Opens the log, says what runs where, and continues from the newest checkpoint there is.
+Result<void> Training::begin() {
+  Result<std::unique_ptr<AppendFile>> file =
+      world_.files.open_append(run_.folder.events_path(run_.attempt));
+  if (!file) return std::move(file).error();
+  log_ = std::make_unique<run::EventWriter>(std::move(*file), 0);
+  data_ = std::make_unique<TrainingData>(
+      train_windows_, static_cast<std::uint64_t>(spec_.seed), data::SchedulePosition{});
+  Json about = {{"run", run_.file.id},
+                {"attempt", run_.attempt},
+                {"token", run_.token},
+                {"host", host_name()},
+                {"pid", getpid()},
+                {"threads", run_.file.execution.threads},
+                {"torch", TORCH_VERSION},
+                {"numerics", run::kNumericsVersion},
+                {"device", "cpu"},
+                {"steps", steps_},
+                {"windows", data_->windows()},
+                {"val_tokens", val_tokens_},
+                {"params", param_counts(spec_)},
+                {"flops_per_token", flops_per_token(spec_)}};
+  if (Result<void> done = emit(run::EventType::start, std::move(about), true); !done) return done;
+
+  std::vector<std::string> broken;
+  Result<std::optional<FoundCheckpoint>> found =
+      checkpoints_.load_newest(run_.attempt, model_.parameters(), optimiser_, broken);
+  if (!found) return std::move(found).error();
+  for (const std::string& why : broken)
+    if (Result<void> done =
+            emit(run::EventType::skip, {{"reason", "broken checkpoint"}, {"detail", why}});
+        !done)
+      return done;
+  if (!*found) return {};
+  const FoundCheckpoint& from = **found;
+  progress_ = progress_from(from.progress.at("run"));
+  guard_.restore(from.progress.at("guard"));
+  optimiser_.set_updates(progress_.updates);
+  const data::SchedulePosition position{.epoch = from.progress.at("epoch"),
+                                        .index = from.progress.at("index")};
+  data_ = std::make_unique<TrainingData>(
+      train_windows_, static_cast<std::uint64_t>(spec_.seed), position);
+  return emit(run::EventType::resume, {{"from_attempt", from.attempt}, {"from_step", from.step}});
+}
+
+Result<double> Training::evaluate() {
+  const double started = world_.clock.monotonic_seconds();
+  const double loss = heldout_.loss(model_);
+  if (std::isfinite(loss) && (progress_.best_step < 0 || loss < progress_.best_loss)) {
+    progress_.best_loss = loss;
+    progress_.best_step = progress_.step;
+  }
+  const double seconds = world_.clock.monotonic_seconds() - started;
+  if (Result<void> done = emit(run::EventType::val,
+                               {{"loss", loss}, {"val_tokens", val_tokens_}, {"seconds", seconds}});
+      !done)
+    return std::move(done).error();
+  return loss;
+}
+
+Result<std::string> Training::checkpoint() {
+  const double started = world_.clock.monotonic_seconds();
+  const data::SchedulePosition position = data_->position();
+  const Json progress = {{"run", to_json(progress_)},
+                         {"guard", guard_.to_json()},
+                         {"epoch", position.epoch},
+                         {"index", position.index}};
+  Result<Path> path =
+      checkpoints_.save(run_.attempt, progress_.step, model_.parameters(), optimiser_, progress);
+  if (!path) return std::move(path).error();
+  last_checkpoint_ = world_.clock.monotonic_seconds();
+  const std::string name = path->filename().string();
+  if (Result<void> done = emit(run::EventType::checkpoint,
+                               {{"path", name}, {"seconds", last_checkpoint_ - started}},
+                               true);
+      !done)
+    return std::move(done).error();
+  return name;
+}
+
+Result<run::WorkerExit> Training::stop(std::string_view reason, run::WorkerExit exit) {
+  if (Result<void> done = emit(run::EventType::stop, {{"reason", reason}}, true); !done)
+    return std::move(done).error();
+  return exit;
+}
+
+Result<void> Training::log_train(const StepResult& result) {
+  progress_.last_train_loss = progress_.logged_loss / static_cast<double>(std::max<std::int64_t>(
+                                                          1, progress_.logged_steps));
+  Json values = {{"loss", progress_.logged_steps > 0 ? progress_.last_train_loss : result.loss},
+                 {"lr", rate_.at(progress_.step - 1)},
+                 {"grad_norm", result.grad_norm},
+                 {"clip", result.clip},
+                 {"clipped", progress_.clipped},
+                 {"mem_bytes", peak_memory_bytes()}};
+  if (training_seconds_ > 0)
+    values["tok_s"] = static_cast<double>(training_tokens_) / training_seconds_;
+  progress_.logged_loss = 0;
+  progress_.logged_steps = 0;
+  progress_.clipped = 0;
+  show(result);
+  return emit(run::EventType::train, std::move(values));
+}
+
+void Training::show(const StepResult& result) {
+  if (!world_.show_line || training_seconds_ <= 0) return;
+  const double speed = static_cast<double>(training_tokens_) / training_seconds_;
+  const std::int64_t tokens = tokens_seen();
+  world_.show_line(
+      fmt::format("step {}/{}  {}  epoch {:.2f}  loss {:.4f}  {}/s  left {}",
+                  progress_.step,
+                  steps_,
+                  format_quantity(static_cast<double>(tokens), "tok"),
+                  epoch_of(tokens),
+                  result.loss,
+                  format_quantity(speed, "tok"),
+                  format_duration(static_cast<double>(spec_.tokens - tokens) / speed)));
+}
+
+// What follows an optimiser step: events, evaluation, checkpoint, or the end of the attempt.
+Result<std::optional<run::WorkerExit>> Training::after_step(const StepResult& result,
+                                                            Guard::Verdict verdict,
+                                                            std::int64_t tokens_before) {
+  using Ended = std::optional<run::WorkerExit>;
+  const auto ended = [](Result<run::WorkerExit> exit) -> Result<Ended> {
+    if (!exit) return std::move(exit).error();
+    return Ended(*exit);
+  };
+  if (verdict == Guard::Verdict::skip || verdict == Guard::Verdict::diverged) {
+    const Json values = {{"loss", result.loss},
+                         {"grad_norm", result.grad_norm},
+                         {"reason", "loss or gradient is not finite"}};
+    if (Result<void> done = emit(run::EventType::skip, values); !done)
+      return std::move(done).error();
+    if (verdict == Guard::Verdict::diverged) return ended(finish("diverged"));
+  }
+  if (verdict == Guard::Verdict::spike)
+    if (Result<void> done =
+            emit(run::EventType::spike, {{"loss", result.loss}, {"grad_norm", result.grad_norm}});
+        !done)
+      return std::move(done).error();
+
+  const bool last = progress_.step == steps_;
+  if (last || progress_.step <= kAlwaysLogged ||
+      progress_.step % run_.file.execution.log_every_steps == 0) {
+    Result<bool> overtaken = fenced();
+    if (!overtaken) return std::move(overtaken).error();
+    if (*overtaken) return Ended(run::WorkerExit::fenced);
+    if (Result<void> done = log_train(result); !done) return std::move(done).error();
+  }
+  const std::int64_t tokens = tokens_seen();
+  const bool new_epoch = std::floor(epoch_of(tokens)) > std::floor(epoch_of(tokens_before));
+  if (new_epoch)
+    if (Result<void> done = emit(run::EventType::epoch); !done) return std::move(done).error();
+  const std::int64_t per_decade = run_.file.execution.evals_per_decade;
+  if (!last && per_decade > 0 && (new_epoch || crosses_grid(tokens_before, tokens, per_decade)))
+    if (Result<double> loss = evaluate(); !loss) return std::move(loss).error();
+  if (last) return ended(finish("done"));
+
+  const bool stopping = world_.stop_requested();
+  const double age = world_.clock.monotonic_seconds() - last_checkpoint_;
+  if (!stopping && age < 60 * run_.file.execution.checkpoint_minutes) return Ended();
+  Result<bool> overtaken = fenced();
+  if (!overtaken) return std::move(overtaken).error();
+  if (*overtaken) return Ended(run::WorkerExit::fenced);
+  if (Result<std::string> path = checkpoint(); !path) return std::move(path).error();
+  return stopping ? ended(stop("preempted", run::WorkerExit::preempted)) : Result<Ended>(Ended());
+}
+
+Result<run::WorkerExit> Training::finish(std::string_view status) {
+  const bool diverged = status == "diverged";
+  double final_loss = std::nan("");
+  std::string path;
+  if (!diverged) {
+    Result<double> loss = evaluate();
+    if (!loss) return std::move(loss).error();
+    final_loss = *loss;
+    Result<bool> overtaken = fenced();
+    if (!overtaken) return std::move(overtaken).error();
+    if (*overtaken) return run::WorkerExit::fenced;
+    Result<std::string> saved = checkpoint();
+    if (!saved) return std::move(saved).error();
+    path = *saved;
+  }
+  const std::int64_t tokens = tokens_seen();
+  Json result = {{"schema", "ration.result/1"},
+                 {"id", run_.file.id},
+                 {"status", status},
+                 {"attempt", run_.attempt},
+                 {"steps", progress_.step},
+                 {"tokens", tokens},
+                 {"epochs", epoch_of(tokens)},
+                 {"train_loss_last", progress_.last_train_loss},
+                 {"params", param_counts(spec_)},
+                 {"flops_per_token", flops_per_token(spec_)},
+                 {"val_tokens", val_tokens_},
+                 {"wall_s", world_.clock.monotonic_seconds() - began_}};
+  if (training_seconds_ > 0)
+    result["tokens_per_second"] = static_cast<double>(training_tokens_) / training_seconds_;
+  if (std::isfinite(final_loss)) result["final_loss"] = final_loss;
+  if (progress_.best_step >= 0)
+    result["best_loss"] = progress_.best_loss, result["best_step"] = progress_.best_step;
+  if (!path.empty()) result["checkpoint"] = fmt::format("attempt-{}/{}", run_.attempt, path);
+  if (!diverged && !std::isfinite(final_loss))
+    result["status"] = "diverged";  // finite training losses, broken held-out loss
+
+  Json last_words = {{"final_loss", final_loss}, {"status", result["status"]}};
+  fault_point("before-done");
+  const bool bad = result["status"] == "diverged";
+  if (bad) last_words["reason"] = "diverged";
+  if (Result<void> done =
+          emit(bad ? run::EventType::stop : run::EventType::done, std::move(last_words), true);
+      !done)
+    return std::move(done).error();
+  fault_point("before-result");
+  Result<bool> first = run_.folder.publish_result(result);
+  if (!first) return std::move(first).error();
+  return bad ? run::WorkerExit::diverged : run::WorkerExit::done;
+}
+
+Result<run::WorkerExit> Training::loop() {
+  const std::int64_t batch = spec_.batch_sequences;
+  if (progress_.step == 0 && run_.file.execution.evals_per_decade > 0)
+    if (Result<double> loss = evaluate(); !loss) return std::move(loss).error();
+  last_checkpoint_ = world_.clock.monotonic_seconds();
+  if (progress_.step == steps_)
+    return finish("done");  // the last checkpoint was written, the result was not
+  while (true) {
+    const double started = world_.clock.monotonic_seconds();
+    const std::int64_t sequences = std::min(batch, total_windows_ - progress_.windows);
+    const std::int64_t tokens_before = tokens_seen();
+    const Batch next = data_->next(sequences);
+    const StepResult result = train_step(model_,
+                                         optimiser_,
+                                         next,
+                                         {.lr = rate_.at(progress_.step),
+                                          .clip = spec_.clip,
+                                          .micro_batch = run_.file.execution.micro_batch_sequences,
+                                          .step = progress_.step});
+    ++progress_.step;
+    progress_.windows += sequences;
+    progress_.updates = optimiser_.updates();
+    const Guard::Verdict verdict =
+        guard_.judge(progress_.step, result.loss, result.grad_norm, result.updated);
+    if (result.updated) {
+      progress_.logged_loss += result.loss;
+      ++progress_.logged_steps;
+      if (result.clip < 1) ++progress_.clipped;
+    }
+    training_seconds_ += world_.clock.monotonic_seconds() - started;
+    training_tokens_ += next.tokens();
+    fault_point("after-step");
+    Result<std::optional<run::WorkerExit>> ended = after_step(result, verdict, tokens_before);
+    if (!ended) return std::move(ended).error();
+    if (*ended) return **ended;
+  }
+}
+
+Result<run::WorkerExit> Training::run() {
+  at::set_num_threads(static_cast<int>(run_.file.execution.threads));
+  began_ = world_.clock.monotonic_seconds();
+  if (Result<void> done = begin(); !done) return std::move(done).error();
+  return loop();
+}
+
+}  // namespace ration::train

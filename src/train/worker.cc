@@ -1,0 +1,142 @@
+#include "train/worker.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "train/training.h"
+
+namespace ration::train {
+namespace {
+
+using run::WorkerExit;
+
+WorkerOutcome failed(WorkerExit exit, Error error) {
+  return {.exit = exit, .error = std::move(error)};
+}
+
+// The windows of both splits, after checking that the data are those that the run was defined on.
+struct Prepared {
+  Windows train;
+  Windows val;
+};
+
+Error data_error(std::string what, std::string hint) {
+  return {.kind = ErrorKind::input, .what = std::move(what), .hint = std::move(hint)};
+}
+
+Result<void> check_identity(const data::Manifest& manifest,
+                            const run::RunSpec& spec,
+                            const Path& folder) {
+  if (manifest.digest != spec.data_digest)
+    return data_error(
+        fmt::format("{} holds data with digest {}, the run was defined on {}",
+                    folder.string(),
+                    manifest.digest,
+                    spec.data_digest),
+        "prepare the same text with the same options again, or expand the sweep anew");
+  if (spec.vocab < manifest.vocab)
+    return data_error(
+        fmt::format("the run's vocab {} is smaller than the data's {}", spec.vocab, manifest.vocab),
+        "leave vocab out of the sweep: it is taken from the data");
+  return {};
+}
+
+Result<Prepared> prepare(const run::RunFile& file, Files& files) {
+  const Path folder = file.execution.data;
+  const run::RunSpec& spec = file.spec;
+  Result<data::Manifest> manifest = data::read_manifest(files, folder);
+  if (!manifest) return std::move(manifest).error();
+  if (Result<void> same = check_identity(*manifest, spec, folder); !same)
+    return std::move(same).error();
+  Result<data::TokenPool> train =
+      data::TokenPool::open(files, folder, *manifest, data::Split::train);
+  if (!train) return std::move(train).error();
+  Result<data::TokenPool> val = data::TokenPool::open(files, folder, *manifest, data::Split::val);
+  if (!val) return std::move(val).error();
+  Result<std::vector<std::int32_t>> unique =
+      data::unique_subset(*train, spec.unique_tokens, static_cast<std::uint64_t>(spec.subset_seed));
+  if (!unique) return std::move(unique).error();
+
+  const std::int64_t usable = data::usable_tokens(val->tokens(), spec.context);
+  const std::int64_t wanted =
+      spec.val_tokens == 0 ? usable : spec.val_tokens / spec.context * spec.context;
+  if (wanted < spec.context || wanted > usable)
+    return data_error(
+        fmt::format("val_tokens {} cannot be taken from {} held-out tokens in windows of {}",
+                    spec.val_tokens,
+                    usable,
+                    spec.context),
+        "lower val_tokens (0 takes all), or hold out more text");
+  std::vector<std::int32_t> heldout(static_cast<std::size_t>(wanted) + 1);
+  val->copy(0, heldout);
+  Prepared prepared{Windows(std::move(*unique), spec.context),
+                    Windows(std::move(heldout), spec.context)};
+  if (prepared.train.count() == 0)
+    return data_error(
+        fmt::format(
+            "{} unique tokens hold no window of {} + 1 tokens", spec.unique_tokens, spec.context),
+        "use more text");
+  return prepared;
+}
+
+// The attempt to write below: the given one, or the next that can be claimed.
+Result<int> claim(run::RunFolder& folder, const WorkerOptions& options) {
+  if (options.attempt) return *options.attempt;
+  while (true) {
+    Result<std::optional<int>> claimed = folder.claim_attempt();
+    if (!claimed) return std::move(claimed).error();
+    if (*claimed) return **claimed;
+  }
+}
+
+bool is_out_of_memory(const std::exception& e) {
+  const std::string_view text = e.what();
+  return dynamic_cast<const std::bad_alloc*>(&e) != nullptr ||
+         text.find("allocate memory") != std::string_view::npos ||
+         text.find("out of memory") != std::string_view::npos;
+}
+
+WorkerOutcome train(Surroundings& world, Assignment assignment, Prepared prepared) {
+  try {
+    Training training(
+        world, std::move(assignment), std::move(prepared.train), std::move(prepared.val));
+    Result<WorkerExit> exit = training.run();
+    if (!exit) return failed(WorkerExit::other, std::move(exit).error());
+    return {.exit = *exit};
+  } catch (const std::exception& e) {  // LibTorch throws
+    if (is_out_of_memory(e))
+      return failed(WorkerExit::out_of_memory,
+                    {.kind = ErrorKind::resource,
+                     .what = "out of memory",
+                     .hint = "lower micro_batch_sequences, context or the model's size"});
+    return failed(WorkerExit::other,
+                  {.kind = ErrorKind::internal, .what = fmt::format("LibTorch: {}", e.what())});
+  }
+}
+
+}  // namespace
+
+WorkerOutcome work(const WorkerOptions& options, Surroundings& world) {
+  run::RunFolder folder(world.files, options.run_folder);
+  Result<run::RunFile> file = folder.read_spec();
+  if (!file) return failed(WorkerExit::usage, std::move(file).error());
+  Result<std::optional<Json>> result = folder.result();
+  if (!result) return failed(WorkerExit::other, std::move(result).error());
+  if (*result)
+    return {.exit = (*result)->value("status", "") == "diverged" ? WorkerExit::diverged
+                                                                 : WorkerExit::done};
+
+  Result<Prepared> prepared = prepare(*file, world.files);
+  if (!prepared) return failed(WorkerExit::data, std::move(prepared).error());
+  Result<int> attempt = claim(folder, options);
+  if (!attempt) return failed(WorkerExit::other, std::move(attempt).error());
+  Result<bool> overtaken = folder.fenced(*attempt);
+  if (!overtaken) return failed(WorkerExit::other, std::move(overtaken).error());
+  if (*overtaken) return {.exit = WorkerExit::fenced};
+  return train(
+      world,
+      {.folder = folder, .file = std::move(*file), .attempt = *attempt, .token = options.token},
+      std::move(*prepared));
+}
+
+}  // namespace ration::train

@@ -1,0 +1,28 @@
+#pragma once
+
+// The program ration-train: carries out one run folder and ends with a code of run/exit_codes.h.
+// docs/training.md shows its use.
+
+#include <optional>
+#include <string>
+
+#include "run/exit_codes.h"
+#include "train/surroundings.h"
+
+namespace ration::train {
+
+struct WorkerOptions {
+  Path run_folder;
+  std::optional<int> attempt =
+      {};  // claimed by whoever started the worker; nothing: the worker claims the next one
+  std::string token = {};  // of that attempt, recorded in the log's first line
+};
+
+struct WorkerOutcome {
+  run::WorkerExit exit = run::WorkerExit::other;
+  std::optional<Error> error = {};  // why it is not `done`, when there is more to say than the code
+};
+
+WorkerOutcome work(const WorkerOptions& options, Surroundings& world);
+
+}  // namespace ration::train
