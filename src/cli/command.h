@@ -39,9 +39,9 @@ struct Console {
   bool live = false;   // stderr is a terminal: progress may be redrawn in place
   int width = 80;
 
-  void print(std::string_view text) const;  // stdout: the answer
+  void print(std::string_view text) const;      // stdout: the answer
   void print_json(const Json& document) const;  // stdout: one JSON document, with its "schema"
-  void note(std::string_view text) const;   // stderr: a line for people; nothing when quiet
+  void note(std::string_view text) const;       // stderr: a line for people; nothing when quiet
   void progress(std::string_view line)
       const;  // stderr: replaces the last progress line on a terminal, else one plain line
 };

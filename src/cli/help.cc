@@ -125,8 +125,8 @@ Result<int> run_completion(const Arguments& arguments) {
 Result<int> run_version(const Arguments& arguments) {
   if (arguments.console.json)
     arguments.console.print_json(Json{{"schema", "ration.version/1"},
-                                 {"version", RATION_VERSION},
-                                 {"numerics", run::kNumericsVersion}});
+                                      {"version", RATION_VERSION},
+                                      {"numerics", run::kNumericsVersion}});
   else
     arguments.console.print(
         fmt::format("ration {} (numerics {})\n", RATION_VERSION, run::kNumericsVersion));

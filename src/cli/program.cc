@@ -143,7 +143,8 @@ Json to_json(const Error& error) {
 int report(const Error& error, const Console& console) {
   const int code = exit_code(error.kind);
   if (console.json)
-    console.print_json(Json{{"schema", "ration.error/1"}, {"exit", code}, {"error", to_json(error)}});
+    console.print_json(
+        Json{{"schema", "ration.error/1"}, {"exit", code}, {"error", to_json(error)}});
   else
     std::fputs(error.describe().c_str(), stderr);
   return code;

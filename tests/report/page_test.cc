@@ -7,7 +7,11 @@ namespace {
 
 Page page_with(std::string text) {
   Figure figure{.name = "losses", .caption = text, .spec = {{"title", text}}};
-  return {.title = text, .sections = {{.title = text, .paragraphs = {text}, .tables = {{{text}, {{text}}}}, .figures = {figure}}}};
+  return {.title = text,
+          .sections = {{.title = text,
+                        .paragraphs = {text},
+                        .tables = {{{text}, {{text}}}},
+                        .figures = {figure}}}};
 }
 
 TEST(Page, EscapesTextInEveryPlace) {

@@ -8,7 +8,8 @@ namespace ration::test {
 
 TemporaryFolder::TemporaryFolder() {
   std::string name = (std::filesystem::temp_directory_path() / "ration-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create a temporary folder: " + name);
+  if (mkdtemp(name.data()) == nullptr)
+    throw std::runtime_error("cannot create a temporary folder: " + name);
   path_ = name;
 }
 
