@@ -19,6 +19,14 @@ std::string interval_text(const fit::Estimate& e) {
   return fmt::format("{:.6g} to {:.6g}", *e.low, *e.high);
 }
 
+// What N stands for, where it is known.
+std::string convention_text(const fit::Fit& fit) {
+  if (fit.params_convention == "6nd_head") return "  N counts layers and output head (6nd_head)\n";
+  if (fit.params_convention == "6nd") return "  N counts all parameters (6nd)\n";
+  if (fit.params_convention == "kaplan") return "  N counts layers without embeddings (kaplan)\n";
+  return {};
+}
+
 std::string doubts_text(const fit::Fit& fit) {
   if (fit.doubts.empty()) return {};
   std::string text = "\ndoubts\n";
@@ -57,13 +65,14 @@ const fit::Estimate* find(const fit::Fit& fit, std::string_view name) {
 }  // namespace
 
 std::string fit_text(const fit::Fit& fit) {
-  std::string text = fmt::format("{}\n  {}\n  {} runs of {} settings from {}\n\n",
+  std::string text = fmt::format("{}\n  {}\n  {} runs of {} settings from {}\n{}\n",
                                  fit.law->name(),
                                  fit.law->formula(),
                                  fit.runs,
                                  fit.cells,
-                                 fit.source);
-  text += fmt::format("  {:<9} {:>12}  {:<26}\n",
+                                 fit.source,
+                                 convention_text(fit));
+  text += fmt::format("  {:<9} {:>12}  {}\n",
                       "parameter",
                       "value",
                       fit.draws.empty() ? "" : percent(fit.interval) + " interval");
@@ -74,7 +83,8 @@ std::string fit_text(const fit::Fit& fit) {
   text += fmt::format(
       "\n  residual rms  {:.3g} % of the loss\n"
       "  objective     {:.10g} (sum of Huber losses of ln L, delta {:g})\n"
-      "  search        {} of {} starts agree{}; {}\n",
+      "  search        {} of {} starts agree{}\n"
+      "  stopped       {}\n",
       100 * fit.residual_rms,
       fit.objective,
       fit.delta,
@@ -111,11 +121,12 @@ std::string comparison_text(const std::vector<fit::Fit>& fits) {
 }
 
 std::string plan_text(const plan::Plan& plan, const fit::Fit& fit) {
-  std::string text = fmt::format("{} and {} unique, by the law {} of {} runs\n\n",
+  std::string text = fmt::format("{} and {} unique, by the law {} of {} runs\n{}\n",
                                  format_quantity(plan.request.budget.value, "flop"),
                                  format_quantity(plan.request.unique.value, "tok"),
                                  fit.law->name(),
-                                 fit.runs);
+                                 fit.runs,
+                                 convention_text(fit));
   text += fmt::format("  {:<11} {:<38} {}\n",
                       "",
                       fit.draws.empty()

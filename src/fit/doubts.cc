@@ -175,6 +175,12 @@ std::vector<Estimate> estimates(const Problem& problem, const Coordinates& best,
     const double near = nearness(parameter);
     Estimate e{.name = std::string(parameter.name), .value = parameter.value(best[j])};
     e.fixed = problem.lower[j] == problem.upper[j];
+    const double most = decays(parameter) ? largest_repeat(problem, best, parameter.role) : 0;
+    if (decays(parameter) && most <= 0 && !e.fixed) {  // the law does not depend on it here
+      e.identified = false;
+      all.push_back(std::move(e));
+      continue;
+    }
     e.at_bound =
         !e.fixed && (best[j] <= problem.lower[j] + near || best[j] >= problem.upper[j] - near);
     if (e.fixed) {

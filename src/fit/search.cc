@@ -49,7 +49,17 @@ SearchResult search(const Problem& problem, int threads) {
   const std::vector<Coordinates> starts = problem.law.starts(problem.points, problem.log_loss);
   std::vector<Minimum> found(starts.size());
   parallel_for(
-      starts.size(), threads, [&](std::size_t i) { found[i] = minimise(problem, starts[i]); });
+      starts.size(), threads, [&](std::size_t i) { found[i] = descend(problem, starts[i]); });
+
+  // A descent ends well within this factor of its minimum; what lies higher cannot become the best.
+  constexpr double kHopeless = 2;
+  double lowest = HUGE_VAL;
+  for (const Minimum& m : found)
+    if (m.stop != Stop::not_finite) lowest = std::min(lowest, m.objective);
+  const double worth = lowest * std::max(kHopeless, near_minimum_ratio(problem.rows()));
+  parallel_for(found.size(), threads, [&](std::size_t i) {
+    if (found[i].objective <= worth) finish(problem, found[i]);
+  });
 
   SearchResult result;
   result.report.starts = static_cast<int>(found.size());

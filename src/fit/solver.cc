@@ -85,7 +85,7 @@ class SquaresForm {
 
 // Lowers the objective from `minimum.x` with TinySolver. Its thresholds are absolute, so the
 // residuals are scaled to make the objective 1 at the start of each round.
-void descend(const Problem& problem, int iterations, Minimum& minimum) {
+void lower(const Problem& problem, int iterations, Minimum& minimum) {
   constexpr int kRounds = 3;
   constexpr double kEnough = 1e-4;  // relative fall in a round below which Newton takes over
   const std::vector<std::size_t> free = free_coordinates(problem);
@@ -261,8 +261,10 @@ void polish(const Problem& problem, int iterations, Minimum& minimum) {
 
 std::string_view describe(Stop stop) {
   switch (stop) {
+    case Stop::unfinished:
+      return "descended only";
     case Stop::converged:
-      return "converged: a further step promises less than 1e-13 of the objective";
+      return "converged: one more step would gain less than 1e-13 of it";
     case Stop::stalled:
       return "stalled: no step lowers the objective further";
     case Stop::iterations:
@@ -273,14 +275,24 @@ std::string_view describe(Stop stop) {
   return "";
 }
 
-Minimum minimise(const Problem& problem, Coordinates start, const SolverOptions& options) {
+Minimum descend(const Problem& problem, Coordinates start, const SolverOptions& options) {
   Minimum minimum{.x = std::move(start)};
   for (std::size_t j = 0; j < minimum.x.size(); ++j)
     minimum.x[j] = clamped(problem, j, minimum.x[j]);
   minimum.objective = objective(problem, minimum.x);
   if (!std::isfinite(minimum.objective)) return minimum;
-  descend(problem, options.descent_iterations, minimum);
-  polish(problem, options.newton_iterations, minimum);
+  minimum.stop = Stop::unfinished;
+  lower(problem, options.descent_iterations, minimum);
+  return minimum;
+}
+
+void finish(const Problem& problem, Minimum& minimum, const SolverOptions& options) {
+  if (minimum.stop != Stop::not_finite) polish(problem, options.newton_iterations, minimum);
+}
+
+Minimum minimise(const Problem& problem, Coordinates start, const SolverOptions& options) {
+  Minimum minimum = descend(problem, std::move(start), options);
+  finish(problem, minimum, options);
   return minimum;
 }
 

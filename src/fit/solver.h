@@ -14,6 +14,7 @@
 namespace ration::fit {
 
 enum class Stop {
+  unfinished,  // descended only
   converged,   // the next step would lower the objective by less than 1e-13 of it, or r = 0
                // throughout
   stalled,     // no step lowers the objective further, though the model says it should: rounding
@@ -36,6 +37,12 @@ struct SolverOptions {
   int newton_iterations = 100;  // at most; typically 3 to 15
 };
 
+// The two halves, for a search that drops hopeless starts between them: the descent, which ends
+// near a minimum, and the finish, which sets `stop` and `promised_fall`.
+Minimum descend(const Problem& problem, Coordinates start, const SolverOptions& options = {});
+void finish(const Problem& problem, Minimum& minimum, const SolverOptions& options = {});
+
+// Both halves.
 Minimum minimise(const Problem& problem, Coordinates start, const SolverOptions& options = {});
 
 }  // namespace ration::fit

@@ -156,7 +156,7 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
   const fit::Law& law = *fit.law;
   BudgetLine line(law, x, request);
   constexpr std::size_t kGrid = 4000;     // 0.007 apart in ln N
-  constexpr std::size_t kDrawGrid = 200;  // laws are smooth: enough to find the basin
+  constexpr std::size_t kDrawGrid = 100;  // laws are smooth: enough to find the basin
   const Optimum best = optimise_on(line, kGrid);
   const Optimum baseline = baseline_of(law, x, line);
 

@@ -35,7 +35,7 @@ TEST(PublishedAllocations, AreFoundOrBettered) {
     EXPECT_NEAR(optimum.params, params, 1e-4 * params);
     EXPECT_NEAR(optimum.epochs, entry["epochs"].get<double>(), 1e-4 * optimum.epochs);
     // A coarse first grid, as used for each bootstrap draw, must find the same.
-    EXPECT_NEAR(optimise(law(), x, request, 200).params, params, 1e-4 * params);
+    EXPECT_NEAR(optimise(law(), x, request, 100).params, params, 1e-4 * params);
   }
 }
 

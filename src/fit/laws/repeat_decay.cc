@@ -58,9 +58,8 @@ class RepeatDecay final : public Law {
     return params_decay_ ? "data-constrained" : "data-constrained-data";
   }
   std::string_view formula() const override {
-    return params_decay_ ? "L = E + A N'^-alpha + B D'^-beta; repeats of tokens (R_D*) and surplus "
-                           "parameters (R_N*) decay"
-                         : "L = E + A N^-alpha + B D'^-beta; repeats of tokens (R_D*) decay";
+    return params_decay_ ? "L = E + A N'^-alpha + B D'^-beta, repeats decaying by R_D* and R_N*"
+                         : "L = E + A N^-alpha + B D'^-beta, repeats decaying by R_D*";
   }
   std::string_view source() const override {
     return "Scaling Data-Constrained Language Models (2023)";
