@@ -9,6 +9,7 @@ std::vector<Command> all_commands() {
       fit_command(),
       predict_command(),
       plan_command(),
+      report_command(),
       help_command(),
       completion_command(),
       version_command(),

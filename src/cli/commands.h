@@ -13,6 +13,7 @@ Command fit_command();
 Command help_command();
 Command plan_command();
 Command predict_command();
+Command report_command();
 Command version_command();
 
 }  // namespace ration::cli
