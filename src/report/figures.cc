@@ -43,13 +43,15 @@ std::vector<double> log_grid(double low, double high, int points) {
   return grid;
 }
 
+std::string size_label(Params params) { return format_quantity(params.value) + " parameters"; }
+
 Json marked_point(const plan::Allocation& allocation, const std::string& name) {
   return {{"epochs", rounded(allocation.epochs.value)},
           {"loss", rounded(allocation.loss.value)},
           {"plan",
            fmt::format("{}: {}, {} epochs",
                        name,
-                       format_quantity(allocation.params.value, "params"),
+                       size_label(Params(allocation.params.value)),
                        format_quantity(allocation.epochs.value, ""))}};
 }
 
@@ -58,8 +60,6 @@ fit::Points points_of(std::span<const fit::Observation> runs) {
   for (const fit::Observation& run : runs) points.add(run.params, run.tokens, run.unique);
   return points;
 }
-
-std::string size_label(Params params) { return format_quantity(params.value, "params"); }
 
 Json measured_rows(std::span<const fit::Observation> runs) {
   Json rows = Json::array();
@@ -194,10 +194,12 @@ Figure runs_figure(const fit::Fit& fit, std::span<const fit::Observation> runs) 
   Json rows = measured_rows(runs);
   for (const Json& row : law_rows(fit, runs)) rows.push_back(row);
   const Json layers = {
-      {{"mark", {{"type", "point"}, {"filled", true}, {"size", 45}, {"opacity", 0.8}}},
+      {{"transform", {{{"filter", "isValid(datum.loss)"}}}},
+       {"mark", {{"type", "point"}, {"filled", true}, {"size", 45}, {"opacity", 0.8}}},
        {"encoding",
         {{"x", x}, {"y", axis("loss", "held-out loss (nats a token)", false)}, {"color", color}}}},
-      {{"mark", {{"type", "line"}, {"strokeWidth", 1.5}}},
+      {{"transform", {{{"filter", "isValid(datum.predicted)"}}}},
+       {"mark", {{"type", "line"}, {"strokeWidth", 1.5}}},
        {"encoding",
         {{"x", x},
          {"y", axis("predicted", "held-out loss (nats a token)", false)},

@@ -31,12 +31,12 @@ std::string table(const Table& t) {
   return text + "</tbody></table>\n";
 }
 
-// JSON inside a script element: a "</" in a string would end the element early.
+// JSON inside a script element: a "<" in a string could end the element or open a comment, so none is left.
 std::string script_safe(const Json& spec) {
-  std::string text = spec.dump(-1, ' ', true, Json::error_handler_t::replace);
-  for (std::size_t at = text.find("</"); at != std::string::npos; at = text.find("</", at + 3))
-    text.insert(at + 1, "\\");
-  return text;
+  std::string safe;
+  for (const char c : spec.dump(-1, ' ', true, Json::error_handler_t::replace))
+    safe += c == '<' ? std::string("\\u003c") : std::string(1, c);
+  return safe;
 }
 
 std::string figure(const Figure& f, bool drawn) {

@@ -82,8 +82,7 @@ TEST_F(Report, WritesPageTableAndOneSpecificationForEachFigure) {
                            "script"));
 
   EXPECT_EQ(real_files().list(folder / "out").value(),
-            (std::vector<std::string>{"losses.csv",
-                                      "loss-against-epochs.vl.json",
+            (std::vector<std::string>{"loss-against-epochs.vl.json", "losses.csv",
                                       "report.html",
                                       "residuals.vl.json",
                                       "runs-and-law.vl.json"}));
