@@ -31,7 +31,8 @@ std::string table(const Table& t) {
   return text + "</tbody></table>\n";
 }
 
-// JSON inside a script element: a "<" in a string could end the element or open a comment, so none is left.
+// JSON inside a script element: a "<" in a string could end the element or open a comment, so none
+// is left.
 std::string script_safe(const Json& spec) {
   std::string safe;
   for (const char c : spec.dump(-1, ' ', true, Json::error_handler_t::replace))

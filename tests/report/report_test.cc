@@ -82,7 +82,8 @@ TEST_F(Report, WritesPageTableAndOneSpecificationForEachFigure) {
                            "script"));
 
   EXPECT_EQ(real_files().list(folder / "out").value(),
-            (std::vector<std::string>{"loss-against-epochs.vl.json", "losses.csv",
+            (std::vector<std::string>{"loss-against-epochs.vl.json",
+                                      "losses.csv",
                                       "report.html",
                                       "residuals.vl.json",
                                       "runs-and-law.vl.json"}));
