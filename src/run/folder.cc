@@ -93,8 +93,10 @@ Result<std::optional<int>> RunFolder::exit_status(int attempt) const {
   Result<std::string> text = files_->read(exit_path(attempt));
   if (!text) return std::move(text).error();
   int status = 0;
-  const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), status);
-  if (code != std::errc())
+  const char* const last = text->data() + text->size();
+  const auto [end, code] = std::from_chars(text->data(), last, status);
+  const std::string_view rest(end, static_cast<std::size_t>(last - end));
+  if (code != std::errc() || (!rest.empty() && rest != "\n"))
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("{} holds no exit status", exit_path(attempt).string())};
   return std::optional<int>(status);

@@ -313,9 +313,13 @@ const Row<Owner>* find_row(const std::vector<Row<Owner>>& rows, std::string_view
 }
 
 template <class Owner>
-Error unknown_setting(const std::vector<Row<Owner>>& rows, std::string_view name) {
+std::vector<std::string> names_of(const std::vector<Row<Owner>>& rows) {
   std::vector<std::string> names;
   for (const Row<Owner>& r : rows) names.push_back(r.field.name);
+  return names;
+}
+
+Error unknown_setting(std::span<const std::string> names, std::string_view name) {
   std::string hint = did_you_mean(name, names);
   if (hint.empty()) hint = "`ration help settings` lists the settings of a run";
   return {.kind = ErrorKind::usage,
@@ -339,7 +343,7 @@ Result<void> set_row(Owner& owner,
                      std::string_view name,
                      const Value& value) {
   const Row<Owner>* target = find_row(rows, name);
-  if (target == nullptr) return unknown_setting(rows, name);
+  if (target == nullptr) return unknown_setting(names_of(rows), name);
   Result<Value> fit = as_type_of(*target, value);
   if (!fit) return std::move(fit).error();
   std::visit([&]<class T>(T Owner::*pointer) { owner.*pointer = std::get<T>(*fit); },
@@ -394,6 +398,9 @@ Json rows_to_json(const Owner& owner, const std::vector<Row<Owner>>& rows) {
 
 std::optional<Value> value_of(const Json& json) {
   if (json.is_boolean()) return Value(json.get<bool>());
+  constexpr auto kLargest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  if (json.is_number_unsigned() && json.get<std::uint64_t>() > kLargest)
+    return Value(json.get<double>());
   if (json.is_number_integer()) return Value(json.get<std::int64_t>());
   if (json.is_number_float()) return Value(json.get<double>());
   if (json.is_string()) return Value(json.get<std::string>());
@@ -462,7 +469,9 @@ Result<Value> accept(std::string_view name, const Value& value) {
   };
   if (const auto* setting = find_row(spec_rows(), name)) return checked(*setting);
   if (const auto* setting = find_row(execution_rows(), name)) return checked(*setting);
-  return unknown_setting(spec_rows(), name);
+  std::vector<std::string> names = names_of(spec_rows());
+  for (std::string& more : names_of(execution_rows())) names.push_back(std::move(more));
+  return unknown_setting(names, name);
 }
 
 RunSpec resolve(RunSpec spec) {
@@ -550,6 +559,11 @@ Result<RunFile> parse_run_json(std::string_view text, const std::string& file) {
     return Error{.kind = ErrorKind::usage,
                  .what = fmt::format("{} is not a run of schema {}", file, kSchema),
                  .hint = "docs/formats.md shows what run.json holds"};
+  for (const auto& [key, value] : json.items())
+    if (key != "schema" && key != "id" && key != "spec" && key != "execution")
+      return Error{.kind = ErrorKind::usage,
+                   .what = fmt::format("{}: unknown member \"{}\"", file, key),
+                   .hint = "a run holds schema, id, spec and execution"};
   Result<RunSpec> spec = spec_from_json(json["spec"], file);
   if (!spec) return std::move(spec).error();
   Result<Execution> execution = execution_from_json(json.value("execution", Json::object()), file);
