@@ -14,7 +14,7 @@ at::Tensor Dropout::apply(const at::Tensor& x,
   constexpr std::uint64_t kSites = 4;
   const std::uint64_t where =
       static_cast<std::uint64_t>(layer) * kSites + static_cast<std::uint64_t>(site);
-  Stream stream(seed_, StreamId::dropout, mix(static_cast<std::uint64_t>(place.step)) ^ mix(where));
+  Stream stream(seed_, StreamId::dropout, mix(static_cast<std::uint64_t>(place.step)) ^ where);
   stream.skip(static_cast<std::uint64_t>(place.first_sequence * (x.numel() / x.size(0))));
 
   at::Tensor mask = at::empty(x.sizes(), at::kDouble);
