@@ -76,10 +76,39 @@ Result<std::string> digest_of(Files& files, const Path& path) {
   return hash.hex();
 }
 
-// Copies every tensor out of the file; nothing is copied unless all fit.
-Result<void> read_into(Files& files, const Path& path, const std::vector<NamedTensor>& tensors) {
+// The digest that meta.json carries of all its other members.
+Result<std::string> digest_of_meta(Json meta) {
+  meta.erase("meta_sha256");
+  Result<std::string> text = canonical_json(meta);
+  if (!text) return std::move(text).error();
+  return sha256_hex(*text);
+}
+
+// meta.json of a checkpoint, after checking that it is whole and belongs to this run and step.
+Result<Json> read_meta(Files& files,
+                       const Path& path,
+                       const std::string& run_id,
+                       std::int64_t step) {
+  Result<std::string> text = files.read(path / "meta.json");
+  if (!text) return std::move(text).error();
+  Result<Json> meta = parse_json(*text, (path / "meta.json").string());
+  if (!meta) return std::move(meta).error();
+  const Json stored = meta->is_object() ? meta->value("meta_sha256", Json()) : Json();
+  Result<std::string> digest = digest_of_meta(stored.is_null() ? Json::object() : *meta);
+  if (!digest) return std::move(digest).error();
+  if (stored != *digest) return broken(path, "meta.json does not have its own digest");
+  if (meta->value("schema", "") != kSchema || meta->value("run", "") != run_id ||
+      meta->value("step", std::int64_t{-1}) != step)
+    return broken(path, "meta.json belongs to another run or step");
+  return meta;
+}
+
+// A file that holds exactly these tensors.
+Result<checkpoint::TensorFile> open_for(Files& files,
+                                        const Path& path,
+                                        const std::vector<NamedTensor>& tensors) {
   Result<checkpoint::TensorFile> file = checkpoint::TensorFile::open(files, path);
-  if (!file) return std::move(file).error();
+  if (!file) return file;
   if (file->tensors().size() != tensors.size())
     return broken(path, "holds other tensors than this run has");
   for (const NamedTensor& t : tensors) {
@@ -88,11 +117,14 @@ Result<void> read_into(Files& files, const Path& path, const std::vector<NamedTe
     if (info == nullptr || info->shape != shape || info->dtype != stored_type(t.tensor))
       return broken(path, fmt::format("tensor {} is missing or of another shape", t.name));
   }
+  return file;
+}
+
+void copy_out(const checkpoint::TensorFile& file, const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& t : tensors) {
-    const std::span<const std::byte> bytes = file->bytes(*file->find(t.name));
+    const std::span<const std::byte> bytes = file.bytes(*file.find(t.name));
     std::memcpy(t.tensor.mutable_data_ptr(), bytes.data(), bytes.size());
   }
-  return {};
 }
 
 }  // namespace
@@ -146,6 +178,9 @@ Result<Path> CheckpointFolder::save(int attempt,
           write("state.safetensors", "state_sha256", moments(parameters, optimiser));
       !done)
     return std::move(done).error();
+  Result<std::string> digest = digest_of_meta(meta);
+  if (!digest) return std::move(digest).error();
+  meta["meta_sha256"] = *digest;
   Result<std::string> text = canonical_json(meta);
   if (!text) return std::move(text).error();
   if (Result<void> done = files_->write_whole(temporary / "meta.json", *text + "\n"); !done)
@@ -167,13 +202,8 @@ Result<Json> CheckpointFolder::load(int attempt,
                                     Parameters& parameters,
                                     AdamW& optimiser) const {
   const Path path = path_of(attempt, step);
-  Result<std::string> text = files_->read(path / "meta.json");
-  if (!text) return std::move(text).error();
-  Result<Json> meta = parse_json(*text, (path / "meta.json").string());
-  if (!meta) return std::move(meta).error();
-  if (!meta->is_object() || meta->value("schema", "") != kSchema ||
-      meta->value("run", "") != run_id_ || meta->value("step", std::int64_t{-1}) != step)
-    return broken(path, "meta.json belongs to another run or step");
+  const Result<Json> meta = read_meta(*files_, path, run_id_, step);
+  if (!meta) return meta;
   const std::pair<const char*, const char*> files[] = {{"model.safetensors", "model_sha256"},
                                                        {"state.safetensors", "state_sha256"}};
   for (const auto& [file, key] : files) {
@@ -182,14 +212,15 @@ Result<Json> CheckpointFolder::load(int attempt,
     if (*digest != meta->value(key, ""))
       return broken(path, fmt::format("{} does not have the digest of meta.json", file));
   }
-  if (Result<void> done = read_into(*files_, path / "model.safetensors", weights(parameters));
-      !done)
-    return std::move(done).error();
-  if (Result<void> done =
-          read_into(*files_, path / "state.safetensors", moments(parameters, optimiser));
-      !done)
-    return std::move(done).error();
-  return (*meta)["progress"];
+  const std::vector<NamedTensor> model = weights(parameters);
+  const std::vector<NamedTensor> state = moments(parameters, optimiser);
+  const auto model_file = open_for(*files_, path / "model.safetensors", model);
+  if (!model_file) return Error(model_file.error());
+  const auto state_file = open_for(*files_, path / "state.safetensors", state);
+  if (!state_file) return Error(state_file.error());
+  copy_out(*model_file, model);  // nothing is changed before everything is known to fit
+  copy_out(*state_file, state);
+  return meta->at("progress");
 }
 
 Result<std::optional<FoundCheckpoint>> CheckpointFolder::load_newest(

@@ -286,9 +286,11 @@ Result<run::WorkerExit> Training::finish(std::string_view status) {
     Result<double> loss = evaluate();
     if (!loss) return std::move(loss).error();
     final_loss = *loss;
-    Result<bool> overtaken = fenced();
-    if (!overtaken) return std::move(overtaken).error();
-    if (*overtaken) return run::WorkerExit::fenced;
+  }
+  Result<bool> overtaken = fenced();
+  if (!overtaken) return std::move(overtaken).error();
+  if (*overtaken) return run::WorkerExit::fenced;
+  if (!diverged) {
     Result<std::string> saved = checkpoint();
     if (!saved) return std::move(saved).error();
     path = *saved;

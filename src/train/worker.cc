@@ -53,6 +53,8 @@ Result<Prepared> prepare(const run::RunFile& file, Files& files) {
   if (!train) return std::move(train).error();
   Result<data::TokenPool> val = data::TokenPool::open(files, folder, *manifest, data::Split::val);
   if (!val) return std::move(val).error();
+  for (const data::TokenPool* pool : {&*train, &*val})
+    if (Result<void> intact = pool->verify(); !intact) return std::move(intact).error();
   Result<std::vector<std::int32_t>> unique =
       data::unique_subset(*train, spec.unique_tokens, static_cast<std::uint64_t>(spec.subset_seed));
   if (!unique) return std::move(unique).error();
