@@ -36,15 +36,18 @@ data::ShardInfo write_split(const Path& folder,
 
 }  // namespace
 
-data::Manifest write_pool(const Path& folder, const Documents& documents, std::int64_t vocab) {
+data::Manifest write_pool(const Path& folder,
+                          const Documents& documents,
+                          std::int64_t vocab,
+                          const Documents& held_out) {
   data::Manifest manifest;
   manifest.tokenizer = "bytes";
   manifest.vocab = vocab;
   manifest.end_token = vocab - 1;
   manifest.train = write_split(folder, "train", documents, manifest.token_bytes());
-  manifest.val = write_split(folder, "val", {{0}}, manifest.token_bytes());
+  manifest.val = write_split(folder, "val", held_out, manifest.token_bytes());
   manifest.train_text_bytes = manifest.train.tokens;
-  manifest.val_text_bytes = 1;
+  manifest.val_text_bytes = manifest.val.tokens;
   manifest.digest = data::manifest_digest(manifest);
   Result<std::string> text = data::manifest_text(manifest);
   if (!text || !real_files().write_whole(folder / "manifest.json", *text))
