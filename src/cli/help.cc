@@ -72,12 +72,13 @@ std::string field_lines(std::span<const run::Field> fields) {
   for (const run::Field& field : fields) {
     const std::string value =
         std::visit([](const auto& v) { return fmt::format("{}", v); }, field.default_value);
+    const bool unit = field.unit.size() > 1;  // "1" is a plain number
     page += fmt::format("  {} = {}   [{}{}{}]\n",
                         field.name,
                         value.empty() ? "\"\"" : value,
                         field.range,
-                        field.unit.empty() ? "" : " ",
-                        field.unit);
+                        unit ? " " : "",
+                        unit ? field.unit : "");
     page += wrapped(field.why, 6, 80);
   }
   return page;
@@ -150,11 +151,14 @@ std::string overview(const std::vector<Command>& commands) {
   return page + std::string(kExitCodes);
 }
 
+std::string synopsis(const Command& command) {
+  std::string text = "ration " + command.name;
+  return command.arguments.empty() ? text : text + " " + command.arguments;
+}
+
 std::string help_page(const Command& command) {
-  std::string page = fmt::format("ration {} {}\n\n{}\n",
-                                 command.name,
-                                 command.arguments,
-                                 wrapped(command.summary + ".", 0, 80));
+  std::string page =
+      fmt::format("{}\n\n{}\n", synopsis(command), wrapped(command.summary + ".", 0, 80));
   if (!command.description.empty()) page += command.description + "\n\n";
   page += option_lines(command.options) + option_lines(common_options());
   return page + "\n" + std::string(kExitCodes);
@@ -166,8 +170,7 @@ std::string markdown(const std::vector<Command>& commands) {
       "same.\n";
   for (const Command& command : commands) {
     if (command.hidden) continue;
-    page +=
-        fmt::format("\n## ration {} {}\n\n{}.\n", command.name, command.arguments, command.summary);
+    page += fmt::format("\n## {}\n\n{}.\n", synopsis(command), command.summary);
     if (!command.description.empty()) page += "\n```text\n" + command.description + "\n```\n";
     if (command.options.empty()) continue;
     page += "\n| option | default | meaning |\n| --- | --- | --- |\n";

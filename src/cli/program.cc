@@ -114,7 +114,7 @@ Result<Arguments> parse(const Command& command, const std::vector<std::string>& 
     return usage_error(count < command.min_arguments
                            ? "an argument is missing"
                            : fmt::format("unexpected argument \"{}\"", arguments.positional.back()),
-                       fmt::format("usage: ration {} {}", command.name, command.arguments));
+                       "usage: " + synopsis(command));
   return arguments;
 }
 

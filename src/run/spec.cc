@@ -52,9 +52,11 @@ Row<Owner> row(std::string name,
                std::vector<std::string> words = {}) {
   Field field{.name = std::move(name),
               .unit = std::move(unit),
-              .range = range_text(low, high, words),
+              .range = {},
               .why = std::move(why),
               .default_value = read(Owner(), member)};
+  const bool flag = std::holds_alternative<bool>(field.default_value);
+  field.range = flag ? "true or false" : range_text(low, high, words);
   return {std::move(field), member, low, high, std::move(words)};
 }
 
