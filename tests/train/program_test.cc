@@ -1,0 +1,216 @@
+// The program ration-train itself: killed, signalled, started twice, and out of room.
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+#include "base/random.h"
+#include "train/tiny_run.h"
+
+namespace ration::test {
+namespace {
+
+using testing::AnyOf;
+using testing::HasSubstr;
+
+constexpr int kKilled = 128 + SIGKILL;
+
+// A started worker; ended with the object if it still runs.
+class Process {
+ public:
+  Process(const run::RunFolder& folder, const Path& errors, rlim_t file_bytes = RLIM_INFINITY)
+      : pid_(fork()) {
+    if (pid_ != 0) return;
+    const rlimit limit{file_bytes, file_bytes};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    dup2(open(errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
+    execl(RATION_TRAIN, "ration-train", folder.path().c_str(), static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  ~Process() {
+    if (pid_ > 0) kill(pid_, SIGKILL), wait();
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  void signal(int number) const { kill(pid_, number); }
+
+  // Exit code, or 128 + signal.
+  int wait() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    pid_ = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+void sleep_seconds(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+}
+
+class Program : public testing::Test {
+ protected:
+  Program() {
+    data_.execution.checkpoint_minutes = 0.001;  // 60 ms
+    data_.execution.log_every_steps = 10;
+    data_.spec.dropout = 0.05;
+    data_.spec.tokens = 12'000 * 8;
+  }
+
+  Process start(const run::RunFolder& folder) { return {folder, errors()}; }
+  Path errors() const { return data_ / "stderr"; }
+  std::string said() const { return real_files().read(errors()).value(); }
+
+  // Waits until an attempt has made steps of its own.
+  static void wait_for_training(const run::RunFolder& folder, int attempt) {
+    for (int i = 0; i < 6000; ++i) {
+      const Result<run::EventBatch> batch =
+          run::read_events(real_files(), folder.events_path(attempt), 0, 0);
+      if (batch && std::ranges::any_of(batch->events, [](const run::Event& event) {
+            return event.type == run::EventType::train;
+          }))
+        return;
+      sleep_seconds(0.01);
+    }
+    FAIL() << "attempt " << attempt << " never trained";
+  }
+
+  void expect_same_result(const run::RunFolder& got, const run::RunFolder& want) {
+    for (const std::string file : {"model.safetensors", "state.safetensors"})
+      EXPECT_EQ(final_bytes(got, file), final_bytes(want, file)) << file;
+    for (const char* key : {"final_loss", "best_loss", "best_step", "train_loss_last", "steps"})
+      EXPECT_EQ(result_of(got)[key], result_of(want)[key]) << key;
+    EXPECT_EQ(losses(effective_events(got), run::EventType::train),
+              losses(effective_events(want), run::EventType::train));
+  }
+
+  TinyData data_;
+};
+
+TEST_F(Program, SurvivesBeingKilledAgainAndAgain) {
+  const run::RunFolder straight = data_.create("straight");
+  const run::RunFolder killed = data_.create("killed");
+  ASSERT_EQ(start(straight).wait(), 0) << said();
+  Stream random(11, StreamId::starts);
+  int kills = 0;
+
+  for (int code = kKilled; code == kKilled;) {
+    Process worker = start(killed);
+    if (kills < 12) {
+      wait_for_training(killed, kills + 1);
+      sleep_seconds(0.15 * random.uniform());
+      worker.signal(SIGKILL);
+    }
+    code = worker.wait();
+    kills += code == kKilled;
+    ASSERT_THAT(code, AnyOf(0, kKilled)) << said();
+  }
+
+  EXPECT_GE(kills, 10);
+  expect_same_result(killed, straight);
+}
+
+TEST_F(Program, SurvivesBeingKilledWithinACheckpointAndBeforeItsResult) {
+  const run::RunFolder straight = data_.create("straight");
+  ASSERT_EQ(start(straight).wait(), 0) << said();
+  const run::RunFolder killed = data_.create("killed");
+
+  for (const char* point : {"checkpoint-half-written:2",
+                            "checkpoint-published:2",
+                            "after-step:50",
+                            "before-done",
+                            "before-result"}) {
+    setenv("RATION_FAULT", point, 1);
+    EXPECT_EQ(start(killed).wait(), kKilled) << point << said();
+    unsetenv("RATION_FAULT");
+    EXPECT_FALSE(killed.result().value()) << point;
+  }
+  EXPECT_EQ(start(killed).wait(), 0) << said();
+
+  expect_same_result(killed, straight);
+}
+
+TEST_F(Program, CheckpointsOnASignalAndEndsWith75) {
+  const run::RunFolder straight = data_.create("straight");
+  ASSERT_EQ(start(straight).wait(), 0) << said();
+  data_.execution.checkpoint_minutes = 10;
+  const run::RunFolder stopped = data_.create("stopped");
+
+  for (const int number : {SIGTERM, SIGUSR1}) {
+    Process worker = start(stopped);
+    wait_for_training(stopped, number == SIGTERM ? 1 : 2);
+    worker.signal(number);
+    EXPECT_EQ(worker.wait(), 75);
+  }
+  EXPECT_EQ(start(stopped).wait(), 0);
+
+  expect_same_result(stopped, straight);
+}
+
+TEST_F(Program, LeavesAtOnceOnASecondSignal) {
+  data_.spec.width = 512;  // one step lasts longer than the time between two signals
+  data_.spec.mlp_width = 0;
+  data_.spec.layers = 8;
+  data_.spec.batch_sequences = 256;
+  data_.spec = run::resolve(data_.spec);
+  data_.execution.evals_per_decade = 0;
+  const run::RunFolder folder = data_.create("run");
+  Process worker = start(folder);
+  wait_for_training(folder, 1);
+
+  worker.signal(SIGTERM);
+  sleep_seconds(0.05);
+  worker.signal(SIGTERM);
+
+  EXPECT_EQ(worker.wait(), 76);
+  EXPECT_FALSE(folder.result().value());
+}
+
+TEST_F(Program, LetsOneOfTwoWorkersFinish) {
+  const run::RunFolder straight = data_.create("straight");
+  ASSERT_EQ(start(straight).wait(), 0) << said();
+  for (int round = 0; round < 3; ++round) {
+    const run::RunFolder folder = data_.create("run" + std::to_string(round));
+
+    Process first = start(folder);
+    Process second = start(folder);
+    const int codes[] = {first.wait(), second.wait()};
+
+    EXPECT_THAT(codes, testing::Contains(0));
+    EXPECT_THAT(codes, testing::Each(AnyOf(0, 6)));
+    expect_same_result(folder, straight);
+  }
+}
+
+TEST_F(Program, NamesTheFileThatFoundNoRoomAndContinuesLater) {
+  const run::RunFolder straight = data_.create("straight");
+  ASSERT_EQ(start(straight).wait(), 0) << said();
+  const run::RunFolder cramped = data_.create("cramped");
+
+  EXPECT_EQ(Process(cramped, errors(), 6000).wait(), 1);
+  EXPECT_THAT(said(), HasSubstr(cramped.attempt_path(1).string()));
+  EXPECT_THAT(said(), HasSubstr("free some space"));
+  EXPECT_EQ(start(cramped).wait(), 0) << said();
+
+  expect_same_result(cramped, straight);
+}
+
+TEST_F(Program, SaysWhatIsWrongWithItsCommandLine) {
+  const run::RunFolder nowhere(real_files(), data_ / "nowhere");
+
+  EXPECT_EQ(start(nowhere).wait(), 2);
+  EXPECT_THAT(said(), HasSubstr("nowhere/run.json"));
+}
+
+}  // namespace
+}  // namespace ration::test
