@@ -6,6 +6,7 @@ std::vector<Command> all_commands() {
   return {
       data_prepare_command(),
       data_info_command(),
+      init_command(),
       fit_command(),
       predict_command(),
       plan_command(),

@@ -11,6 +11,7 @@ Command data_info_command();
 Command data_prepare_command();
 Command fit_command();
 Command help_command();
+Command init_command();
 Command plan_command();
 Command predict_command();
 Command report_command();

@@ -222,8 +222,8 @@ std::optional<Value> Point::finished(int slot, Value value) {
   if ((slot == mlp_ && std::get<std::string>(value) == "auto") ||
       (slot == mlp_width_ && std::get<std::int64_t>(value) == 0)) {
     run::RunSpec spec;
-    if (!fill(spec, std::array{family_, width_})) return std::nullopt;
-    if (slot == mlp_width_ && !fill(spec, std::array{mlp_})) return std::nullopt;
+    if (!fill(spec, std::array{family_})) return std::nullopt;
+    if (slot == mlp_width_ && !fill(spec, std::array{mlp_, width_})) return std::nullopt;
     return run::get(run::resolve(spec), names_[slot].name);
   }
   return value;

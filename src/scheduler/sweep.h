@@ -91,6 +91,9 @@ struct ExpandOptions {
   std::string only = {};
 };
 
+// The text of a small commented sweep over `data`, to start from.
+std::string starter_sweep(const std::string& data);
+
 // All runs of a sweep. Reads the manifest of the prepared data (vocabulary, digest, tokens that are
 // there) and nothing else.
 Result<Expansion> expand(const Sweep& sweep, Files& files, const ExpandOptions& options = {});

@@ -439,7 +439,7 @@ TEST(ShippedSweeps, ExpandToTheRunsTheyPromise) {
   const PreparedFolder folder;
   const ExpandOptions options{.data = folder.file("data")};
   const auto expansion = [&](const std::string& file) {
-    const auto text = real_files().read(Path(RATION_SWEEPS) / file);
+    const auto text = real_files().read(Path(RATION_ROOT) / "sweeps" / file);
     const Result<Sweep> sweep = read_sweep(text.value(), file);
     EXPECT_TRUE(sweep) << sweep.error().describe();
     Result<Expansion> plan = scheduler::expand(*sweep, real_files(), options);
@@ -457,6 +457,39 @@ TEST(ShippedSweeps, ExpandToTheRunsTheyPromise) {
   std::set<double> epochs;
   for (const PlannedRun& run : quickstart.runs) epochs.insert(run.facts.epochs);
   EXPECT_THAT(epochs, ElementsAre(1, 2, 4, 8, 16));
+}
+
+TEST(StarterSweep, ExpandsOverAnyFolderName) {
+  const PreparedFolder folder;
+  for (const char* name : {"data", "a \"quoted\" \\ folder", "caf\xc3\xa9"}) {
+    const auto plan = folder.expand(starter_sweep(name), {.data = folder.file("data")});
+
+    ASSERT_TRUE(plan) << plan.error().describe();
+    EXPECT_THAT(plan->runs, SizeIs(60));
+  }
+  EXPECT_THAT(starter_sweep("data"),
+              HasSubstr("width = [16, 32, 64]                        # features, 2 "
+                        "to 65536\n"));
+}
+
+// Each example of the documentation that ends in a line `# N runs` has that many.
+TEST(Documentation, SweepExamplesHaveTheRunsTheySay) {
+  const PreparedFolder folder(10'000'000);
+  const std::string page = real_files().read(Path(RATION_ROOT) / "docs/sweeps.md").value();
+  constexpr std::string_view kFence = "```toml\n";
+  int examples = 0;
+
+  for (std::size_t at = page.find(kFence); at != std::string::npos;
+       at = page.find(kFence, at + 1)) {
+    const std::size_t begin = at + kFence.size();
+    const std::string example = page.substr(begin, page.find("```", begin) - begin);
+    const auto plan = folder.expand(example, {.data = folder.file("data")});
+    ASSERT_TRUE(plan) << example << plan.error().describe();
+    EXPECT_THAT(example, testing::EndsWith(fmt::format("\n# {} runs\n", plan->runs.size())));
+    ++examples;
+  }
+
+  EXPECT_EQ(examples, 9);
 }
 
 }  // namespace
