@@ -204,9 +204,10 @@ class DefinitionReader {
     for (const auto& given : top.fixed)
       if (!sets(inner, given->slot)) block.base[index(given->slot)] = given;
     for (const auto& given : inner.fixed) block.base[index(given->slot)] = given;
-    block.axes = top.axes;
+    for (const auto& axis : top.axes)
+      if (axis->slots.size() != 1 || !sets(inner, axis->slots[0])) block.axes.push_back(axis);
     block.axes.insert(block.axes.end(), inner.axes.begin(), inner.axes.end());
-    refuse_axes_set_again(top, inner);
+    refuse_shared_axes(top, inner);
     for (const Section* section : {&top, &inner})
       for (const Condition& condition : section->when)
         block.when[index(condition.slot)] = condition.expression;
@@ -222,23 +223,30 @@ class DefinitionReader {
 
   static std::size_t index(int slot) { return static_cast<std::size_t>(slot); }
 
+  // Of a name that the section sets, itself or by its partner.
+  const Claim& claim_of(const Section& section, int slot) const {
+    const auto own = section.set_at.find(slot);
+    return own != section.set_at.end() ? own->second
+                                       : section.set_at.at(names_.partner(slot).value());
+  }
+
   bool sets(const Section& section, int slot) const {
     return section.set_at.contains(slot) ||
            section.set_at.contains(names_.partner(slot).value_or(slot));
   }
 
-  void refuse_axes_set_again(const Section& top, const Section& inner) {
-    std::vector<bool> on_axis(names_.size());
+  // A block replaces an axis of one name, but cannot take a name out of an axis of several.
+  void refuse_shared_axes(const Section& top, const Section& inner) {
     for (const auto& axis : top.axes)
-      for (const int slot : axis->slots) on_axis[index(slot)] = true;
-    for (const auto& [slot, claim] : inner.set_at)
-      for (const int taken : {slot, names_.partner(slot).value_or(slot)})
-        if (on_axis[index(taken)])
-          report(claim.place,
-                 fmt::format("{} has its values from an axis at the top of the file, line {}",
-                             names_[taken].name,
-                             top.set_at.at(taken).place.line),
-                 "move that axis into the blocks that need it");
+      for (const int slot : axis->slots) {
+        if (axis->slots.size() < 2 || !sets(inner, slot)) continue;
+        report(
+            claim_of(inner, slot).place,
+            fmt::format("{} goes together with others in an axis at the top of the file, line {}",
+                        names_[slot].name,
+                        claim_of(top, slot).place.line),
+            "move that axis into the blocks that need it");
+      }
   }
 
   // A condition on a name that no level sets is a mistake, most likely in the name.

@@ -99,6 +99,16 @@ TEST_F(Expand, BlocksUniteUnderTheTopOfTheFile) {
   EXPECT_THAT(each(plan, "lr"), ElementsAre(0.5, 0.5, 0.5, 0.5, 1.0, 1.0));
 }
 
+TEST_F(Expand, ABlockReplacesAnAxisOfTheTop) {
+  const Expansion plan = expand(
+      "[fixed]\ntokens = 6400\n[grid]\nwidth = [32, 64]\nlr = [1, "
+      "2]\n[[block]]\n[block.grid]\nwidth "
+      "= [16]\n[[block]]\n[block.fixed]\nlr = 3\n");
+
+  EXPECT_THAT(each(plan, "width"), ElementsAre(whole(16), whole(16), whole(32), whole(64)));
+  EXPECT_THAT(each(plan, "lr"), ElementsAre(1.0, 2.0, 3.0, 3.0));
+}
+
 TEST_F(Expand, BlocksMultiplyWhenAsked) {
   const Expansion plan = expand(
       "blocks = 'product'\n[fixed]\ntokens = 6400\n[[block]]\n[block.zip]\nwidth = [32, 64]\nlr = "
@@ -450,13 +460,13 @@ TEST(ShippedSweeps, ExpandToTheRunsTheyPromise) {
   const Expansion quickstart = expansion("quickstart.toml");
   const Expansion tiny = expansion("tiny.toml");
 
-  EXPECT_THAT(quickstart.runs, SizeIs(72));
+  EXPECT_THAT(quickstart.runs, SizeIs(78));
   EXPECT_THAT(quickstart.notes, IsEmpty());
   EXPECT_THAT(tiny.runs, SizeIs(6));
   EXPECT_THAT(tiny.notes, IsEmpty());
   std::set<double> epochs;
   for (const PlannedRun& run : quickstart.runs) epochs.insert(run.facts.epochs);
-  EXPECT_THAT(epochs, ElementsAre(1, 2, 4, 8, 16));
+  EXPECT_THAT(epochs, ElementsAre(1, 2, 4, 8, 16, 32));
 }
 
 TEST(StarterSweep, ExpandsOverAnyFolderName) {

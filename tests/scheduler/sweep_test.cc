@@ -147,14 +147,22 @@ TEST(ReadSweep, RefusesANameSetTwiceOnOneLevel) {
   EXPECT_THAT(problems("[[list]]\ntokens = 64\n[[list]]\nepochs = 1\n"), IsEmpty());
 }
 
-TEST(ReadSweep, LetsABlockReplaceWhatTheTopFixesButNotItsAxes) {
+TEST(ReadSweep, LetsABlockReplaceWhatStandsAloneAtTheTop) {
+  EXPECT_THAT(problems("[fixed]\nlr = 1\ntokens = 64\n[grid]\nwidth = [2]\n"
+                       "[[block]]\n[block.grid]\nlr = [1]\nepochs = [1]\nwidth = [4]\n"),
+              IsEmpty());
   EXPECT_THAT(
-      problems("[fixed]\nlr = 1\ntokens = 64\n[[block]]\n[block.grid]\nlr = [1]\nepochs = [1]\n"),
-      IsEmpty());
-  EXPECT_THAT(problems("[grid]\nlr = [1]\n[[block]]\n[block.fixed]\nlr = 1\n"),
-              ElementsAre("5:1 lr has its values from an axis at the top of the file, line 2"));
-  EXPECT_THAT(problems("[grid]\ntokens = [64]\n[[block]]\n[block.fixed]\nepochs = 1\n"),
-              ElementsAre("5:1 tokens has its values from an axis at the top of the file, line 2"));
+      problems("[zip]\nlr = [1]\nwidth = [2]\n[[block]]\n[block.fixed]\nlr = 1\n"),
+      ElementsAre("6:1 lr goes together with others in an axis at the top of the file, line 2"));
+  EXPECT_THAT(
+      problems("[zip]\ntokens = [64]\nlr = [1]\n[[block]]\n[block.fixed]\nepochs = 1\n"),
+      ElementsAre(
+          "6:1 tokens goes together with others in an axis at the top of the file, line 2"));
+  EXPECT_THAT(
+      problems("[[list]]\ntokens = 64\n[[list]]\nepochs = 1\n[[block]]\n[block.fixed]\nepochs = 2"),
+      ElementsAre(
+          "7:1 tokens goes together with others in an axis at the top of the file, line 2",
+          "7:1 epochs goes together with others in an axis at the top of the file, line 2"));
 }
 
 TEST(ReadSweep, NamesBothArraysOfAZipThatDoNotMatch) {
