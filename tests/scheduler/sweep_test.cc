@@ -160,7 +160,7 @@ TEST(ReadSweep, LetsABlockReplaceWhatStandsAloneAtTheTop) {
           "6:1 tokens goes together with others in an axis at the top of the file, line 2"));
   EXPECT_THAT(
       problems("[[list]]\ntokens = 64\n[[list]]\nepochs = 1\n[[block]]\n[block.fixed]\nepochs = 2"),
-      ElementsAre(
+      testing::UnorderedElementsAre(
           "7:1 tokens goes together with others in an axis at the top of the file, line 2",
           "7:1 epochs goes together with others in an axis at the top of the file, line 2"));
 }
