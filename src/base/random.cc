@@ -7,21 +7,10 @@
 
 namespace ration {
 
-namespace {
-constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15;
-}
-
-std::uint64_t mix(std::uint64_t z) {
-  z += kGolden;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-  return z ^ (z >> 31);
-}
-
 Stream::Stream(std::uint64_t seed, StreamId stream, std::uint64_t epoch)
     : key_(mix(mix(mix(seed) ^ static_cast<std::uint64_t>(stream)) ^ epoch)) {}
 
-std::uint64_t Stream::next() { return mix(key_ + index_++ * kGolden); }
+std::uint64_t Stream::next() { return mix(key_ + index_++ * kStreamStride); }
 
 std::uint64_t Stream::below(std::uint64_t n) {
   const std::uint64_t threshold = (0 - n) % n;
