@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "train/cpu/rows.h"
+
 namespace ration::train {
 
 enum class DropoutSite : std::uint64_t {
@@ -27,6 +29,9 @@ class Dropout {
   Dropout(double probability, std::uint64_t seed) : probability_(probability), seed_(seed) {}
 
   bool active() const { return probability_ > 0; }
+
+  // The same masks for the kernels.
+  cpu::Mask mask(const BatchPlace& place, std::int64_t layer, DropoutSite site) const;
 
   // x with elements zeroed with the probability and the rest divided by (1 - probability). The
   // first axis of x is the sequence.

@@ -9,8 +9,7 @@ namespace ration::train {
 
 double HeldOut::loss(const Model& model) const {
   const c10::InferenceMode no_gradients;
-  constexpr std::int64_t kTokensAtOnce =
-      8192;  // keeps the activations of small models in the cache
+  constexpr std::int64_t kTokensAtOnce = 8192;  // that are copied out of the windows
   std::vector<std::uint32_t> order(static_cast<std::size_t>(windows_.count()));
   std::iota(order.begin(), order.end(), 0U);
   const std::int64_t context = windows_.batch(std::span(order).first(1)).tokens();
@@ -20,7 +19,7 @@ double HeldOut::loss(const Model& model) const {
   for (std::size_t first = 0; first < order.size(); first += sequences) {
     const Batch batch =
         windows_.batch(std::span(order).subspan(first, std::min(sequences, order.size() - first)));
-    sum += model.loss_sum(model.logits(batch.inputs), batch.targets).item<double>();
+    sum += model.passes().loss_sum(batch.rows(0, batch.sequences()));
   }
   return sum / (static_cast<double>(order.size()) * static_cast<double>(context));
 }

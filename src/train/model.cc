@@ -24,6 +24,7 @@ at::Tensor rotary_angles(const run::RunSpec& spec) {
 Model::Model(const run::RunSpec& spec, at::ScalarType dtype)
     : spec_(spec),
       parameters_(spec, dtype),
+      passes_(make_passes(spec, parameters_)),
       dropout_(spec.dropout, static_cast<std::uint64_t>(spec.seed)) {
   const auto tensor = [&](const std::string& name) {
     return parameters_.has(name) ? parameters_.at(name).value : at::Tensor();

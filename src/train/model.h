@@ -9,13 +9,17 @@
 #include "run/spec.h"
 #include "train/dropout.h"
 #include "train/parameters.h"
+#include "train/passes.h"
 
 namespace ration::train {
 
+// logits() is the definition, in LibTorch's operators and differentiable.
 class Model {
  public:
   // A resolved and checked spec. Allocates and initialises all parameters.
   Model(const run::RunSpec& spec, at::ScalarType dtype);
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
 
   // [B,T] int64 ids -> [B,T,V]. With a place, dropout is on.
   at::Tensor logits(const at::Tensor& tokens, const BatchPlace* training = nullptr) const;
@@ -26,6 +30,10 @@ class Model {
   at::Tensor objective_sum(const at::Tensor& logits, const at::Tensor& loss_sum) const;
 
   Parameters& parameters() { return parameters_; }
+
+  // What training and evaluation run: the same function, with its gradient, in a form made for
+  // speed. It holds working memory: one caller at a time.
+  Passes& passes() const { return *passes_; }
 
  private:
   struct Layer {
@@ -43,6 +51,7 @@ class Model {
 
   run::RunSpec spec_;
   Parameters parameters_;
+  std::unique_ptr<Passes> passes_;
   Dropout dropout_;
   std::vector<Layer> layers_;
   at::Tensor embedding_, positions_, final_gain_, final_bias_, head_;

@@ -7,6 +7,14 @@
 
 namespace ration::train {
 
+TokenRows Batch::rows(std::int64_t first, std::int64_t count) const {
+  const std::int64_t positions = inputs.size(1);
+  return {.inputs = inputs.const_data_ptr<std::int64_t>() + first * positions,
+          .targets = targets.const_data_ptr<std::int64_t>() + first * positions,
+          .sequences = count,
+          .positions = positions};
+}
+
 StepResult train_step(Model& model,
                       AdamW& optimiser,
                       const Batch& batch,
@@ -19,10 +27,8 @@ StepResult train_step(Model& model,
   for (std::int64_t first = 0; first < batch.sequences(); first += micro) {
     const std::int64_t count = std::min(micro, batch.sequences() - first);
     const BatchPlace place{.step = options.step, .first_sequence = first};
-    const at::Tensor logits = model.logits(batch.inputs.narrow(0, first, count), &place);
-    const at::Tensor loss = model.loss_sum(logits, batch.targets.narrow(0, first, count));
-    (model.objective_sum(logits, loss) * per_token).backward();
-    result.loss += loss.item<double>() * per_token;
+    result.loss +=
+        model.passes().add_gradients(batch.rows(first, count), place, per_token) * per_token;
   }
   result.grad_norm = flat_norm(parameters.grads());
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) return result;

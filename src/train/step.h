@@ -15,6 +15,8 @@ struct Batch {
   at::Tensor targets;
   std::int64_t sequences() const { return inputs.size(0); }
   std::int64_t tokens() const { return inputs.numel(); }
+  // Sequences [first, first + count) as the passes take them; the batch must outlive the result.
+  TokenRows rows(std::int64_t first, std::int64_t count) const;
 };
 
 struct StepOptions {

@@ -1,0 +1,52 @@
+#pragma once
+
+// y = x W' (+ b) and its gradients over plain buffers: small products on the kernels of train/cpu,
+// large ones on LibTorch.
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "train/cpu/product.h"
+#include "train/parameters.h"
+
+namespace ration::train {
+
+template <class Real>
+class Linear {
+ public:
+  Linear() = default;
+  // `bias` may be null.
+  Linear(const Parameters::Entry& weight, const Parameters::Entry* bias);
+
+  std::int64_t in() const { return in_; }
+  std::int64_t out() const { return out_; }
+  bool exists() const { return weight_ != nullptr; }
+
+  // To be called after the weights changed and before forward().
+  void refresh();
+
+  // y [rows,out] = x [rows,in] W' + b; rows of y lie `stride` >= out elements apart. Where stride
+  // is out rounded up to whole vectors, elements behind out become zero.
+  void forward(std::int64_t rows, const Real* x, Real* y, std::int64_t stride) const;
+
+  // Adds to the gradients of W and b, and dx [rows,in] = or += dy W.
+  void backward(std::int64_t rows,
+                const Real* x,
+                const Real* dy,
+                std::int64_t stride,
+                Real* dx,
+                cpu::Store store) const;
+
+ private:
+  bool small() const;
+
+  std::int64_t in_ = 0, out_ = 0;
+  const Real* weight_ = nullptr;
+  const Real* bias_ = nullptr;
+  Real* weight_grad_ = nullptr;
+  Real* bias_grad_ = nullptr;
+  std::vector<Real> columns_;  // W' [in, out rounded up], of small products
+};
+
+}  // namespace ration::train

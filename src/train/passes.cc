@@ -1,0 +1,481 @@
+#include "train/passes.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "train/cpu/attention.h"
+#include "train/cpu/rows.h"
+#include "train/linear.h"
+#include "train/parallel.h"
+
+namespace ration::train {
+namespace {
+
+constexpr std::int64_t kCacheBytes = 512 << 10;  // of activations a thread holds at once
+
+cpu::Activation activation_of(const std::string& mlp) {
+  if (mlp == "swiglu") return cpu::Activation::swiglu;
+  if (mlp == "relu2") return cpu::Activation::relu2;
+  return mlp == "gelu_tanh" ? cpu::Activation::gelu_tanh : cpu::Activation::gelu_erf;
+}
+
+template <class Real>
+class CpuPasses final : public Passes {
+ public:
+  CpuPasses(const run::RunSpec& spec, Parameters& parameters);
+
+  double add_gradients(const TokenRows& rows, const BatchPlace& place, double weight) override {
+    return in_chunks(rows, [&](const TokenRows& chunk, std::int64_t first) {
+      const BatchPlace at{.step = place.step, .first_sequence = place.first_sequence + first};
+      forward(chunk, &at);
+      const double loss = losses(chunk, weight);
+      backward(chunk, at);
+      return loss;
+    });
+  }
+
+  double loss_sum(const TokenRows& rows) override {
+    return in_chunks(rows, [&](const TokenRows& chunk, std::int64_t) {
+      forward(chunk, nullptr);
+      return losses(chunk, 0);
+    });
+  }
+
+ private:
+  using Buffer = std::vector<Real>;
+
+  struct Norm {
+    cpu::Norm<Real> norm;
+    Real* gain_grad = nullptr;
+    Real* bias_grad = nullptr;
+  };
+
+  // A layer's parameters and what its forward pass leaves for the backward one. `up` and `gate`
+  // hold derivatives of the activation, later gradients.
+  struct Layer {
+    Norm norm1, norm2;
+    Linear<Real> qkv, out, up, gate, down;
+    Buffer x, stats1, normed1, projected, mixed, log_sums;
+    Buffer middle, stats2, normed2, up_values, gate_values, hidden;
+  };
+
+  Norm norm_named(const std::string& name);
+  Linear<Real> linear_named(const std::string& name);
+  void refresh();
+  void reserve(std::int64_t rows);
+  std::int64_t row_bytes() const;
+
+  template <class Body>
+  double in_chunks(const TokenRows& rows, const Body& body);
+  void forward(const TokenRows& chunk, const BatchPlace* place);
+  void embed(const TokenRows& chunk, const BatchPlace* place);
+  void forward_layer(std::size_t index, const TokenRows& chunk, const BatchPlace* place);
+  double losses(const TokenRows& chunk, double weight);
+  void backward(const TokenRows& chunk, const BatchPlace& place);
+  void backward_layer(std::size_t index, const TokenRows& chunk, const BatchPlace& place);
+  void embed_backward(const TokenRows& chunk, const BatchPlace& place);
+
+  void norm_forward(const Norm& norm, std::int64_t rows, const Real* x, Real* out, Real* stats);
+  void norm_backward(const Norm& norm, std::int64_t rows, const Real* x, const Real* stats);
+  cpu::Attention<Real> attention(std::size_t layer,
+                                 const TokenRows& chunk,
+                                 const BatchPlace* place) const;
+  void drop(const BatchPlace* place,
+            std::size_t layer,
+            DropoutSite site,
+            const TokenRows& chunk,
+            Real* values) const;
+  const Real* dropped_gradient(const BatchPlace& place,
+                               std::size_t layer,
+                               DropoutSite site,
+                               const TokenRows& chunk);
+  Buffer& input_of_next(std::size_t layer) {
+    return layer + 1 < layers_.size() ? layers_[layer + 1].x : last_;
+  }
+
+  run::RunSpec spec_;
+  Parameters& parameters_;
+  Dropout dropout_;
+  cpu::Activation activation_;
+  std::int64_t width_, hidden_width_, logit_stride_;
+  const Real* embedding_;
+  Real* embedding_grad_;
+  const Real* positions_ = nullptr;
+  Real* positions_grad_ = nullptr;
+  Buffer cosines_, sines_;
+  std::vector<Layer> layers_;
+  Norm final_norm_;
+  Linear<Real> head_;
+
+  std::int64_t reserved_rows_ = 0;
+  Buffer last_, final_stats_, final_normed_, logits_;
+  std::vector<double> row_losses_;
+  Buffer branch_;                                        // of a residual, then its gradient
+  Buffer dx_, dnormed_, dmixed_, dprojected_, dhidden_;  // gradients
+  Buffer scratch_, gain_parts_;                          // of each thread
+};
+
+template <class Real>
+typename CpuPasses<Real>::Norm CpuPasses<Real>::norm_named(const std::string& name) {
+  const Parameters::Entry& gain = parameters_.at(name + ".g");
+  Norm result;
+  result.norm = {.width = width_,
+                 .centred = spec_.family == "gpt2",
+                 .eps = static_cast<Real>(spec_.norm_eps),
+                 .gain = gain.value.const_data_ptr<Real>()};
+  result.gain_grad = gain.grad.data_ptr<Real>();
+  if (parameters_.has(name + ".b")) {
+    const Parameters::Entry& bias = parameters_.at(name + ".b");
+    result.norm.bias = bias.value.const_data_ptr<Real>();
+    result.bias_grad = bias.grad.data_ptr<Real>();
+  }
+  return result;
+}
+
+template <class Real>
+Linear<Real> CpuPasses<Real>::linear_named(const std::string& name) {
+  if (!parameters_.has(name + ".w")) return {};
+  return Linear<Real>(parameters_.at(name + ".w"),
+                      parameters_.has(name + ".b") ? &parameters_.at(name + ".b") : nullptr);
+}
+
+template <class Real>
+CpuPasses<Real>::CpuPasses(const run::RunSpec& spec, Parameters& parameters)
+    : spec_(spec),
+      parameters_(parameters),
+      dropout_(spec.dropout, static_cast<std::uint64_t>(spec.seed)),
+      activation_(activation_of(spec.mlp)),
+      width_(spec.width),
+      hidden_width_(spec.mlp_width),
+      logit_stride_(cpu::rounded_up<Real>(spec.vocab)),
+      layers_(static_cast<std::size_t>(spec.layers)) {
+  const Parameters::Entry& embedding = parameters.at("wte");
+  embedding_ = embedding.value.const_data_ptr<Real>();
+  embedding_grad_ = embedding.grad.data_ptr<Real>();
+  if (parameters.has("wpe")) {
+    positions_ = parameters.at("wpe").value.const_data_ptr<Real>();
+    positions_grad_ = parameters.at("wpe").grad.data_ptr<Real>();
+  }
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const std::string h = fmt::format("h{}.", i);
+    Layer& layer = layers_[i];
+    layer.norm1 = norm_named(h + "ln1");
+    layer.norm2 = norm_named(h + "ln2");
+    layer.qkv = linear_named(h + "attn.qkv");
+    layer.out = linear_named(h + "attn.o");
+    layer.up = linear_named(h + "mlp.up");
+    layer.gate = linear_named(h + "mlp.gate");
+    layer.down = linear_named(h + "mlp.down");
+  }
+  final_norm_ = norm_named("lnf");
+  head_ = Linear<Real>(parameters.at(spec.tied ? "wte" : "head.w"), nullptr);
+  if (spec.family != "llama") return;
+  const std::int64_t half = spec.width / spec.heads / 2;
+  for (std::int64_t t = 0; t < spec.context; ++t)
+    for (std::int64_t j = 0; j < half; ++j) {
+      const double angle =
+          static_cast<double>(t) *
+          std::pow(spec.rope_base, -static_cast<double>(j) / static_cast<double>(half));
+      cosines_.push_back(static_cast<Real>(std::cos(angle)));
+      sines_.push_back(static_cast<Real>(std::sin(angle)));
+    }
+}
+
+template <class Real>
+void CpuPasses<Real>::refresh() {
+  for (Layer& layer : layers_)
+    for (Linear<Real>* linear : {&layer.qkv, &layer.out, &layer.up, &layer.gate, &layer.down})
+      linear->refresh();
+  head_.refresh();
+}
+
+template <class Real>
+std::int64_t CpuPasses<Real>::row_bytes() const {
+  const std::int64_t layer =
+      8 * width_ + (activation_ == cpu::Activation::swiglu ? 3 : 2) * hidden_width_;
+  return static_cast<std::int64_t>(sizeof(Real)) *
+         (spec_.layers * layer + 3 * width_ + logit_stride_);
+}
+
+// Buffers for so many rows; they only grow.
+template <class Real>
+void CpuPasses<Real>::reserve(std::int64_t rows) {
+  if (rows <= reserved_rows_) return;
+  reserved_rows_ = rows;
+  const auto size = [&](Buffer& buffer, std::int64_t columns) {
+    buffer.resize(static_cast<std::size_t>(rows * columns));
+  };
+  for (Layer& layer : layers_) {
+    for (Buffer* buffer : {&layer.x, &layer.normed1, &layer.mixed, &layer.middle, &layer.normed2})
+      size(*buffer, width_);
+    size(layer.projected, 3 * width_);
+    size(layer.log_sums, spec_.heads);
+    size(layer.stats1, 2);
+    size(layer.stats2, 2);
+    size(layer.up_values, hidden_width_);
+    if (layer.gate.exists()) size(layer.gate_values, hidden_width_);
+    size(layer.hidden, hidden_width_);
+  }
+  for (Buffer* buffer : {&last_, &final_normed_, &branch_, &dx_, &dnormed_, &dmixed_})
+    size(*buffer, width_);
+  size(final_stats_, 2);
+  size(logits_, logit_stride_);
+  size(dprojected_, 3 * width_);
+  size(dhidden_, hidden_width_);
+  row_losses_.resize(static_cast<std::size_t>(rows));
+}
+
+template <class Real>
+template <class Body>
+double CpuPasses<Real>::in_chunks(const TokenRows& rows, const Body& body) {
+  refresh();
+  const std::int64_t at_once = std::clamp<std::int64_t>(
+      parts() * kCacheBytes / (row_bytes() * rows.positions), 1, rows.sequences);
+  reserve(at_once * rows.positions);
+  double sum = 0;
+  for (std::int64_t first = 0; first < rows.sequences; first += at_once) {
+    TokenRows chunk = rows;
+    chunk.inputs += first * rows.positions;
+    chunk.targets += first * rows.positions;
+    chunk.sequences = std::min(at_once, rows.sequences - first);
+    sum += body(chunk, first);
+  }
+  return sum;
+}
+
+template <class Real>
+cpu::Attention<Real> CpuPasses<Real>::attention(std::size_t layer,
+                                                const TokenRows& chunk,
+                                                const BatchPlace* place) const {
+  cpu::Attention<Real> result{.positions = chunk.positions,
+                              .heads = spec_.heads,
+                              .head_width = spec_.width / spec_.heads,
+                              .unit_query_key = spec_.qk_norm,
+                              .eps = static_cast<Real>(spec_.norm_eps)};
+  if (!cosines_.empty()) result.cosines = cosines_.data(), result.sines = sines_.data();
+  if (place != nullptr) {
+    result.mask =
+        dropout_.mask(*place, static_cast<std::int64_t>(layer), DropoutSite::attention_weights);
+    result.first_sequence = place->first_sequence;
+  }
+  return result;
+}
+
+template <class Real>
+void CpuPasses<Real>::drop(const BatchPlace* place,
+                           std::size_t layer,
+                           DropoutSite site,
+                           const TokenRows& chunk,
+                           Real* values) const {
+  if (place == nullptr || !dropout_.active()) return;
+  const std::int64_t sequence = chunk.positions * width_;
+  cpu::apply_mask(dropout_.mask(*place, static_cast<std::int64_t>(layer), site),
+                  static_cast<std::uint64_t>(place->first_sequence * sequence),
+                  chunk.sequences * sequence,
+                  values);
+}
+
+template <class Real>
+void CpuPasses<Real>::norm_forward(
+    const Norm& norm, std::int64_t rows, const Real* x, Real* out, Real* stats) {
+  in_parts(rows, [&](cpu::Range range, std::int64_t) {
+    cpu::norm_forward(range, norm.norm, x, out, stats);
+  });
+}
+
+// Adds what dnormed_ becomes behind the norm to dx_.
+template <class Real>
+void CpuPasses<Real>::norm_backward(const Norm& norm,
+                                    std::int64_t rows,
+                                    const Real* x,
+                                    const Real* stats) {
+  const auto width = static_cast<std::size_t>(width_);
+  gain_parts_.assign(2 * width * static_cast<std::size_t>(parts()), Real(0));
+  in_parts(rows, [&](cpu::Range range, std::int64_t part) {
+    Real* sums = gain_parts_.data() + 2 * part * width_;
+    cpu::norm_backward(range,
+                       norm.norm,
+                       x,
+                       stats,
+                       dnormed_.data(),
+                       dx_.data(),
+                       sums,
+                       norm.bias_grad == nullptr ? nullptr : sums + width_);
+  });
+  for (std::int64_t part = 0; part < parts(); ++part) {
+    const Real* sums = gain_parts_.data() + 2 * part * width_;
+    cpu::add({0, width_}, norm.gain_grad, sums, norm.gain_grad);
+    if (norm.bias_grad != nullptr)
+      cpu::add({0, width_}, norm.bias_grad, sums + width_, norm.bias_grad);
+  }
+}
+
+template <class Real>
+void CpuPasses<Real>::embed(const TokenRows& chunk, const BatchPlace* place) {
+  Real* x = (layers_.empty() ? last_ : layers_[0].x).data();
+  for (std::int64_t row = 0; row < chunk.sequences * chunk.positions; ++row) {
+    Real* to = x + row * width_;
+    std::copy_n(embedding_ + chunk.inputs[row] * width_, width_, to);
+    if (positions_ != nullptr)
+      cpu::add({0, width_}, to, positions_ + row % chunk.positions * width_, to);
+  }
+  drop(place, 0, DropoutSite::embedding, chunk, x);
+}
+
+template <class Real>
+void CpuPasses<Real>::forward_layer(std::size_t index,
+                                    const TokenRows& chunk,
+                                    const BatchPlace* place) {
+  Layer& layer = layers_[index];
+  const std::int64_t rows = chunk.sequences * chunk.positions;
+  const auto add_branch = [&](const Buffer& x, DropoutSite site, Buffer& out) {
+    drop(place, index, site, chunk, branch_.data());
+    cpu::add({0, rows * width_}, x.data(), branch_.data(), out.data());
+  };
+  norm_forward(layer.norm1, rows, layer.x.data(), layer.normed1.data(), layer.stats1.data());
+  layer.qkv.forward(rows, layer.normed1.data(), layer.projected.data(), 3 * width_);
+  const cpu::Attention<Real> shape = attention(index, chunk, place);
+  const std::int64_t scratch = cpu::attention_scratch(shape);
+  scratch_.resize(static_cast<std::size_t>(parts() * scratch));
+  in_parts(chunk.sequences * spec_.heads, [&](cpu::Range items, std::int64_t part) {
+    cpu::attention_forward(items,
+                           shape,
+                           layer.projected.data(),
+                           layer.mixed.data(),
+                           layer.log_sums.data(),
+                           scratch_.data() + part * scratch);
+  });
+  layer.out.forward(rows, layer.mixed.data(), branch_.data(), width_);
+  add_branch(layer.x, DropoutSite::attention_branch, layer.middle);
+
+  norm_forward(layer.norm2, rows, layer.middle.data(), layer.normed2.data(), layer.stats2.data());
+  layer.up.forward(rows, layer.normed2.data(), layer.up_values.data(), hidden_width_);
+  if (layer.gate.exists())
+    layer.gate.forward(rows, layer.normed2.data(), layer.gate_values.data(), hidden_width_);
+  in_parts(rows * hidden_width_, [&](cpu::Range elements, std::int64_t) {
+    cpu::activate(elements,
+                  activation_,
+                  layer.up_values.data(),
+                  layer.gate_values.data(),
+                  layer.hidden.data());
+  });
+  layer.down.forward(rows, layer.hidden.data(), branch_.data(), width_);
+  add_branch(layer.middle, DropoutSite::mlp_branch, input_of_next(index));
+}
+
+template <class Real>
+void CpuPasses<Real>::forward(const TokenRows& chunk, const BatchPlace* place) {
+  const std::int64_t rows = chunk.sequences * chunk.positions;
+  embed(chunk, place);
+  for (std::size_t i = 0; i < layers_.size(); ++i) forward_layer(i, chunk, place);
+  norm_forward(final_norm_, rows, last_.data(), final_normed_.data(), final_stats_.data());
+  head_.forward(rows, final_normed_.data(), logits_.data(), logit_stride_);
+}
+
+// Sum over the chunk; with a weight, logits become their gradient.
+template <class Real>
+double CpuPasses<Real>::losses(const TokenRows& chunk, double weight) {
+  const std::int64_t rows = chunk.sequences * chunk.positions;
+  const cpu::CrossEntropy options{.vocab = spec_.vocab,
+                                  .stride = logit_stride_,
+                                  .weight = weight,
+                                  .square_weight = spec_.z_loss};
+  in_parts(rows, [&](cpu::Range range, std::int64_t) {
+    cpu::cross_entropy(range, options, chunk.targets, logits_.data(), row_losses_.data());
+  });
+  return std::accumulate(row_losses_.begin(), row_losses_.begin() + rows, 0.0);
+}
+
+// dx_ as the branch saw it: itself, or a copy with the branch's dropout.
+template <class Real>
+const Real* CpuPasses<Real>::dropped_gradient(const BatchPlace& place,
+                                              std::size_t layer,
+                                              DropoutSite site,
+                                              const TokenRows& chunk) {
+  if (!dropout_.active()) return dx_.data();
+  std::copy_n(dx_.data(), chunk.sequences * chunk.positions * width_, branch_.data());
+  drop(&place, layer, site, chunk, branch_.data());
+  return branch_.data();
+}
+
+template <class Real>
+void CpuPasses<Real>::backward_layer(std::size_t index,
+                                     const TokenRows& chunk,
+                                     const BatchPlace& place) {
+  using cpu::Store;
+  Layer& layer = layers_[index];
+  const std::int64_t rows = chunk.sequences * chunk.positions;
+  const Real* d = dropped_gradient(place, index, DropoutSite::mlp_branch, chunk);
+  layer.down.backward(rows, layer.hidden.data(), d, width_, dhidden_.data(), Store::replace);
+  Real* gate = layer.gate.exists() ? layer.gate_values.data() : nullptr;
+  in_parts(rows * hidden_width_, [&](cpu::Range elements, std::int64_t) {
+    cpu::activation_backward(elements, dhidden_.data(), layer.up_values.data(), gate);
+  });
+  const Real* normed2 = layer.normed2.data();
+  layer.up.backward(
+      rows, normed2, layer.up_values.data(), hidden_width_, dnormed_.data(), Store::replace);
+  if (gate != nullptr)
+    layer.gate.backward(rows, normed2, gate, hidden_width_, dnormed_.data(), Store::add);
+  norm_backward(layer.norm2, rows, layer.middle.data(), layer.stats2.data());
+
+  d = dropped_gradient(place, index, DropoutSite::attention_branch, chunk);
+  layer.out.backward(rows, layer.mixed.data(), d, width_, dmixed_.data(), Store::replace);
+  const cpu::Attention<Real> shape = attention(index, chunk, &place);
+  const std::int64_t scratch = cpu::attention_scratch(shape);
+  in_parts(chunk.sequences * spec_.heads, [&](cpu::Range items, std::int64_t part) {
+    cpu::attention_backward(items,
+                            shape,
+                            layer.projected.data(),
+                            layer.log_sums.data(),
+                            dmixed_.data(),
+                            dprojected_.data(),
+                            scratch_.data() + part * scratch);
+  });
+  layer.qkv.backward(
+      rows, layer.normed1.data(), dprojected_.data(), 3 * width_, dnormed_.data(), Store::replace);
+  norm_backward(layer.norm1, rows, layer.x.data(), layer.stats1.data());
+}
+
+// Row by row in order: a token that occurs often sums its gradients in the same order every time.
+template <class Real>
+void CpuPasses<Real>::embed_backward(const TokenRows& chunk, const BatchPlace& place) {
+  drop(&place, 0, DropoutSite::embedding, chunk, dx_.data());
+  for (std::int64_t row = 0; row < chunk.sequences * chunk.positions; ++row) {
+    const Real* from = dx_.data() + row * width_;
+    Real* to = embedding_grad_ + chunk.inputs[row] * width_;
+    cpu::add({0, width_}, to, from, to);
+    if (positions_grad_ == nullptr) continue;
+    Real* position = positions_grad_ + row % chunk.positions * width_;
+    cpu::add({0, width_}, position, from, position);
+  }
+}
+
+template <class Real>
+void CpuPasses<Real>::backward(const TokenRows& chunk, const BatchPlace& place) {
+  const std::int64_t rows = chunk.sequences * chunk.positions;
+  head_.backward(rows,
+                 final_normed_.data(),
+                 logits_.data(),
+                 logit_stride_,
+                 dnormed_.data(),
+                 cpu::Store::replace);
+  std::fill_n(dx_.data(), rows * width_, Real(0));
+  norm_backward(final_norm_, rows, last_.data(), final_stats_.data());
+  for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i, chunk, place);
+  embed_backward(chunk, place);
+}
+
+}  // namespace
+
+std::unique_ptr<Passes> make_passes(const run::RunSpec& spec, Parameters& parameters) {
+  if (parameters.values().scalar_type() == at::kDouble)
+    return std::make_unique<CpuPasses<double>>(spec, parameters);
+  return std::make_unique<CpuPasses<float>>(spec, parameters);
+}
+
+}  // namespace ration::train

@@ -1,0 +1,40 @@
+#pragma once
+
+// Forward and backward pass written out, on the kernels of train/cpu: what training and evaluation
+// run. It computes what Model::logits defines, without a graph, in memory that is allocated once,
+// and a few sequences at a time, so that activations stay in the cache: for models of width 16 to
+// 64 three to five times as fast as operators one by one (docs/training.md).
+
+#include <cstdint>
+#include <memory>
+
+#include "run/spec.h"
+#include "train/dropout.h"
+#include "train/parameters.h"
+
+namespace ration::train {
+
+// Token ids of B sequences of T positions each, [B,T] row-major.
+struct TokenRows {
+  const std::int64_t* inputs = nullptr;
+  const std::int64_t* targets = nullptr;
+  std::int64_t sequences = 0;
+  std::int64_t positions = 0;
+};
+
+class Passes {
+ public:
+  virtual ~Passes() = default;
+
+  // Adds to the gradients those of weight * (sum of losses + z_loss * sum of logsumexp^2), with
+  // dropout. Returns the sum of losses in nats.
+  virtual double add_gradients(const TokenRows& rows, const BatchPlace& place, double weight) = 0;
+
+  // Sum of losses without dropout.
+  virtual double loss_sum(const TokenRows& rows) = 0;
+};
+
+// `parameters` must outlive the result and keep its buffers. Not to be shared by threads.
+std::unique_ptr<Passes> make_passes(const run::RunSpec& spec, Parameters& parameters);
+
+}  // namespace ration::train
