@@ -98,6 +98,7 @@ class Program : public testing::Test {
 };
 
 TEST_F(Program, SurvivesBeingKilledAgainAndAgain) {
+  data_.spec.tokens = 60'000 * 8;  // long enough for all kills
   const run::RunFolder straight = data_.create("straight");
   const run::RunFolder killed = data_.create("killed");
   ASSERT_EQ(start(straight).wait(), 0) << said();

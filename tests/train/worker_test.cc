@@ -45,6 +45,17 @@ std::vector<EventType> types(const std::vector<run::Event>& events) {
   return result;
 }
 
+// A clock on which every look at it takes a second.
+class CountingClock final : public Clock {
+ public:
+  double unix_seconds() override { return 1.7e9 + now_; }
+  double monotonic_seconds() override { return now_ += 1; }
+  void sleep(double seconds) override { now_ += seconds; }
+
+ private:
+  double now_ = 0;
+};
+
 class Worker : public testing::Test {
  protected:
   test::TinyData data_;
@@ -253,11 +264,12 @@ TEST_F(Worker, CallsARunThatLeavesTheNumbersDiverged) {
 }
 
 TEST_F(Worker, KeepsTwoCheckpointsHoweverManyItMakes) {
-  data_.execution.checkpoint_minutes = 0.001;
-  data_.spec.tokens = 4000 * 8;
+  data_.execution.checkpoint_minutes = 0.1;
   const run::RunFolder folder = data_.create("run");
+  CountingClock clock;
+  Surroundings world{real_files(), clock, [] { return false; }, {}};
 
-  work_on(folder);
+  work({.run_folder = folder.path()}, world);
 
   EXPECT_GE(std::ranges::count(types(events_of(folder, 1)), EventType::checkpoint), 3);
   EXPECT_EQ(real_files().list(folder.attempt_path(1)).value().size(), 3U);  // and the log
