@@ -20,6 +20,7 @@ Error system_error(const std::string& action, const Path& path, int error_number
   switch (error_number) {
     case ENOENT:
     case ENOTDIR:
+    case EISDIR:
       error.kind = ErrorKind::input;
       error.hint = "check the path";
       break;
@@ -186,7 +187,9 @@ class RealFiles final : public Files {
   Result<void> write_whole(const Path& path, std::string_view bytes) override {
     const Path temporary = temporary_beside(path);
     if (Result<void> done = write_new(temporary, bytes); !done) return done;
-    return rename(temporary, path);
+    Result<void> renamed = rename(temporary, path);
+    if (!renamed) unlink(temporary.c_str());
+    return renamed;
   }
 
   Result<bool> write_exclusively(const Path& path, std::string_view bytes) override {

@@ -16,17 +16,20 @@ SourceRef locate(std::string_view text, std::size_t byte, const std::string& fil
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
   const std::size_t start =
       before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
-  std::string_view content = text.substr(start, text.find('\n', start) - start);
+  const std::size_t column = before.size() - start + 1;
+  constexpr std::size_t kShown = 160;  // a caret far to the right helps nobody
+  const std::string_view content = text.substr(start, text.find('\n', start) - start);
   return {file,
           static_cast<int>(line),
-          static_cast<int>(before.size() - start) + 1,
-          std::string(content.substr(0, 160))};
+          static_cast<int>(column),
+          std::string(column <= kShown ? content.substr(0, kShown) : "")};
 }
 
 // What nlohmann says, without its "[json.exception.…] parse error at line …: " in front.
 std::string reason(const std::string& what) {
   const std::size_t colon = what.find(": ");
-  return colon == std::string::npos ? what : what.substr(colon + 2);
+  constexpr std::size_t kShown = 200;  // nlohmann repeats the text that it read last, however long
+  return (colon == std::string::npos ? what : what.substr(colon + 2)).substr(0, kShown);
 }
 
 class CanonicalWriter {
@@ -116,8 +119,10 @@ class CanonicalWriter {
 
 Result<Json> parse_json(std::string_view text, const std::string& file) {
   bool too_deep = false;
-  const auto limit_depth = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kMaxDepth;
+  const auto limit_depth = [&](int depth, Json::parse_event_t event, Json&) {
+    const bool opens =
+        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    too_deep = too_deep || (opens && depth >= kMaxDepth);
     return !too_deep;
   };
   try {

@@ -44,7 +44,8 @@ Error malformed(std::string_view text, std::string_view unit) {
 // Takes a leading number off `text`.
 std::optional<double> take_number(std::string_view& text) {
   double value = 0;
-  const std::string_view digits = !text.empty() && text[0] == '+' ? text.substr(1) : text;
+  const bool plus = text.starts_with('+') && !text.starts_with("+-");
+  const std::string_view digits = plus ? text.substr(1) : text;
   const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (code != std::errc() || !std::isfinite(value)) return std::nullopt;
   text = digits.substr(static_cast<std::size_t>(end - digits.data()));
@@ -57,13 +58,14 @@ Result<double> parse_duration(std::string_view text) {
   while (!text.empty()) {
     const std::optional<double> number = take_number(text);
     if (!number) return malformed(whole, "s");
-    if (text.empty()) return total + *number;
+    if (text.empty()) text = "s";
     const auto* scale = std::find_if(
         kTime.begin(), kTime.end(), [&](const Scale& s) { return text.starts_with(s.suffix); });
     if (scale == kTime.end()) return malformed(whole, "s");
     total += *number * scale->factor;
     text.remove_prefix(scale->suffix.size());
   }
+  if (!std::isfinite(total)) return malformed(whole, "s");
   return total;
 }
 
@@ -102,10 +104,12 @@ Result<double> parse_quantity(std::string_view text, std::string_view unit) {
     for (const Scale& scale : kBinary)
       if (text == scale.suffix) return *number * scale.factor;
   for (const Scale& scale : kDecimal) {
+    if (unit == "B" && scale.suffix == "B") continue;  // 10B are ten bytes
     const std::string_view rest =
         text.starts_with(scale.suffix) ? text.substr(scale.suffix.size()) : "?";
     const bool plural = !unit.empty() && rest == std::string(unit) + "s";
-    if (rest.empty() || rest == unit || plural) return *number * scale.factor;
+    const double value = *number * scale.factor;
+    if ((rest.empty() || rest == unit || plural) && std::isfinite(value)) return value;
   }
   return malformed(whole, unit);
 }
@@ -115,19 +119,22 @@ std::string format_quantity(double value, std::string_view unit, int digits) {
     double factor;
     std::string_view prefix;
   };
-  constexpr std::array<Step, 4> kSteps = {{{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}}};
+  const std::array<Step, 4> steps = {
+      {{1e12, "T"}, {1e9, unit == "B" ? "G" : "B"}, {1e6, "M"}, {1e3, "k"}}};
   const double magnitude = std::abs(value);
   const std::string_view gap = unit.empty() ? "" : " ";
+  if (magnitude >= 100 && magnitude < 1e15) digits = std::max(digits, 3);
+  const double almost_one = 1 - 0.5 * std::pow(10, -digits);  // what rounding carries to one
   if (magnitude < 1e15)
-    for (const Step& step : kSteps)
-      if (magnitude >= step.factor)
-        return fmt::format(
-            "{:.{}g}{}{}{}", value / step.factor, std::max(digits, 3), gap, step.prefix, unit);
+    for (const Step& step : steps)
+      if (magnitude >= step.factor * almost_one)
+        return fmt::format("{:.{}g}{}{}{}", value / step.factor, digits, gap, step.prefix, unit);
   return fmt::format("{:.{}g}{}{}", value, digits, gap, unit);
 }
 
 std::string format_duration(double seconds) {
-  if (seconds < 10) return fmt::format("{:.1f}s", seconds);
+  if (!std::isfinite(seconds)) return "unknown";
+  if (seconds < 9.95) return fmt::format("{:.1f}s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));
   if (whole < 60) return fmt::format("{}s", whole);
   if (whole < 3600) return fmt::format("{}m {}s", whole / 60, whole % 60);
@@ -138,7 +145,7 @@ std::string format_duration(double seconds) {
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> known) {
   constexpr std::size_t kMaxDistance = 2;
   std::optional<std::string> best;
-  std::size_t best_distance = kMaxDistance + 1;
+  std::size_t best_distance = std::min(kMaxDistance + 1, word.size());  // not every letter replaced
   for (const std::string& candidate : known) {
     const std::size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) best = candidate, best_distance = distance;
