@@ -1,0 +1,4 @@
+#include "base/result.h"
+
+ration::Result<int> answer();
+void ask() { answer(); }

@@ -1,0 +1,4 @@
+#include "base/result.h"
+
+ration::Result<int> answer();
+bool ask() { return answer().has_value(); }
