@@ -33,8 +33,9 @@ class Database;
 // Where things lie in a store folder.
 struct Layout {
   Path folder;
+  std::string database_file = "ration.db";
 
-  Path database() const { return folder / "ration.db"; }
+  Path database() const { return folder / database_file; }
   Path lock() const { return folder / "ration.lock"; }
   Path requests() const { return folder / "requests.log"; }
   Path sweeps() const { return folder / "sweeps"; }

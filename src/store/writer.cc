@@ -27,6 +27,13 @@ double number_or(const Json& json, const char* key, double other) {
   return json.contains(key) ? value : other;
 }
 
+constexpr const char* kRebuiltFile = "ration.db.rebuilt";
+
+void remove_database(Files& files, const Path& file) {
+  for (const char* ending : {"", "-wal", "-shm", "-journal"})
+    unwrap(files.remove_all(file.string() + ending));
+}
+
 }  // namespace
 
 Writer::Writer(Layout layout,
@@ -53,11 +60,13 @@ Result<Writer> Writer::open(Files& files,
                             const Path& folder,
                             const WriterOptions& options) {
   Layout layout{folder};
+  if (options.rebuild) layout.database_file = kRebuiltFile;
   for (const Path& path : {layout.sweeps(), layout.runs(), layout.fits()})
     if (Result<void> made = files.make_folders(path); !made) return std::move(made).error();
   return guarded([&] {
     const Holder self{.host = options.host, .process = this_process(), .token = random_token()};
     auto lock = std::make_unique<StoreLock>(StoreLock::take(layout.lock(), self, clock));
+    if (options.rebuild) remove_database(files, layout.database());
     auto database = std::make_unique<Database>(layout.database(), Access::write, 10);
     std::string warning = configure_writer(*database);
     ensure_schema(*database);
@@ -209,6 +218,10 @@ Result<void> Writer::end_attempt(std::int64_t attempt,
             .run();
         if (result) set_result_columns(run, *result);
         set_run(run, update);
+        if (update.reason.empty()) return;
+        database_->prepare("INSERT INTO events(t, run, attempt, what, detail) VALUES(?,?,?,?,?)")
+            .bind(ending.ended, run, attempt, name(update.state), update.reason)
+            .run();
       },
       true);
 }
@@ -263,6 +276,31 @@ Result<std::int64_t> Writer::add_attempt(const AttemptRow& attempt) {
         .bind(attempt.number, attempt.run)
         .run();
     return id;
+  });
+}
+
+Result<std::int64_t> Writer::add_run(const Member& member) {
+  names_.clear();  // an undone transaction may have taken names back
+  return write([&] {
+    RunInserter insert(*database_, [this](const std::string& name) { return name_id(name); });
+    return insert.add(member,
+                      canonical_json(run::to_json(member.spec)).value(),
+                      canonical_json(run::to_json(member.execution)).value(),
+                      clock_->unix_seconds());
+  });
+}
+
+Result<void> Writer::publish_rebuilt() {
+  const Path built = layout_.database();
+  layout_.database_file = Layout{}.database_file;
+  return guarded([&] {
+    lock_->give_back(*database_);
+    database_->execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    database_.reset();
+    fault_point("rebuild-before-publish");
+    // The old write-ahead log belongs to the old file and must not be applied to the new one.
+    remove_database(*files_, layout_.database());
+    unwrap(files_->rename(built, layout_.database()));
   });
 }
 

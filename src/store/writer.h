@@ -25,6 +25,9 @@ struct WriterOptions {
   bool take_over = false;
   // This host's name, in locks and attempts.
   std::string host = host_name();
+  // Build a new database beside the present one, whatever state that is in; publish_rebuilt() puts
+  // it in its place. For `ration db rebuild`.
+  bool rebuild = false;
 };
 
 // One run of a sweep, as registered.
@@ -106,9 +109,13 @@ class Writer : public Reader {
                     std::string_view detail);
   Result<void> renew_lease();
 
-  // For rebuilding: an attempt or a fit as its files tell.
+  // For rebuilding: runs that no sweep asks for, attempts and fits, as their files tell.
+  Result<std::int64_t> add_run(const Member& member);
   Result<std::int64_t> add_attempt(const AttemptRow& attempt);
   Result<void> add_fit(const FitRecord& fit, double created);
+  // Replaces the store's database by the one that was built; the writer is of no use afterwards,
+  // but holds the store until it goes.
+  Result<void> publish_rebuilt();
 
  private:
   Writer(Layout layout,

@@ -1,0 +1,382 @@
+#include "scheduler/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "base/fault.h"
+
+namespace ration::scheduler {
+namespace {
+
+constexpr double kLeaseSeconds = 10;  // between renewals; others wait for 60
+
+std::string random_token() {
+  std::random_device device;  // must be new each time, also after a restart with the same seed
+  std::string token;
+  for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", device());
+  return token;
+}
+
+Error interrupted_by(Error error) {
+  return std::move(error).with_context(
+      "the sweep stopped here; active runs go on by themselves, the same command continues it");
+}
+
+}  // namespace
+
+Engine::Engine(store::Writer& writer,
+               Executor& executor,
+               Files& files,
+               Clock& clock,
+               Observer& observer,
+               StopSignals* signals,
+               const EngineOptions& options)
+    : writer_(writer),
+      executor_(executor),
+      files_(files),
+      clock_(clock),
+      observer_(observer),
+      signals_(signals),
+      options_(options) {}
+
+Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
+  started_ = clock_.monotonic_seconds();
+  state_ = prepare(std::move(state), started_);
+  tracked_ = std::move(tracked);
+  for (std::size_t i = 0; i < tracked_.size(); ++i) node_by_id_[tracked_[i].id] = i;
+  const auto step = [&]() -> Result<void> {
+    if (Result<void> done = look_at_signals(); !done) return done;
+    if (Result<void> done = look_at_requests(); !done) return done;
+    if (Result<void> done = feed({.kind = EventKind::tick}); !done) return done;
+    if (finished(state_) || end_.left_at_once) return {};
+    const double now = clock_.monotonic_seconds();
+    const double pause =
+        std::clamp(std::min(next_look_, next_start(state_)) - now, 0.0, options_.poll_seconds);
+    Result<std::vector<std::int64_t>> ended =
+        executor_.wait(pause, signals_ == nullptr ? -1 : signals_->descriptor());
+    if (!ended) return std::move(ended).error();
+    for (const std::int64_t attempt : *ended)
+      if (Result<void> done = conclude(attempt); !done) return done;
+    enforce_stops();
+    return look_at_logs();
+  };
+
+  if (Result<void> done = reconcile(); !done) return interrupted_by(std::move(done).error());
+  if (Result<void> done = adopt(); !done) return interrupted_by(std::move(done).error());
+  do {
+    if (Result<void> done = step(); !done) return interrupted_by(std::move(done).error());
+  } while (!finished(state_) && !end_.left_at_once);
+  report();
+  end_.state = std::move(state_);
+  return std::move(end_);
+}
+
+run::RunFolder Engine::folder_of(std::size_t node) const {
+  return {files_, writer_.layout().run(tracked_[node].id)};
+}
+
+// ---- After a restart ----------------------------------------------------------------------------
+
+// What happened in the folders while nobody watched: published results, people's marks. Nothing is
+// started before all of it is known.
+Result<void> Engine::reconcile() {
+  requests_read_ = files_.size(writer_.layout().requests()).value_or(0);
+  for (std::size_t i = 0; i < state_.nodes.size(); ++i) {
+    Node& node = state_.nodes[i];
+    if (node.state == RunState::done || node.state == RunState::diverged) continue;
+    const run::RunFolder folder = folder_of(i);
+    Result<void> done;
+    if (node.state == RunState::active) {
+      node.cancelling = marked_cancelled(files_, folder);
+    } else if (files_.exists(folder.result_path())) {
+      Result<std::optional<Json>> result = folder.result();
+      if (!result) return std::move(result).error();
+      node.state = state_of_result(**result);
+      done = writer_.set_result(tracked_[i].run, **result, {.state = node.state});
+    } else if (node.state != RunState::cancelled && marked_cancelled(files_, folder)) {
+      node.state = RunState::cancelled;
+      done = writer_.update_run(tracked_[i].run,
+                                {.state = RunState::cancelled, .reason = "cancelled"});
+    }
+    if (!done) return done;
+  }
+  state_ = prepare(std::move(state_), clock_.monotonic_seconds());
+  return {};
+}
+
+Result<void> Engine::adopt() {
+  Result<std::vector<store::AttemptRow>> rows = writer_.live_attempts();
+  if (!rows) return std::move(rows).error();
+  for (const store::AttemptRow& row : *rows)
+    if (Result<void> done = adopt_one(row); !done) return done;
+  return {};
+}
+
+Result<void> Engine::adopt_one(const store::AttemptRow& row) {
+  const auto found = std::find_if(tracked_.begin(), tracked_.end(), [&](const Tracked& tracked) {
+    return tracked.run == row.run;
+  });
+  if (found == tracked_.end()) return {};
+  const auto node = static_cast<std::size_t>(found - tracked_.begin());
+  live_[row.id] = {.attempt = row.id, .node = node, .number = row.number, .token = row.token};
+  const Launch launch{.attempt = row.id,
+                      .run_folder = folder_of(node).path(),
+                      .number = row.number,
+                      .token = row.token};
+  const Placement recorded{.host = row.host,
+                           .process = {.boot = row.boot, .pid = row.pid, .start = row.pid_start}};
+  Result<Sighting> sighting = executor_.find(launch, recorded);
+  if (!sighting) return std::move(sighting).error();
+  if (sighting->kind != Sighting::Kind::alive) return conclude(row.id);
+  ++end_.adopted;
+  if (state_.nodes[node].cancelling) stop(node);
+  return writer_.place_attempt(row.id, sighting->placement.host, sighting->placement.process);
+}
+
+// ---- The machine --------------------------------------------------------------------------------
+
+Result<void> Engine::feed(const MachineEvent& event) {
+  queue_.push_back(event);
+  while (!queue_.empty()) {
+    const MachineEvent next = queue_.front();
+    queue_.erase(queue_.begin());
+    Step step = transition(std::move(state_), next, clock_.monotonic_seconds());
+    state_ = std::move(step.state);
+    for (const Action& action : step.actions)
+      if (Result<void> done = perform(action); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Engine::perform(const Action& action) {
+  switch (action.kind) {
+    case ActionKind::launch:
+      return launch(action.node);
+    case ActionKind::stop:
+      stop(action.node);
+      return {};
+    case ActionKind::record:
+      return writer_.update_run(tracked_[action.node].run, update_of(action));
+    case ActionKind::say:
+      observer_.note(action.text);
+      return {};
+  }
+  return {};
+}
+
+store::RunUpdate Engine::update_of(const Action& action) const {
+  return {.state = action.state,
+          .reason = action.text,
+          .not_before = action.delay > 0 ? clock_.unix_seconds() + action.delay : 0};
+}
+
+Result<void> Engine::launch(std::size_t node) {
+  const Tracked& tracked = tracked_[node];
+  Result<run::RunFile> file = writer_.spec(tracked.run);
+  if (!file) return std::move(file).error();
+  run::Execution execution = file->execution;
+  for (int i = 0; i < halvings(state_.nodes[node]); ++i) {
+    const std::int64_t now = execution.micro_batch_sequences;
+    execution.micro_batch_sequences =
+        std::max<std::int64_t>(1, (now == 0 ? file->spec.batch_sequences : now) / 2);
+  }
+  run::RunFolder folder = folder_of(node);
+  const auto failed_before_start = [&](Error error) -> Result<void> {
+    queue_.push_back({.kind = EventKind::ended,
+                      .node = node,
+                      .ending = {.failure = error.kind == ErrorKind::resource ? FailureClass::disk
+                                                                              : FailureClass::bug,
+                                 .detail = error.what}});
+    observer_.note(error.what);
+    return {};
+  };
+  if (Result<void> done = folder.create(file->spec, execution); !done)
+    return failed_before_start(std::move(done).error());
+  Result<std::vector<int>> taken = folder.attempts();
+  if (!taken) return failed_before_start(std::move(taken).error());
+
+  Result<std::vector<store::AttemptRow>> rows = writer_.attempts(tracked.run);
+  if (!rows) return std::move(rows).error();
+  const int number =
+      std::max(taken->empty() ? 0 : taken->back(), rows->empty() ? 0 : rows->back().number) + 1;
+  const std::string token = random_token();
+  fault_point("attempt-before-commit");
+  Result<std::int64_t> attempt = writer_.begin_attempt(tracked.run, number, token);
+  if (!attempt) return std::move(attempt).error();
+  fault_point("attempt-after-commit");
+  live_[*attempt] = {.attempt = *attempt, .node = node, .number = number, .token = token};
+  Result<Placement> placement = executor_.start({.attempt = *attempt,
+                                                 .run_folder = folder.path(),
+                                                 .number = number,
+                                                 .token = token,
+                                                 .threads = execution.threads});
+  fault_point("spawn-before-commit");
+  if (!placement) {
+    observer_.note(placement.error().what);
+    return conclude(*attempt, placement.error().what);
+  }
+  ++end_.launched;
+  Result<void> placed = writer_.place_attempt(*attempt, placement->host, placement->process);
+  fault_point("spawn-after-commit");
+  return placed;
+}
+
+// An attempt is over: take the rest of its log, say what became of it, and let the machine decide.
+Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_startable) {
+  const auto found = live_.find(attempt);
+  if (found == live_.end()) return {};
+  const Live live = found->second;
+  live_.erase(found);
+  for (bool more = true; more;) {
+    Result<store::IngestSummary> taken = writer_.ingest({&attempt, 1});
+    if (!taken) return std::move(taken).error();
+    end_.damaged_lines += taken->damaged;
+    more = taken->more;
+  }
+  const run::RunFolder folder = folder_of(live.node);
+  Result<Outcome> outcome = outcome_of(files_, folder, live.number, live.token);
+  if (!outcome) return std::move(outcome).error();
+  if (!not_startable.empty())
+    outcome->ending = {.failure = FailureClass::bug, .detail = not_startable};
+  Step step = transition(std::move(state_),
+                         {.kind = EventKind::ended, .node = live.node, .ending = outcome->ending},
+                         clock_.monotonic_seconds());
+  state_ = std::move(step.state);
+  fault_point("end-before-commit");
+  bool recorded = false;
+  for (const Action& action : step.actions) {
+    const bool own = !recorded && action.kind == ActionKind::record && action.node == live.node;
+    Result<void> done = own ? writer_.end_attempt(attempt,
+                                                  {.state = outcome->state,
+                                                   .failure = outcome->failure,
+                                                   .exit_code = outcome->exit_code,
+                                                   .ended = clock_.unix_seconds()},
+                                                  update_of(action),
+                                                  outcome->result)
+                            : perform(action);
+    if (!done) return done;
+    recorded = recorded || own;
+    if (own && (action.state == RunState::failed || action.state == RunState::invalid))
+      observer_.note(fmt::format("run {} failed: {} (`ration explain {}`)",
+                                 tracked_[live.node].id.substr(0, 12),
+                                 action.text,
+                                 tracked_[live.node].id.substr(0, 12)));
+    if (own) fault_point("end-after-commit");
+  }
+  return feed({.kind = EventKind::tick});
+}
+
+// ---- The outside --------------------------------------------------------------------------------
+
+// Commands beside us (`ration cancel`, `ration retry`) leave marks in run folders and a line here.
+Result<void> Engine::look_at_requests() {
+  const Path path = writer_.layout().requests();
+  const std::uint64_t size = files_.size(path).value_or(0);
+  if (size <= requests_read_) return {};
+  Result<std::string> text = files_.read_range(path, requests_read_, size - requests_read_);
+  if (!text) return std::move(text).error();
+  std::string_view rest = *text;
+  for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+    requests_read_ += end + 1;
+    const std::size_t blank = std::min(line.find(' '), line.size());
+    const auto node = node_by_id_.find(line.substr(std::min(blank + 1, line.size())));
+    if (node == node_by_id_.end()) continue;
+    const std::string_view verb = line.substr(0, blank);
+    Result<void> done;
+    if (verb == "cancel") done = feed({.kind = EventKind::cancel, .node = node->second});
+    if (verb == "retry") done = feed({.kind = EventKind::retry, .node = node->second});
+    if (!done) return done;
+  }
+  return {};
+}
+
+Result<void> Engine::look_at_signals() {
+  const int requests = signals_ == nullptr ? 0 : signals_->take();
+  if (requests == 0) return {};
+  stop_requests_ += requests;
+  if (stop_requests_ > 1) {
+    end_.left_at_once = true;
+    observer_.note("left at once; workers checkpoint by themselves, the same command continues");
+  }
+  if (state_.mode == Mode::interrupted) return {};
+  if (state_.active > 0)
+    observer_.note(fmt::format("stopping: {} active runs checkpoint first (again to leave at once)",
+                               state_.active));
+  return feed({.kind = EventKind::interrupt});
+}
+
+Result<void> Engine::look_at_logs() {
+  const double now = clock_.monotonic_seconds();
+  if (now >= next_lease_) {
+    next_lease_ = now + kLeaseSeconds;
+    if (Result<void> done = writer_.renew_lease(); !done) return done;
+  }
+  if (now < next_look_) return {};
+  next_look_ = now + options_.poll_seconds;
+  std::vector<std::int64_t> attempts;
+  for (const auto& [attempt, live] : live_) attempts.push_back(attempt);
+  if (!attempts.empty()) {
+    Result<store::IngestSummary> taken = writer_.ingest(attempts);
+    if (!taken) return std::move(taken).error();
+    end_.damaged_lines += taken->damaged;
+  }
+  report();
+  return {};
+}
+
+void Engine::stop(std::size_t node) {
+  for (auto& [attempt, live] : live_) {
+    if (live.node != node || live.stop_asked != 0) continue;
+    live.stop_asked = clock_.monotonic_seconds();
+    executor_.stop(attempt, false);
+  }
+}
+
+// A cancelled run that does not leave within the grace is ended. An interrupted one is left alone:
+// its checkpoint may take its time.
+void Engine::enforce_stops() {
+  const double now = clock_.monotonic_seconds();
+  for (const auto& [attempt, live] : live_)
+    if (state_.nodes[live.node].cancelling && live.stop_asked > 0 &&
+        now > live.stop_asked + options_.grace_seconds)
+      executor_.stop(attempt, true);
+}
+
+void Engine::report() {
+  Snapshot snapshot;
+  double total = 0;
+  double settled = 0;
+  for (std::size_t i = 0; i < state_.nodes.size(); ++i) {
+    const Node& node = state_.nodes[i];
+    if (!node.wanted) continue;
+    ++snapshot.runs;
+    total += tracked_[i].flops;
+    if (store::settled(node.state)) {
+      ++snapshot.settled;
+      settled += tracked_[i].flops;
+    }
+    snapshot.failed += node.state == RunState::failed || node.state == RunState::invalid ? 1 : 0;
+  }
+  snapshot.active = state_.active_wanted;
+  snapshot.waiting = static_cast<std::int64_t>(state_.waiting.size());
+  double under_way = 0;
+  for (const auto& [attempt, live] : live_) {
+    const Result<store::RunRow> row = writer_.find_run(tracked_[live.node].id);
+    if (row && row->tokens > 0)
+      under_way += std::min(1.0, row->tokens_seen / row->tokens) * tracked_[live.node].flops;
+  }
+  const double now = clock_.monotonic_seconds();
+  if (flops_at_start_ == 0) flops_at_start_ = settled + under_way;
+  const double done = settled + under_way;
+  const double speed = (done - flops_at_start_) / std::max(1e-9, now - started_);
+  snapshot.fraction = total > 0 ? done / total : 1;
+  if (speed > 0) snapshot.eta_seconds = std::max(0.0, total - done) / speed;
+  observer_.progress(snapshot);
+}
+
+}  // namespace ration::scheduler

@@ -1,0 +1,127 @@
+#pragma once
+
+// The loop that carries a sweep out: it feeds events to the state machine and does what it answers,
+// writing everything to the store as it happens. It holds nothing that the store, the run folders
+// and the executor could not tell again: kill it anywhere and start it again.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "scheduler/executor.h"
+#include "scheduler/machine.h"
+#include "scheduler/outcome.h"
+#include "scheduler/stop_signals.h"
+#include "store/writer.h"
+
+namespace ration::scheduler {
+
+// How far a sweep is.
+struct Snapshot {
+  std::int64_t runs = 0;
+  std::int64_t settled = 0;
+  std::int64_t failed = 0;  // failed or invalid
+  std::int64_t active = 0;
+  std::int64_t waiting = 0;  // for their next try
+  double fraction = 0;       // of the FLOPs
+  double eta_seconds = -1;   // negative = not known yet
+};
+
+// Where the engine reports to.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void note(std::string_view text) = 0;
+  virtual void progress(const Snapshot& snapshot) = 0;  // about once a second
+};
+
+struct EngineOptions {
+  // Between a request to stop a cancelled run and its end by force, in seconds: time for a
+  // checkpoint.
+  double grace_seconds = 60;
+  // Between two looks at the logs of active runs, in seconds; also the pace of progress.
+  double poll_seconds = 1;
+};
+
+// A node of the machine, as the store knows it.
+struct Tracked {
+  std::int64_t run = 0;  // id in the database
+  std::string id;        // run-id
+  double flops = 0;
+  double tokens = 0;
+};
+
+struct EngineEnd {
+  State state;                     // the machine's last
+  bool left_at_once = false;       // a second request to stop
+  std::int64_t launched = 0;       // attempts started
+  std::int64_t adopted = 0;        // attempts of an earlier scheduler that were followed
+  std::int64_t damaged_lines = 0;  // lines of event logs that could not be used
+};
+
+class Engine {
+ public:
+  // All must outlive the engine. `signals` may be null.
+  Engine(store::Writer& writer,
+         Executor& executor,
+         Files& files,
+         Clock& clock,
+         Observer& observer,
+         StopSignals* signals,
+         const EngineOptions& options);
+
+  // `tracked` describes the machine's nodes, one each. Returns when there is nothing left to do.
+  Result<EngineEnd> run(State state, std::vector<Tracked> tracked);
+
+ private:
+  // An attempt that is alive as far as we know.
+  struct Live {
+    std::int64_t attempt = 0;
+    std::size_t node = 0;
+    int number = 0;
+    std::string token;
+    double stop_asked = 0;  // monotonic seconds; 0 = not
+  };
+
+  Result<void> adopt();
+  Result<void> adopt_one(const store::AttemptRow& row);
+  Result<void> reconcile();
+  Result<void> feed(const MachineEvent& event);
+  Result<void> perform(const Action& action);
+  Result<void> launch(std::size_t node);
+  // `not_startable`: why the executor could not start it at all; empty when it did.
+  Result<void> conclude(std::int64_t attempt, const std::string& not_startable = {});
+  Result<void> look_at_requests();
+  Result<void> look_at_signals();
+  Result<void> look_at_logs();
+  void stop(std::size_t node);
+  void enforce_stops();
+  void report();
+  store::RunUpdate update_of(const Action& action) const;
+  run::RunFolder folder_of(std::size_t node) const;
+
+  store::Writer& writer_;
+  Executor& executor_;
+  Files& files_;
+  Clock& clock_;
+  Observer& observer_;
+  StopSignals* signals_;
+  EngineOptions options_;
+
+  State state_;
+  std::vector<Tracked> tracked_;
+  std::map<std::string, std::size_t, std::less<>> node_by_id_;
+  std::map<std::int64_t, Live> live_;  // by attempt
+  std::vector<MachineEvent> queue_;    // events that actions gave rise to
+  EngineEnd end_;
+  std::uint64_t requests_read_ = 0;
+  int stop_requests_ = 0;
+  double started_ = 0;
+  double flops_at_start_ = 0;
+  double next_look_ = 0;
+  double next_lease_ = 0;
+};
+
+}  // namespace ration::scheduler

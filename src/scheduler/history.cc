@@ -1,0 +1,49 @@
+#include "scheduler/history.h"
+
+#include <algorithm>
+
+#include "scheduler/outcome.h"
+
+namespace ration::scheduler {
+namespace {
+
+// A person took a verdict back while no scheduler was there to hear of it.
+bool revived(Files& files, const run::RunFolder& folder, const store::RunRow& row) {
+  if (row.state == RunState::cancelled) return !marked_cancelled(files, folder);
+  const bool given_up = row.state == RunState::failed || row.state == RunState::invalid;
+  return given_up && row.attempts > 0 && forgiven_attempts(files, folder) >= row.attempts;
+}
+
+bool costs(const store::AttemptRow& attempt, int forgiven) {
+  return attempt.number > forgiven && attempt.state == store::AttemptState::failed;
+}
+
+}  // namespace
+
+Result<NodeAndTracked> restore(
+    const store::Reader& store, Files& files, Clock& clock, const store::RunRow& row, bool wanted) {
+  NodeAndTracked both{
+      .node = {.id = row.run, .wanted = wanted, .state = row.state},
+      .tracked = {.run = row.id, .id = row.run, .flops = row.flops, .tokens = row.tokens}};
+  if (row.state == RunState::done || row.state == RunState::diverged) return both;
+  const run::RunFolder folder(files, store.layout().run(row.run));
+  if (revived(files, folder, row)) both.node.state = RunState::ready;
+  if (row.attempts == 0) return both;
+
+  Result<std::vector<store::AttemptRow>> attempts = store.attempts(row.id);
+  if (!attempts) return std::move(attempts).error();
+  const int forgiven = forgiven_attempts(files, folder);
+  for (const store::AttemptRow& attempt : *attempts)
+    if (costs(attempt, forgiven)) ++both.node.failures[static_cast<std::size_t>(attempt.failure)];
+  const bool alive = std::any_of(attempts->begin(), attempts->end(), [](const auto& attempt) {
+    return !store::ended(attempt.state);
+  });
+  if (row.state == RunState::active && !alive) both.node.state = RunState::ready;
+  // The wall clock may have jumped since: never wait longer than the longest back-off.
+  constexpr double kLongestWait = 750;
+  const double wait = std::clamp(row.not_before - clock.unix_seconds(), 0.0, kLongestWait);
+  both.node.not_before = wait > 0 ? clock.monotonic_seconds() + wait : 0;
+  return both;
+}
+
+}  // namespace ration::scheduler

@@ -1,0 +1,261 @@
+#include "scheduler/local_executor.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/clock.h"
+#include "scheduler/supervisor.h"
+
+namespace ration::scheduler {
+namespace {
+
+constexpr double kPollWithoutPidfd = 0.1;  // seconds
+constexpr double kClaimPatience = 2;       // seconds for a supervisor to write its note
+
+class SpawnSettings {
+ public:
+  SpawnSettings() {
+    posix_spawnattr_init(&attributes_);
+    posix_spawn_file_actions_init(&actions_);
+    sigset_t none;
+    sigemptyset(&none);
+    sigset_t usual;
+    sigemptyset(&usual);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ}) sigaddset(&usual, number);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setsigdefault(&attributes_, &usual);
+    posix_spawnattr_setflags(&attributes_,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+      posix_spawn_file_actions_addopen(&actions_, descriptor, "/dev/null", O_RDWR, 0);
+  }
+  ~SpawnSettings() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+  SpawnSettings(const SpawnSettings&) = delete;
+  SpawnSettings& operator=(const SpawnSettings&) = delete;
+
+  posix_spawnattr_t attributes_;
+  posix_spawn_file_actions_t actions_;
+};
+
+bool executable(const Path& path) {
+  std::error_code code;
+  return std::filesystem::is_regular_file(path, code) && access(path.c_str(), X_OK) == 0;
+}
+
+std::optional<Path> on_search_path(const std::string& name) {
+  const char* search = std::getenv("PATH");
+  std::string_view rest = search == nullptr ? "" : search;
+  while (!rest.empty()) {
+    const std::size_t colon = std::min(rest.find(':'), rest.size());
+    const Path candidate = Path(rest.substr(0, colon)) / name;
+    if (executable(candidate)) return std::filesystem::absolute(candidate);
+    rest.remove_prefix(std::min(colon + 1, rest.size()));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Path this_program() {
+  std::error_code code;
+  return std::filesystem::read_symlink("/proc/self/exe", code);
+}
+
+Result<Path> find_trainer(const std::string& given) {
+  const char* variable = std::getenv("RATION_TRAINER_PROGRAM");
+  const std::string named = !given.empty() ? given : variable == nullptr ? "" : variable;
+  if (!named.empty()) {
+    if (executable(named)) return std::filesystem::absolute(named);
+    return Error{.kind = ErrorKind::resource,
+                 .what = fmt::format("the trainer {} cannot be executed", named),
+                 .hint = "check --trainer and RATION_TRAINER_PROGRAM"};
+  }
+  const Path beside = this_program().parent_path() / "ration-train";
+  if (executable(beside)) return beside;
+  if (const std::optional<Path> found = on_search_path("ration-train")) return *found;
+  return Error{
+      .kind = ErrorKind::resource,
+      .what = fmt::format("the trainer ration-train is missing: it is neither in {} nor on "
+                          "PATH",
+                          beside.parent_path().string()),
+      .hint =
+          "build it (cmake -DRATION_TRAINER=ON, needs LibTorch), or name one with "
+          "--trainer PATH"};
+}
+
+LocalExecutor::LocalExecutor(Files& files, LocalOptions options)
+    : files_(&files), options_(std::move(options)) {}
+
+LocalExecutor::~LocalExecutor() {
+  for (auto& [attempt, followed] : followed_)
+    if (followed.descriptor >= 0) close(followed.descriptor);
+}
+
+Result<Placement> LocalExecutor::start(const Launch& launch) {
+  std::vector<std::string> words = {options_.ration.string(),
+                                    "supervise",
+                                    launch.run_folder.string(),
+                                    "--attempt",
+                                    std::to_string(launch.number),
+                                    "--token",
+                                    launch.token,
+                                    "--threads",
+                                    std::to_string(launch.threads),
+                                    "--trainer",
+                                    options_.trainer.string()};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  SpawnSettings settings;
+  pid_t pid = 0;
+  const int code =
+      posix_spawn(&pid, argv[0], &settings.actions_, &settings.attributes_, argv.data(), environ);
+  if (code != 0)
+    return Error{
+        .kind = ErrorKind::resource,
+        .what = fmt::format("cannot start {}: {}", options_.ration.string(), std::strerror(code))};
+  // Not reaped before this process says so, so the number is still its own.
+  ProcessId process = identify(pid).value_or(ProcessId{.boot = boot_id(), .pid = pid});
+  follow(launch, process, true);
+  return Placement{.host = host_name(), .process = std::move(process)};
+}
+
+void LocalExecutor::follow(const Launch& launch, const ProcessId& process, bool supervisor) {
+  Followed& followed = followed_[launch.attempt];
+  if (followed.descriptor >= 0) close(followed.descriptor);
+  followed = {.launch = launch,
+              .process = process,
+              .descriptor = pidfd_open(static_cast<pid_t>(process.pid), 0),
+              .supervisor = supervisor};
+}
+
+std::optional<Sighting> LocalExecutor::sight_living(const Launch& launch,
+                                                    const Placement& recorded) {
+  const run::RunFolder folder(*files_, launch.run_folder);
+  std::vector<std::pair<ProcessId, bool>> candidates;  // process, is the supervisor
+  const auto note = read_supervisor_note(*files_, folder.attempt_path(launch.number));
+  if (note && note->token == launch.token) {
+    candidates.emplace_back(note->supervisor, true);
+    candidates.emplace_back(note->worker, false);
+  }
+  candidates.emplace_back(recorded.process, true);
+  for (const auto& [process, supervisor] : candidates) {
+    if (process.pid == 0) continue;
+    follow(launch, process, supervisor);  // first, so that the number cannot change hands between
+    if (alive(process))
+      return Sighting{.kind = Sighting::Kind::alive,
+                      .placement = {.host = host_name(), .process = process}};
+  }
+  const std::vector<ProcessId> found =
+      find_processes([&](std::string_view word) { return word == launch.token; });
+  if (found.empty()) return std::nullopt;
+  // The supervisor is older than its worker.
+  const auto eldest =
+      std::min_element(found.begin(), found.end(), [](const ProcessId& a, const ProcessId& b) {
+        return std::pair(a.start, a.pid) < std::pair(b.start, b.pid);
+      });
+  follow(launch, *eldest, found.size() > 1);
+  return Sighting{.kind = Sighting::Kind::alive,
+                  .placement = {.host = host_name(), .process = *eldest}};
+}
+
+Result<Sighting> LocalExecutor::find(const Launch& launch, const Placement& recorded) {
+  const Path attempt = run::RunFolder(*files_, launch.run_folder).attempt_path(launch.number);
+  for (const double deadline = system_clock().monotonic_seconds() + kClaimPatience;;) {
+    if (std::optional<Sighting> living = sight_living(launch, recorded)) return *living;
+    followed_.erase(launch.attempt);
+    if (read_supervisor_note(*files_, attempt)) return Sighting{.kind = Sighting::Kind::ended};
+    if (buried(*files_, attempt)) return Sighting{.kind = Sighting::Kind::absent};
+    // A supervisor that has not yet begun finds the folder taken and leaves.
+    Result<bool> taken =
+        files_->exists(launch.run_folder) ? bury_attempt(*files_, attempt) : Result<bool>(true);
+    if (!taken) return std::move(taken).error();
+    // Claimed, but without a note: its supervisor is about to write one, or was killed before.
+    const bool hopeless = system_clock().monotonic_seconds() > deadline;
+    if (*taken || hopeless) return Sighting{.kind = Sighting::Kind::absent};
+    system_clock().sleep(0.05);
+  }
+}
+
+bool LocalExecutor::poll_once(double seconds, int wake) {
+  std::vector<pollfd> watched;
+  bool blind = false;
+  for (const auto& [attempt, followed] : followed_) {
+    if (followed.descriptor >= 0) watched.push_back({.fd = followed.descriptor, .events = POLLIN});
+    blind = blind || followed.descriptor < 0;
+  }
+  if (wake >= 0) watched.push_back({.fd = wake, .events = POLLIN});
+  if (blind) seconds = std::min(seconds, kPollWithoutPidfd);
+  const int milliseconds = static_cast<int>(std::max(0.0, seconds) * 1000 + 0.5);
+  return poll(watched.data(), watched.size(), milliseconds) > 0;
+}
+
+bool LocalExecutor::reap(Followed& followed) {
+  const run::RunFolder folder(*files_, followed.launch.run_folder);
+  int status = 0;
+  const auto pid = static_cast<pid_t>(followed.process.pid);
+  const bool child = followed.supervisor && waitpid(pid, &status, WNOHANG) == pid;
+  if (!followed.supervisor || files_->exists(folder.exit_path(followed.launch.number))) return true;
+  if (child && WIFEXITED(status)) {
+    // The supervisor could not write the file, for want of space; we may have more luck.
+    const auto note = read_supervisor_note(*files_, folder.attempt_path(followed.launch.number));
+    if (note && note->token == followed.launch.token) {
+      const Result<void> ignored =
+          run::RunFolder(*files_, followed.launch.run_folder)
+              .write_exit_status(followed.launch.number, WEXITSTATUS(status));
+      (void)ignored;
+    }
+    return true;
+  }
+  // Killed. Its worker may live on.
+  return !sight_living(followed.launch, {});
+}
+
+Result<std::vector<std::int64_t>> LocalExecutor::wait(double seconds, int wake) {
+  poll_once(seconds, wake);
+  std::vector<std::int64_t> gone;
+  for (const auto& [attempt, followed] : followed_)
+    if (!alive(followed.process)) gone.push_back(attempt);
+  std::vector<std::int64_t> ended;
+  for (const std::int64_t attempt : gone) {
+    Followed followed = followed_[attempt];  // a copy: reap() may follow another process instead
+    if (!reap(followed)) continue;
+    if (followed_[attempt].descriptor >= 0) close(followed_[attempt].descriptor);
+    followed_.erase(attempt);
+    ended.push_back(attempt);
+  }
+  return ended;
+}
+
+void LocalExecutor::stop(std::int64_t attempt, bool force) {
+  const auto found = followed_.find(attempt);
+  if (found == followed_.end()) return;
+  const Followed& followed = found->second;
+  if (!force || !followed.supervisor) {
+    send_signal(followed.process, force ? SIGKILL : SIGTERM);
+    return;
+  }
+  // The supervisor stays to write how the worker ended.
+  const run::RunFolder folder(*files_, followed.launch.run_folder);
+  const auto note = read_supervisor_note(*files_, folder.attempt_path(followed.launch.number));
+  if (note && note->worker.pid != 0)
+    send_signal(note->worker, SIGKILL);
+  else
+    send_signal(followed.process, SIGTERM);
+}
+
+}  // namespace ration::scheduler

@@ -1,0 +1,133 @@
+#pragma once
+
+// The state machine of a sweep as a pure function: (state, event, now) -> (state, actions). It
+// touches no file, clock or process, so every history can be played in a test.
+//
+//   Step step = transition(std::move(state), {.kind = EventKind::tick}, now);
+//   for (const Action& action : step.actions) …launch, stop, record…
+//   state = std::move(step.state);
+//
+// Cost of an event: logarithmic in the number of runs.
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/states.h"
+
+namespace ration::scheduler {
+
+using store::FailureClass;
+using store::RunState;
+
+inline constexpr std::size_t kFailureClasses = 10;
+
+struct Policy {
+  // Runs at once, 1 to 1024.
+  int slots = 1;
+  // First wait before a retry in seconds; doubles with each, up to ten minutes, and varies by a
+  // quarter so that runs that failed together do not come back together.
+  double backoff_seconds = 10;
+  // Retries of a run whose worker was killed. Twice: once is bad luck, thrice is a cause.
+  int retries_killed = 2;
+  // Retries after an unexplained exit. Once: programs seldom change their mind.
+  int retries_bug = 1;
+  // Failed runs after which nothing more is started; 0 = never.
+  int max_failures = 0;
+  // Go on even when everything fails alike.
+  bool keep_going = false;
+};
+
+// One run as the machine sees it.
+struct Node {
+  std::string id;      // run-id; seeds the variation of its waits
+  bool wanted = true;  // false: only followed because it is alive, not to be started again
+  RunState state = RunState::ready;
+  std::array<int, kFailureClasses> failures{};  // by class, since the last `ration retry`
+  double not_before = 0;                        // monotonic seconds
+  bool cancelling = false;                      // a person asked; its worker was told
+};
+
+enum class Mode {
+  running,
+  draining,     // start nothing more, let the active runs finish
+  interrupted,  // start nothing more, the active runs were asked to checkpoint
+};
+
+enum class StopCause { none, failures, alike, disk, interrupt };
+
+struct State {
+  Policy policy;
+  std::vector<Node> nodes;  // in the order of starting
+  Mode mode = Mode::running;
+  StopCause cause = StopCause::none;
+
+  // Derived from the nodes by prepare() and kept by transition().
+  std::set<std::size_t> ready;                       // may start now
+  std::set<std::pair<double, std::size_t>> waiting;  // not_before, node
+  int active = 0;
+  int active_wanted = 0;
+  int failures = 0;                 // runs that failed since this command began
+  int settled = 0;                  // runs that ended for good since this command began
+  int settled_invalid = 0;          // of these, unusable settings or data
+  std::deque<FailureClass> recent;  // classes of the last ten attempts
+};
+
+// How an attempt ended.
+struct Ending {
+  FailureClass failure = FailureClass::none;  // none: it has a result
+  bool never_started = false;                 // nothing was executed; costs no retry
+  bool progressed = false;                    // it left a checkpoint
+  std::string detail = {};                    // for people: "worker killed by signal 9"
+};
+
+enum class EventKind { tick, ended, cancel, retry, interrupt };
+
+struct MachineEvent {
+  EventKind kind = EventKind::tick;
+  std::size_t node = 0;
+  Ending ending = {};
+};
+
+enum class ActionKind {
+  launch,  // start an attempt
+  stop,    // ask the worker to checkpoint and leave
+  record,  // write the run's new state
+  say,     // tell the person
+};
+
+struct Action {
+  ActionKind kind = ActionKind::say;
+  std::size_t node = 0;
+  RunState state = RunState::ready;  // record
+  double delay = 0;                  // record: seconds until the next start
+  std::string text = {};             // record: why; say: what
+};
+
+struct Step {
+  State state;
+  std::vector<Action> actions;
+};
+
+// Fills the derived members; call once before the first event.
+State prepare(State state, double now);
+
+Step transition(State state, const MachineEvent& event, double now);
+
+// Nothing is left to do or to wait for.
+bool finished(const State& state);
+
+// Monotonic time at which the next waiting run may start; infinity when none waits.
+double next_start(const State& state);
+
+// Micro batches are halved once for each time that the run went out of memory.
+int halvings(const Node& node);
+
+// The wait before retry number `retry` (0, 1, …) of this run, in seconds.
+double backoff(const Policy& policy, const std::string& id, int retry);
+
+}  // namespace ration::scheduler

@@ -1,0 +1,202 @@
+#include "scheduler/outcome.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "run/events.h"
+#include "run/exit_codes.h"
+#include "scheduler/supervisor.h"
+
+namespace ration::scheduler {
+namespace {
+
+using store::AttemptState;
+
+constexpr const char* kCancelled = "cancelled";
+constexpr const char* kRetry = "retry";
+constexpr int kSignalBase = 128;  // a shell's way to say "ended by signal n"
+
+// What the system says when a write finds no room, in the C locale that workers speak.
+constexpr std::array<std::string_view, 3> kDiskFull = {
+    "No space left on device", "Disk quota exceeded", "File too large"};
+
+std::string tail_of(Files& files, const Path& file, std::uint64_t bytes) {
+  const Result<std::uint64_t> size = files.size(file);
+  if (!size) return {};
+  const std::uint64_t begin = *size > bytes ? *size - bytes : 0;
+  return files.read_range(file, begin, bytes).value_or("");
+}
+
+bool disk_was_full(Files& files, const Path& log) {
+  const std::string tail = tail_of(files, log, 4096);
+  return std::any_of(kDiskFull.begin(), kDiskFull.end(), [&](std::string_view words) {
+    return tail.find(words) != std::string::npos;
+  });
+}
+
+bool left_checkpoint(Files& files, const Path& attempt) {
+  const Result<std::vector<std::string>> names = files.list(attempt);
+  return names && std::any_of(names->begin(), names->end(), [](const std::string& name) {
+           return name.starts_with("checkpoint-") && !name.ends_with(".tmp");
+         });
+}
+
+Ending by_signal(int number) {
+  if (number == SIGTERM || number == SIGUSR1)
+    return {.failure = FailureClass::preempted,
+            .detail = "asked to stop before it could checkpoint"};
+  return {.failure = FailureClass::killed,
+          .detail = fmt::format("worker killed by signal {} ({})", number, strsignal(number))};
+}
+
+Ending by_status(int status) {
+  using run::WorkerExit;
+  if (status > kSignalBase) return by_signal(status - kSignalBase);
+  switch (static_cast<WorkerExit>(status)) {
+    case WorkerExit::done:
+      return {.failure = FailureClass::bug, .detail = "worker ended well but published no result"};
+    case WorkerExit::usage:
+      return {.failure = FailureClass::config, .detail = "worker refused its settings (exit 2)"};
+    case WorkerExit::data:
+      return {.failure = FailureClass::data, .detail = "worker refused the data (exit 3)"};
+    case WorkerExit::diverged:
+      return {.failure = FailureClass::diverged, .detail = "training diverged"};
+    case WorkerExit::out_of_memory:
+      return {.failure = FailureClass::out_of_memory, .detail = "out of memory"};
+    case WorkerExit::fenced:
+      return {.failure = FailureClass::fenced, .detail = "another attempt owns the run (exit 6)"};
+    case WorkerExit::preempted:
+      return {.failure = FailureClass::preempted, .detail = "stopped at a checkpoint"};
+    case WorkerExit::preempted_at_once:
+      return {.failure = FailureClass::preempted,
+              .detail = "stopped at once, without a checkpoint"};
+    case WorkerExit::other:
+      break;
+  }
+  return {.failure = FailureClass::bug, .detail = fmt::format("worker failed (exit {})", status)};
+}
+
+// Nobody wrote how the worker ended: its supervisor was killed. The log may say.
+Ending by_last_event(Files& files, const Path& log) {
+  std::string reason;
+  run::EventBatch batch;
+  do {
+    const std::uint64_t offset = batch.next_offset;
+    Result<run::EventBatch> next = run::read_events(files, log, offset, batch.next_seq);
+    if (!next || next->next_offset == offset) break;
+    batch = std::move(*next);
+    for (const run::Event& event : batch.events)
+      reason =
+          event.type == run::EventType::stop ? event.values.value("reason", Json("")).dump() : "";
+  } while (true);
+  if (reason == "\"preempted\"") return by_status(static_cast<int>(run::WorkerExit::preempted));
+  if (reason == "\"diverged\"") return by_status(static_cast<int>(run::WorkerExit::diverged));
+  return {.failure = FailureClass::killed, .detail = "worker and supervisor were killed"};
+}
+
+Ending ending_with_result(const Json& result) {
+  if (state_of_result(result) == RunState::done) return {};
+  return {.failure = FailureClass::diverged, .detail = "training diverged"};
+}
+
+// The attempt by itself, whatever others did to the run.
+Outcome outcome_without_result(Files& files,
+                               const run::RunFolder& folder,
+                               int attempt,
+                               std::string_view token,
+                               std::optional<int> status) {
+  Outcome outcome{.exit_code = status};
+  const Path path = folder.attempt_path(attempt);
+  const std::optional<SupervisorNote> note = read_supervisor_note(files, path);
+  const bool ours = note && note->token == token;
+  if (buried(files, path) || (!ours && (note || !status))) {
+    outcome.state = AttemptState::lost;
+    outcome.exit_code.reset();
+    outcome.ending = {.never_started = true, .detail = "was never started"};
+    return outcome;
+  }
+  outcome.ending = status ? by_status(*status) : by_last_event(files, folder.events_path(attempt));
+  const bool unexplained =
+      outcome.ending.failure == FailureClass::bug || outcome.ending.failure == FailureClass::killed;
+  if (unexplained && disk_was_full(files, folder.log_path(attempt)))
+    outcome.ending = {.failure = FailureClass::disk,
+                      .detail = "no space left for the worker's files"};
+  outcome.ending.progressed = left_checkpoint(files, path);
+  outcome.failure = outcome.ending.failure;
+  return outcome;
+}
+
+}  // namespace
+
+RunState state_of_result(const Json& result) {
+  return result.value("status", Json()) == "diverged" ? RunState::diverged : RunState::done;
+}
+
+Result<Outcome> outcome_of(Files& files,
+                           const run::RunFolder& folder,
+                           int attempt,
+                           std::string_view token) {
+  Result<std::optional<int>> status = folder.exit_status(attempt);
+  if (!status) return std::move(status).error();
+  Result<std::optional<Json>> result = folder.result();
+  if (!result) return std::move(result).error();
+
+  Outcome outcome;
+  if (*result && (*result)->value("attempt", Json()) == attempt)
+    outcome = {.state = AttemptState::succeeded,
+               .failure = ending_with_result(**result).failure,
+               .exit_code = *status};
+  else
+    outcome = outcome_without_result(files, folder, attempt, token, *status);
+  if (*result) outcome.ending = ending_with_result(**result);
+  outcome.result = std::move(*result);
+  return outcome;
+}
+
+std::vector<std::string> last_words(Files& files, const Path& log, std::size_t lines) {
+  constexpr std::uint64_t kTail = 64U << 10;
+  const std::string text = tail_of(files, log, kTail);
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (words.size() > lines)
+    words.erase(words.begin(), words.end() - static_cast<std::ptrdiff_t>(lines));
+  return words;
+}
+
+Result<void> mark_cancelled(Files& files, const run::RunFolder& folder, double now) {
+  if (Result<void> made = files.make_folders(folder.path()); !made) return made;
+  return files.write_whole(folder.path() / kCancelled, Json{{"t", now}}.dump() + "\n");
+}
+
+Result<void> mark_retry(Files& files, const run::RunFolder& folder, double now) {
+  if (Result<void> made = files.make_folders(folder.path()); !made) return made;
+  const Result<std::vector<int>> attempts = folder.attempts();
+  const int last = attempts && !attempts->empty() ? attempts->back() : 0;
+  const std::string text = Json{{"t", now}, {"after_attempt", last}}.dump() + "\n";
+  if (Result<void> done = files.write_whole(folder.path() / kRetry, text); !done) return done;
+  return files.remove_all(folder.path() / kCancelled);
+}
+
+bool marked_cancelled(Files& files, const run::RunFolder& folder) {
+  return files.exists(folder.path() / kCancelled);
+}
+
+int forgiven_attempts(Files& files, const run::RunFolder& folder) {
+  const Path file = folder.path() / kRetry;
+  if (!files.exists(file)) return 0;
+  const Result<std::string> text = files.read(file);
+  const Result<Json> json = parse_json(text.value_or(""), file.string());
+  if (!json || !json->is_object()) return 0;
+  const Json last = json->value("after_attempt", Json());
+  return last.is_number_integer() ? last.get<int>() : 0;
+}
+
+}  // namespace ration::scheduler

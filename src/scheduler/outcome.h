@@ -1,0 +1,49 @@
+#pragma once
+
+// What became of an attempt, and of a run, told from files alone: so a restart and a rebuild come
+// to the same answer as the scheduler that was there.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "run/folder.h"
+#include "scheduler/machine.h"
+#include "store/states.h"
+
+namespace ration::scheduler {
+
+// An attempt whose processes are gone.
+struct Outcome {
+  store::AttemptState state = store::AttemptState::failed;
+  FailureClass failure = FailureClass::none;  // of the attempt
+  std::optional<int> exit_code;               // as in the file `exit`
+  Ending ending;                              // for the run: none when it has a result by now
+  std::optional<Json> result;                 // the run's, from this attempt or another
+};
+
+// First match wins: a published result, the exit status, the log's last event. A folder that was
+// claimed under another token means that this attempt never started. A file that cannot be read is
+// an error.
+Result<Outcome> outcome_of(Files& files,
+                           const run::RunFolder& folder,
+                           int attempt,
+                           std::string_view token);
+
+// The state of a run that has a result.
+store::RunState state_of_result(const Json& result);
+
+// Lines at the end of the worker's log, oldest first.
+std::vector<std::string> last_words(Files& files, const Path& log, std::size_t lines);
+
+// What people decided about a run, as marks in its folder: `cancelled`, and `retry` with the number
+// of the last attempt that no longer counts.
+Result<void> mark_cancelled(Files& files, const run::RunFolder& folder, double now);
+Result<void> mark_retry(Files& files, const run::RunFolder& folder, double now);
+bool marked_cancelled(Files& files, const run::RunFolder& folder);
+// Attempts up to this number do not count against the run.
+int forgiven_attempts(Files& files, const run::RunFolder& folder);
+
+}  // namespace ration::scheduler

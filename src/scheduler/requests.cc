@@ -1,0 +1,126 @@
+// Cancel and retry. A mark in the run's folder is the truth, so that a rebuild knows it; a line in
+// requests.log tells a scheduler that is on.
+
+#include <fmt/format.h>
+
+#include "scheduler/history.h"
+#include "scheduler/local_executor.h"
+#include "scheduler/outcome.h"
+#include "scheduler/scheduler.h"
+
+namespace ration::scheduler {
+namespace {
+
+using store::RunRow;
+
+bool has_result(const RunRow& row) {
+  return row.state == RunState::done || row.state == RunState::diverged;
+}
+
+Result<void> tell(Outside& outside, const Path& store, std::string_view verb, const RunRow& row) {
+  Result<std::unique_ptr<AppendFile>> file =
+      outside.files.open_append(store::Layout{store}.requests());
+  if (!file) return std::move(file).error();
+  return (*file)->append(fmt::format("{} {}\n", verb, row.run));
+}
+
+// The store, or nothing while a scheduler holds it.
+Result<std::optional<store::Writer>> try_to_hold(Outside& outside, const Path& folder) {
+  Result<store::Writer> writer = store::Writer::open(outside.files, outside.clock, folder);
+  if (writer) return std::optional<store::Writer>(std::move(*writer));
+  if (writer.error().kind == ErrorKind::usage) return std::optional<store::Writer>();
+  return std::move(writer).error();
+}
+
+// An engine that starts nothing: it only brings the runs to their end.
+Result<void> carry_out_cancel(store::Writer& writer,
+                              const std::vector<RunRow>& runs,
+                              Outside& outside,
+                              const EngineOptions& options) {
+  State state{.policy = {.slots = 0}};
+  std::vector<Tracked> tracked;
+  for (const RunRow& row : runs) {
+    Result<NodeAndTracked> both = restore(writer, outside.files, outside.clock, row, true);
+    if (!both) return std::move(both).error();
+    state.nodes.push_back(std::move(both->node));
+    tracked.push_back(std::move(both->tracked));
+  }
+  LocalExecutor executor(outside.files, {.ration = this_program(), .trainer = {}});
+  Engine engine(
+      writer, executor, outside.files, outside.clock, outside.observer, outside.signals, options);
+  Result<EngineEnd> end = engine.run(std::move(state), std::move(tracked));
+  if (!end) return std::move(end).error();
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<RequestOutcome>> cancel_runs(const Path& store,
+                                                const std::vector<RunRow>& runs,
+                                                Outside outside,
+                                                const EngineOptions& options) {
+  std::vector<RequestOutcome> outcomes;
+  std::vector<RunRow> to_cancel;
+  for (const RunRow& row : runs) {
+    if (has_result(row)) {
+      outcomes.push_back({row.run, fmt::format("is {} already", store::name(row.state)), false});
+      continue;
+    }
+    const run::RunFolder folder(outside.files, store::Layout{store}.run(row.run));
+    if (Result<void> done = mark_cancelled(outside.files, folder, outside.clock.unix_seconds());
+        !done)
+      return std::move(done).error();
+    if (Result<void> done = tell(outside, store, "cancel", row); !done)
+      return std::move(done).error();
+    outcomes.push_back({row.run, "cancelled", true});
+    to_cancel.push_back(row);
+  }
+  if (to_cancel.empty()) return outcomes;
+  Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
+  if (!writer) return std::move(writer).error();
+  if (*writer) {
+    if (Result<void> done = carry_out_cancel(**writer, to_cancel, outside, options); !done)
+      return std::move(done).error();
+  } else {
+    for (RequestOutcome& outcome : outcomes)
+      if (outcome.done) outcome.what = "asked the scheduler that is on to cancel it";
+  }
+  return outcomes;
+}
+
+Result<std::vector<RequestOutcome>> retry_runs(const Path& store,
+                                               const std::vector<RunRow>& runs,
+                                               Outside outside) {
+  std::vector<RequestOutcome> outcomes;
+  std::vector<RunRow> to_retry;
+  for (const RunRow& row : runs) {
+    if (has_result(row) || row.state == RunState::active) {
+      outcomes.push_back(
+          {row.run, fmt::format("is {}: nothing to retry", store::name(row.state)), false});
+      continue;
+    }
+    const run::RunFolder folder(outside.files, store::Layout{store}.run(row.run));
+    if (Result<void> done = mark_retry(outside.files, folder, outside.clock.unix_seconds()); !done)
+      return std::move(done).error();
+    if (Result<void> done = tell(outside, store, "retry", row); !done)
+      return std::move(done).error();
+    outcomes.push_back({row.run, "ready; `ration run` of its sweep starts it", true});
+    to_retry.push_back(row);
+  }
+  if (to_retry.empty()) return outcomes;
+  Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
+  if (!writer) return std::move(writer).error();
+  if (*writer) {
+    for (const RunRow& row : to_retry)
+      if (Result<void> done = (*writer)->update_run(
+              row.id, {.state = RunState::ready, .reason = "retry asked for"});
+          !done)
+        return std::move(done).error();
+  } else {
+    for (RequestOutcome& outcome : outcomes)
+      if (outcome.done) outcome.what = "asked the scheduler that is on to start it again";
+  }
+  return outcomes;
+}
+
+}  // namespace ration::scheduler

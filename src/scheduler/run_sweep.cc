@@ -1,0 +1,207 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include "base/text.h"
+#include "scheduler/history.h"
+#include "scheduler/local_executor.h"
+#include "scheduler/scheduler.h"
+
+namespace ration::scheduler {
+namespace {
+
+using store::RunRow;
+
+std::int64_t count(const RunSummary& summary, RunState state) {
+  return summary.by_state[static_cast<std::size_t>(state)];
+}
+
+store::SweepRecord record_of(const Sweep& sweep, const Expansion& expansion) {
+  store::SweepRecord record{
+      .name = sweep.name,
+      .file = std::filesystem::absolute(sweep.file).lexically_normal().string(),
+      .source = sweep.source};
+  for (const PlannedRun& run : expansion.runs) {
+    Json tags = Json::object();
+    for (const auto& [key, value] : run.tags)
+      std::visit([&, &name = key](const auto& v) { tags[name] = v; }, value);
+    record.members.push_back({.id = run.id,
+                              .spec = run.spec,
+                              .execution = run.execution,
+                              .ordinal = run.ordinal,
+                              .priority = run.priority,
+                              .tags = tags.dump()});
+  }
+  return record;
+}
+
+// The sweep's runs, and the runs of other sweeps that are alive: those are followed to their end,
+// since they take up slots and nobody else records them.
+struct Nodes {
+  State state;
+  std::vector<Tracked> tracked;
+};
+
+Result<void> add_node(
+    const store::Writer& store, Outside& outside, const RunRow& row, bool wanted, Nodes& nodes) {
+  Result<NodeAndTracked> both = restore(store, outside.files, outside.clock, row, wanted);
+  if (!both) return std::move(both).error();
+  nodes.state.nodes.push_back(std::move(both->node));
+  nodes.tracked.push_back(std::move(both->tracked));
+  return {};
+}
+
+Result<Nodes> gather(const store::Writer& store,
+                     Outside& outside,
+                     const std::vector<RunRow>& members,
+                     const std::set<std::string>& wanted) {
+  Nodes nodes;
+  std::set<std::string> seen;
+  for (const RunRow& row : members) {
+    seen.insert(row.run);
+    const bool is_wanted = wanted.contains(row.run);
+    if (!is_wanted && row.state != RunState::active) continue;
+    if (Result<void> done = add_node(store, outside, row, is_wanted, nodes); !done)
+      return std::move(done).error();
+  }
+  Result<store::Progress> all = store.progress(std::nullopt);
+  if (!all) return std::move(all).error();
+  for (const RunRow& row : all->active)
+    if (!seen.contains(row.run))
+      if (Result<void> done = add_node(store, outside, row, false, nodes); !done)
+        return std::move(done).error();
+  return nodes;
+}
+
+Result<void> forgive_failures(Outside& outside, const Path& store, Nodes& nodes) {
+  for (Node& node : nodes.state.nodes) {
+    if (node.state != RunState::failed && node.state != RunState::invalid) continue;
+    const run::RunFolder folder(outside.files, store::Layout{store}.run(node.id));
+    if (Result<void> done = mark_retry(outside.files, folder, outside.clock.unix_seconds()); !done)
+      return done;
+    node.state = RunState::ready;
+    node.failures = {};
+  }
+  return {};
+}
+
+Result<void> summarise(const store::Writer& store,
+                       const std::set<std::string>& wanted,
+                       RunSummary& summary) {
+  Result<std::vector<RunRow>> rows = store.runs(summary.sweep.id);
+  if (!rows) return std::move(rows).error();
+  for (RunRow& row : *rows) {
+    if (!wanted.contains(row.run)) continue;
+    ++summary.runs;
+    ++summary.by_state[static_cast<std::size_t>(row.state)];
+    summary.rows.push_back(std::move(row));
+  }
+  Result<std::vector<store::AttemptRow>> live = store.live_attempts();
+  if (!live) return std::move(live).error();
+  summary.left_running = static_cast<std::int64_t>(live->size());
+  return {};
+}
+
+// Runs to start need a trainer; without one nothing is written.
+Result<Path> trainer_for(const Sweep& sweep,
+                         const Expansion& expansion,
+                         const SweepOptions& options,
+                         Outside& outside) {
+  std::optional<store::Reader> reader;
+  if (outside.files.exists(store::Layout{options.store}.database())) {
+    Result<store::Reader> opened = store::Reader::open(outside.files, options.store);
+    if (!opened) return std::move(opened).error();
+    reader = std::move(*opened);
+  }
+  Result<Plan> plan = make_plan(
+      sweep, expansion, reader ? &*reader : nullptr, {.retry_failed = options.retry_failed});
+  if (!plan) return std::move(plan).error();
+  if (plan->flops_to_do == 0) return Path();
+  return find_trainer(options.trainer);
+}
+
+}  // namespace
+
+int default_slots(const Expansion& expansion) {
+  std::int64_t threads = 1;
+  for (const PlannedRun& run : expansion.runs) threads = std::max(threads, run.execution.threads);
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency() / threads));
+}
+
+int RunSummary::exit_code() const {
+  if (cause == StopCause::interrupt) return ration::exit_code(ErrorKind::interrupted);
+  if (cause == StopCause::disk) return ration::exit_code(ErrorKind::resource);
+  const std::int64_t good = count(*this, RunState::done) + count(*this, RunState::diverged);
+  return good == runs ? 0 : 1;
+}
+
+std::string RunSummary::one_line() const {
+  std::string text = fmt::format("{} runs:", runs);
+  for (int i = 0; i < store::kRunStates; ++i)
+    if (by_state[static_cast<std::size_t>(i)] > 0)
+      text += fmt::format(
+          " {} {},", by_state[static_cast<std::size_t>(i)], store::name(static_cast<RunState>(i)));
+  text.back() = ' ';
+  text += fmt::format("in {}", format_duration(seconds));
+  if (reused > 0) text += fmt::format(" ({} had a result before)", reused);
+  return text;
+}
+
+Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Outside outside) {
+  const double begin = outside.clock.monotonic_seconds();
+  ExpandOptions whole = options.expand;
+  whole.only.clear();
+  Result<Expansion> all = expand(sweep, outside.files, whole);
+  if (!all) return std::move(all).error();
+  Result<Expansion> chosen =
+      options.expand.only.empty() ? all : expand(sweep, outside.files, options.expand);
+  if (!chosen) return std::move(chosen).error();
+  std::set<std::string> wanted;
+  for (const PlannedRun& run : chosen->runs) wanted.insert(run.id);
+  Result<Path> trainer = trainer_for(sweep, *chosen, options, outside);
+  if (!trainer) return std::move(trainer).error();
+
+  Result<store::Writer> store = store::Writer::open(
+      outside.files, outside.clock, options.store, {.take_over = options.take_over});
+  if (!store) return std::move(store).error();
+  for (const std::string& warning : store->warnings()) outside.observer.note(warning);
+  Result<store::SweepRow> row = store->register_sweep(record_of(sweep, *all));
+  if (!row) return std::move(row).error();
+  RunSummary summary{.sweep = std::move(*row)};
+  Result<std::vector<RunRow>> members = store->runs(summary.sweep.id);
+  if (!members) return std::move(members).error();
+  for (const RunRow& member : *members)
+    if (wanted.contains(member.run) &&
+        (member.state == RunState::done || member.state == RunState::diverged))
+      ++summary.reused;
+
+  Result<Nodes> nodes = gather(*store, outside, *members, wanted);
+  if (!nodes) return std::move(nodes).error();
+  nodes->state.policy = options.policy;
+  nodes->state.policy.slots = options.slots > 0 ? options.slots : default_slots(*chosen);
+  if (options.retry_failed)
+    if (Result<void> done = forgive_failures(outside, options.store, *nodes); !done)
+      return std::move(done).error();
+  LocalExecutor executor(outside.files, {.ration = this_program(), .trainer = *trainer});
+  Engine engine(*store,
+                executor,
+                outside.files,
+                outside.clock,
+                outside.observer,
+                outside.signals,
+                options.engine);
+  Result<EngineEnd> end = engine.run(std::move(nodes->state), std::move(nodes->tracked));
+  if (!end) return std::move(end).error();
+
+  summary.launched = end->launched;
+  summary.adopted = end->adopted;
+  summary.damaged_lines = end->damaged_lines;
+  summary.cause = end->state.cause;
+  summary.seconds = outside.clock.monotonic_seconds() - begin;
+  if (Result<void> done = summarise(*store, wanted, summary); !done) return std::move(done).error();
+  return summary;
+}
+
+}  // namespace ration::scheduler

@@ -1,0 +1,103 @@
+#pragma once
+
+// Carrying sweeps out: what `ration run`, cancel, retry and `db rebuild` do.
+//
+//   Result<Sweep> sweep = read_sweep(text, "tiny.toml");
+//   Result<RunSummary> summary = run_sweep(*sweep, {.store = "ration-runs"}, outside);
+//
+// run_sweep may be repeated at any time, also after a kill at any instruction: finished runs stay
+// finished, active ones are adopted, the rest is started. Errors: unusable input (nothing was
+// written), a missing trainer, a full disk, a store in use.
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "scheduler/engine.h"
+#include "scheduler/machine.h"
+#include "scheduler/plan.h"
+#include "scheduler/stop_signals.h"
+#include "scheduler/sweep.h"
+
+namespace ration::scheduler {
+
+// The world as the scheduler sees it; all are references that outlive the call.
+struct Outside {
+  Files& files;
+  Clock& clock;
+  Observer& observer;
+  StopSignals* signals = nullptr;  // null: Ctrl-C keeps its usual meaning
+};
+
+struct SweepOptions {
+  Path store = "ration-runs";
+  // Runs at once, 1 to 1024; 0 = the machine's cores divided by a run's threads, since small models
+  // run best side by side with a thread each.
+  int slots = 0;
+  // The worker's program; empty = beside this program, or on PATH.
+  std::string trainer = {};
+  Policy policy = {};  // its `slots` is set from the above
+  ExpandOptions expand = {};
+  bool retry_failed = false;  // also start runs that failed before
+  bool take_over = false;     // see store::WriterOptions
+  EngineOptions engine = {};
+};
+
+// Why and how a sweep ended.
+struct RunSummary {
+  store::SweepRow sweep;
+  std::array<std::int64_t, store::kRunStates> by_state{};  // of the runs that were asked for
+  std::int64_t runs = 0;
+  std::int64_t reused = 0;        // had a result before
+  std::int64_t launched = 0;      // attempts started
+  std::int64_t adopted = 0;       // attempts of an earlier scheduler, followed to their end
+  std::int64_t left_running = 0;  // attempts that go on after this
+  std::int64_t damaged_lines = 0;
+  double seconds = 0;  // wall time
+  StopCause cause = StopCause::none;
+  std::vector<store::RunRow> rows;  // in the order of starting
+
+  int exit_code() const;         // 0 all have results, 1 some failed, 3 disk full, 5 interrupted
+  std::string one_line() const;  // "12 runs: 12 done in 43s (3 reused)"
+};
+
+// Runs at once that `slots` = 0 stands for.
+int default_slots(const Expansion& expansion);
+
+Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Outside outside);
+
+// What a request came to, for each run in order.
+struct RequestOutcome {
+  std::string run;   // run-id
+  std::string what;  // "cancelled", "is done already", …
+  bool done = true;  // false: refused
+};
+
+// Ends runs for good until they are retried. Active workers may checkpoint first. When a scheduler
+// holds the store, it is asked to; otherwise this call does it and waits for the workers to leave.
+Result<std::vector<RequestOutcome>> cancel_runs(const Path& store,
+                                                const std::vector<store::RunRow>& runs,
+                                                Outside outside,
+                                                const EngineOptions& options = {});
+
+// Makes failed, invalid and cancelled runs ready again; the next `ration run` starts them, or the
+// one that is on.
+Result<std::vector<RequestOutcome>> retry_runs(const Path& store,
+                                               const std::vector<store::RunRow>& runs,
+                                               Outside outside);
+
+struct RebuildSummary {
+  std::int64_t sweeps = 0;
+  std::int64_t runs = 0;
+  std::int64_t attempts = 0;
+  std::int64_t fits = 0;
+  std::vector<std::string> problems;  // files that could not be used, and why
+};
+
+// Makes ration.db again from sweeps/, runs/ and fits/. The old database is replaced at the very
+// end.
+Result<RebuildSummary> rebuild_store(const Path& store, Files& files, Clock& clock);
+
+}  // namespace ration::scheduler

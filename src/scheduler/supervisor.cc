@@ -1,0 +1,199 @@
+#include "scheduler/supervisor.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/json.h"
+#include "run/exit_codes.h"
+#include "run/folder.h"
+
+namespace ration::scheduler {
+namespace {
+
+constexpr const char* kSchema = "ration.supervisor/1";
+constexpr const char* kNote = "supervisor.json";
+constexpr const char* kBuried = "buried";
+constexpr int kCannotExecute = 127;  // as shells say it
+
+Json to_json(const ProcessId& process) {
+  return {{"boot", process.boot}, {"pid", process.pid}, {"start", process.start}};
+}
+
+ProcessId process_from_json(const Json& json) {
+  return {.boot = json.value("boot", ""),
+          .pid = json.value("pid", std::int64_t{0}),
+          .start = json.value("start", std::int64_t{0})};
+}
+
+Result<void> write_note(Files& files, const Path& folder, const SupervisorNote& note) {
+  const Json json = {{"schema", kSchema},
+                     {"token", note.token},
+                     {"host", note.host},
+                     {"started", note.started},
+                     {"supervisor", to_json(note.supervisor)},
+                     {"worker", to_json(note.worker)}};
+  return files.write_whole(folder / kNote, json.dump() + "\n");
+}
+
+// The environment with the settings that keep small workers from disturbing each other: spinning
+// barriers alone cost a shared machine most of its time.
+std::vector<std::string> worker_environment(std::int64_t threads) {
+  const std::string count = std::to_string(threads);
+  const std::vector<std::string> ours = {
+      "GOMP_SPINCOUNT=0", "OMP_NUM_THREADS=" + count, "MKL_NUM_THREADS=" + count};
+  std::vector<std::string> all = ours;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    const std::string_view name = text.substr(0, text.find('=') + 1);
+    bool replaced = false;
+    for (const std::string& own : ours) replaced = replaced || own.starts_with(name);
+    if (!replaced) all.emplace_back(text);
+  }
+  return all;
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// Makes standard output and error of this process, and so of the worker, the attempt's log.
+Result<void> redirect_to_log(const Path& log) {
+  const int descriptor = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (descriptor < 0) return system_error("open", log, errno);
+  dup2(descriptor, STDOUT_FILENO);
+  dup2(descriptor, STDERR_FILENO);
+  close(descriptor);
+  return {};
+}
+
+sigset_t supervised_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGUSR1, SIGCHLD, SIGINT, SIGHUP}) sigaddset(&set, number);
+  return set;
+}
+
+// The worker's process number, or the negative errno.
+pid_t spawn_worker(const SuperviseOptions& options) {
+  std::vector<std::string> words = {options.trainer.string(),
+                                    options.run_folder.string(),
+                                    "--attempt",
+                                    std::to_string(options.number),
+                                    "--token",
+                                    options.token};
+  std::vector<std::string> variables = worker_environment(options.threads);
+  const std::vector<char*> argv = pointers_to(words);
+  const std::vector<char*> envp = pointers_to(variables);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  pid_t worker = 0;
+  const int code = posix_spawn(&worker, argv[0], nullptr, &attributes, argv.data(), envp.data());
+  posix_spawnattr_destroy(&attributes);
+  return code == 0 ? worker : -code;
+}
+
+// Waits for the worker, handing on requests to stop. Ctrl-C and a closed terminal are the
+// scheduler's business.
+int wait_for(pid_t worker, const sigset_t& signals) {
+  for (;;) {
+    int status = 0;
+    if (waitpid(worker, &status, WNOHANG) == worker)
+      return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    siginfo_t info{};
+    const int number = sigwaitinfo(&signals, &info);
+    if (number == SIGTERM || number == SIGUSR1) kill(worker, number);
+  }
+}
+
+}  // namespace
+
+Result<int> supervise(const SuperviseOptions& options, Files& files) {
+  const sigset_t signals = supervised_signals();
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  run::RunFolder folder(files, options.run_folder);
+  const Path attempt = folder.attempt_path(options.number);
+
+  fault_point("supervisor-before-claim");
+  Result<bool> claimed = files.make_folder_exclusively(attempt);
+  if (!claimed) return std::move(claimed).error();
+  if (!*claimed) return static_cast<int>(run::WorkerExit::fenced);
+  fault_point("supervisor-after-claim");
+  if (Result<void> done = redirect_to_log(folder.log_path(options.number)); !done)
+    return std::move(done).error();
+  Result<bool> fenced = folder.fenced(options.number);
+  if (!fenced) return std::move(fenced).error();
+  if (*fenced) return static_cast<int>(run::WorkerExit::fenced);
+
+  SupervisorNote note{.token = options.token,
+                      .host = host_name(),
+                      .started = system_clock().unix_seconds(),
+                      .supervisor = this_process()};
+  if (Result<void> done = write_note(files, attempt, note); !done) return std::move(done).error();
+  const pid_t worker = spawn_worker(options);
+  fault_point("supervisor-after-spawn");
+  int status = kCannotExecute;
+  if (worker > 0) {
+    note.worker = identify(worker).value_or(ProcessId{});
+    // Where this fails the worker is still found by the token on its command line.
+    const Result<void> ignored = write_note(files, attempt, note);
+    (void)ignored;
+    status = wait_for(worker, signals);
+  } else {
+    fmt::print(stderr, "cannot execute {}: {}\n", options.trainer.string(), std::strerror(-worker));
+  }
+  fault_point("supervisor-before-exit");
+  // On a full disk the scheduler still learns the status from this process's own.
+  if (Result<void> done = folder.write_exit_status(options.number, status); !done)
+    fmt::print(stderr, "{}", done.error().describe());
+  return status;
+}
+
+std::optional<SupervisorNote> read_supervisor_note(Files& files, const Path& attempt_folder) {
+  const Path file = attempt_folder / kNote;
+  if (!files.exists(file)) return std::nullopt;
+  const Result<std::string> text = files.read(file);
+  if (!text) return std::nullopt;
+  const Result<Json> json = parse_json(*text, file.string());
+  if (!json || !json->is_object() || json->value("schema", Json()) != kSchema) return std::nullopt;
+  try {
+    return SupervisorNote{.token = json->at("token"),
+                          .host = json->at("host"),
+                          .started = json->at("started"),
+                          .supervisor = process_from_json(json->at("supervisor")),
+                          .worker = process_from_json(json->at("worker"))};
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+Result<bool> bury_attempt(Files& files, const Path& attempt_folder) {
+  Result<bool> claimed = files.make_folder_exclusively(attempt_folder);
+  if (!claimed || !*claimed) return claimed;
+  if (Result<void> done = files.write_whole(attempt_folder / kBuried, ""); !done)
+    return std::move(done).error();
+  return true;
+}
+
+bool buried(Files& files, const Path& attempt_folder) {
+  return files.exists(attempt_folder / kBuried);
+}
+
+}  // namespace ration::scheduler
