@@ -7,6 +7,8 @@ std::vector<Command> all_commands() {
       data_prepare_command(),
       data_info_command(),
       init_command(),
+      run_command(),
+      status_command(),
       fit_command(),
       predict_command(),
       plan_command(),
@@ -14,6 +16,7 @@ std::vector<Command> all_commands() {
       help_command(),
       completion_command(),
       version_command(),
+      supervise_command(),
   };
 }
 

@@ -15,6 +15,9 @@ Command init_command();
 Command plan_command();
 Command predict_command();
 Command report_command();
+Command run_command();
+Command status_command();
+Command supervise_command();
 Command version_command();
 
 }  // namespace ration::cli

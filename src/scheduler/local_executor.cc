@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,10 +137,11 @@ Result<Placement> LocalExecutor::start(const Launch& launch) {
 void LocalExecutor::follow(const Launch& launch, const ProcessId& process, bool supervisor) {
   Followed& followed = followed_[launch.attempt];
   if (followed.descriptor >= 0) close(followed.descriptor);
-  followed = {.launch = launch,
-              .process = process,
-              .descriptor = pidfd_open(static_cast<pid_t>(process.pid), 0),
-              .supervisor = supervisor};
+  followed = {
+      .launch = launch,
+      .process = process,
+      .descriptor = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(process.pid), 0)),
+      .supervisor = supervisor};
 }
 
 std::optional<Sighting> LocalExecutor::sight_living(const Launch& launch,
