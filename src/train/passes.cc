@@ -126,7 +126,7 @@ typename CpuPasses<Real>::Norm CpuPasses<Real>::norm_named(const std::string& na
   Norm result;
   result.norm = {.width = width_,
                  .centred = spec_.family == "gpt2",
-                 .eps = static_cast<Real>(spec_.norm_eps),
+                 .eps = spec_.norm_eps,
                  .gain = gain.value.const_data_ptr<Real>()};
   result.gain_grad = gain.grad.data_ptr<Real>();
   if (parameters_.has(name + ".b")) {

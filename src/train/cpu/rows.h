@@ -16,7 +16,7 @@ template <class Real>
 struct Norm {
   std::int64_t width = 0;
   bool centred = false;
-  Real eps = 0;
+  double eps = 0;
   const Real* gain = nullptr;
   const Real* bias = nullptr;  // or none
 };
