@@ -3,7 +3,7 @@
 // Forward and backward pass written out, on the kernels of train/cpu: what training and evaluation
 // run. It computes what Model::logits defines, without a graph, in memory that is allocated once,
 // and a few sequences at a time, so that activations stay in the cache: for models of width 16 to
-// 64 three to five times as fast as operators one by one (docs/training.md).
+// 64 two to three times as fast as operators one by one (docs/training.md).
 
 #include <cstdint>
 #include <memory>
