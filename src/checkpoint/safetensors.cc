@@ -200,6 +200,7 @@ Result<TensorFile> TensorFile::open(Files& files, const Path& path) {
   if (json.size() > kMaxTensors) return refused(path, "it names more than 2^20 tensors");
   for (const auto& [tensor, entry] : json.items()) {
     if (tensor == kMetadata) {
+      if (!entry.is_object()) return refused(path, "__metadata__ is not a map of text");
       for (const auto& [key, value] : entry.items()) {
         if (!value.is_string()) return refused(path, "__metadata__ holds something else than text");
         file.metadata_[key] = value.get<std::string>();

@@ -6,15 +6,21 @@
 
 namespace ration::cli {
 
+Command cancel_command();
 Command completion_command();
 Command data_info_command();
 Command data_prepare_command();
+Command db_check_command();
+Command db_rebuild_command();
+Command explain_command();
 Command fit_command();
 Command help_command();
 Command init_command();
+Command logs_command();
 Command plan_command();
 Command predict_command();
 Command report_command();
+Command retry_command();
 Command run_command();
 Command status_command();
 Command supervise_command();

@@ -2,219 +2,298 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/store_option.h"
+#include "cli/table.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::cli {
 namespace {
 
-// Shows what the engine reports: a line redrawn on a terminal, else one every ten seconds.
-class ConsoleObserver final : public scheduler::Observer {
+using namespace scheduler;
+
+constexpr std::size_t kRowsShown = 40;
+
+// Progress in place on a terminal, else a plain line every ten seconds.
+class ConsoleObserver final : public Observer {
  public:
   explicit ConsoleObserver(const Console& console) : console_(console) {}
-
   void note(std::string_view text) override { console_.note(text); }
-
-  void progress(const scheduler::Snapshot& snapshot) override {
-    constexpr double kPlainSeconds = 10;
+  void progress(const Snapshot& snapshot) override {
     const double now = system_clock().monotonic_seconds();
-    if (!console_.live && now - shown_ < kPlainSeconds) return;
-    shown_ = now;
-    const std::string left = snapshot.eta_seconds < 0 ? "?" : format_duration(snapshot.eta_seconds);
-    console_.progress(fmt::format("{}/{} runs  {:.0f} %  {} active  {} failed  left {}",
-                                  snapshot.settled,
-                                  snapshot.runs,
-                                  100 * snapshot.fraction,
-                                  snapshot.active,
-                                  snapshot.failed,
-                                  left));
+    constexpr double kPlainSeconds = 10;
+    if (!console_.live && now - last_ < kPlainSeconds) return;
+    last_ = now;
+    std::string line = fmt::format(
+        "{}/{} runs ended, {} active", snapshot.settled, snapshot.runs, snapshot.active);
+    if (snapshot.failed > 0) line += fmt::format(", {} failed", snapshot.failed);
+    if (snapshot.waiting > 0) line += fmt::format(", {} wait for a retry", snapshot.waiting);
+    line += fmt::format(", {:.0f} % of the compute", 100 * snapshot.fraction);
+    if (snapshot.eta_seconds >= 0)
+      line += fmt::format(", {} left", format_duration(snapshot.eta_seconds));
+    console_.progress(line);
   }
 
  private:
   const Console& console_;
-  double shown_ = -1e9;
+  double last_ = system_clock().monotonic_seconds();
 };
 
-Json row_json(const store::RunRow& row) {
-  Json json = {{"run", row.run},
-               {"state", std::string(store::name(row.state))},
-               {"params", row.params},
-               {"tokens", row.tokens},
-               {"unique_tokens", row.unique_tokens},
-               {"epochs", row.epochs},
-               {"attempts", row.attempts}};
-  if (row.final_loss > 0) json["final_loss"] = row.final_loss;
-  if (!row.reason.empty()) json["reason"] = row.reason;
-  return json;
+Error usage(std::string what, std::string hint) {
+  return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
 }
 
-// What would be done, and why.
-Result<int> dry_run(const Arguments& arguments,
-                    const scheduler::Sweep& sweep,
-                    const scheduler::SweepOptions& options) {
-  Result<scheduler::Expansion> expansion = scheduler::expand(sweep, real_files(), options.expand);
+// The whole number of an option within its range; problems are collected.
+void read_integer(const Arguments& arguments,
+                  std::string_view option,
+                  std::int64_t low,
+                  std::int64_t high,
+                  auto& target,
+                  std::vector<Error>& problems) {
+  Result<std::optional<std::int64_t>> value = arguments.integer(option);
+  if (!value) {
+    problems.push_back(std::move(value).error());
+  } else if (*value && (**value < low || **value > high)) {
+    problems.push_back(usage(fmt::format("--{} {} is out of range", option, **value),
+                             fmt::format("allowed: {} to {}", low, high)));
+  } else if (*value) {
+    target = static_cast<std::remove_reference_t<decltype(target)>>(**value);
+  }
+}
+
+Result<SweepOptions> sweep_options(const Arguments& arguments) {
+  SweepOptions options{.store = *arguments.text("store"),
+                       .trainer = arguments.text("trainer").value_or(""),
+                       .retry_failed = arguments.flag("retry-failed"),
+                       .take_over = arguments.flag("take-over")};
+  options.expand.only = arguments.text("only").value_or("");
+  options.expand.data = arguments.text("data").value_or("");
+  options.policy.keep_going = arguments.flag("keep-going");
+  std::vector<Error> problems;
+  read_integer(arguments, "jobs", 1, 1024, options.slots, problems);
+  read_integer(arguments, "max-runs", 1, 1 << 20, options.expand.max_runs, problems);
+  read_integer(arguments, "max-failures", 1, 1'000'000, options.policy.max_failures, problems);
+  if (arguments.text("retries")) {
+    read_integer(arguments, "retries", 0, 1000, options.policy.retries_killed, problems);
+    options.policy.retries_bug = options.policy.retries_killed;
+  }
+  if (arguments.flag("fail-fast")) options.policy.max_failures = 1;
+  Result<std::optional<double>> backoff = arguments.quantity("backoff", "s");
+  if (!backoff)
+    problems.push_back(std::move(backoff).error());
+  else if (*backoff && !(**backoff >= 0 && **backoff <= 600))
+    problems.push_back(usage("--backoff is out of range", "allowed: 0 to 600 seconds"));
+  else if (*backoff)
+    options.policy.backoff_seconds = **backoff;
+  if (!problems.empty()) return combine(std::move(problems), "options that cannot be used");
+  return options;
+}
+
+Json plan_json(const Sweep& sweep, const Plan& plan, int slots) {
+  Json counts = Json::object();
+  for (std::size_t i = 0; i < kPlanClasses; ++i)
+    counts[std::string(name(static_cast<PlanClass>(i)))] = plan.counts[i];
+  Json rows = Json::array();
+  for (const PlanRow& row : plan.rows)
+    rows.push_back({{"run", row.run->id},
+                    {"class", name(row.plan_class)},
+                    {"why", row.why},
+                    {"params", row.run->facts.params},
+                    {"tokens", row.run->spec.tokens},
+                    {"unique_tokens", row.run->spec.unique_tokens},
+                    {"epochs", row.run->facts.epochs},
+                    {"flops", row.run->facts.flops}});
+  return {{"schema", "ration.sweep_plan/1"},
+          {"sweep", sweep.name},
+          {"runs", plan.rows.size()},
+          {"counts", counts},
+          {"duplicates_merged", plan.expansion.merged},
+          {"excluded", plan.expansion.excluded},
+          {"added", plan.added},
+          {"removed", plan.removed},
+          {"flops_total", plan.flops_total},
+          {"flops_to_do", plan.flops_to_do},
+          {"slots", slots},
+          {"estimate_s", plan.seconds > 0 ? Json(plan.seconds) : Json()},
+          {"rows", rows}};
+}
+
+std::string plan_text(const Sweep& sweep, const Plan& plan, int slots) {
+  std::string text = fmt::format("sweep {}: {} runs", sweep.name, plan.rows.size());
+  for (std::size_t i = 0; i < kPlanClasses; ++i)
+    if (plan.counts[i] > 0)
+      text += fmt::format(", {} {}", plan.counts[i], name(static_cast<PlanClass>(i)));
+  text += "\n";
+  if (plan.expansion.merged > 0)
+    text += fmt::format("{} points were the same run as another and were merged\n",
+                        plan.expansion.merged);
+  if (plan.added + plan.removed > 0 && plan.removed > 0)
+    text += fmt::format(
+        "against the last version of this sweep: {} runs more, {} no longer asked for (kept)\n",
+        plan.added,
+        plan.removed);
+  text += fmt::format("compute: {} to do of {}\n",
+                      format_quantity(plan.flops_to_do, "flop"),
+                      format_quantity(plan.flops_total, "flop"));
+  text +=
+      plan.seconds > 0
+          ? fmt::format("time: about {} with {} at once\n", format_duration(plan.seconds), slots)
+          : std::string("time: not known before the first run has ended\n");
+  std::vector<std::vector<std::string>> cells = {
+      {"run", "class", "params", "tokens", "epochs", "why"}};
+  for (const PlanRow& row : plan.rows) {
+    if (cells.size() > kRowsShown) break;
+    cells.push_back({short_id(row.run->id),
+                     std::string(name(row.plan_class)),
+                     format_quantity(row.run->facts.params),
+                     format_quantity(static_cast<double>(row.run->spec.tokens), "tok"),
+                     fmt::format("{:.3g}", row.run->facts.epochs),
+                     row.why});
+  }
+  text += table(cells);
+  if (plan.rows.size() > kRowsShown)
+    text += fmt::format("… and {} more (--json lists all)\n", plan.rows.size() - kRowsShown);
+  return text;
+}
+
+Result<int> dry_run(const Arguments& arguments, const Sweep& sweep, const SweepOptions& options) {
+  Result<Expansion> expansion = expand(sweep, real_files(), options.expand);
   if (!expansion) return std::move(expansion).error();
-  const int slots = options.slots > 0 ? options.slots : scheduler::default_slots(*expansion);
   std::optional<store::Reader> reader;
   if (real_files().exists(store::Layout{options.store}.database())) {
     Result<store::Reader> opened = store::Reader::open(real_files(), options.store);
     if (!opened) return std::move(opened).error();
     reader = std::move(*opened);
   }
-  const std::int64_t merged = expansion->merged;
-  Result<scheduler::Plan> plan =
-      scheduler::make_plan(sweep,
-                           std::move(*expansion),
-                           reader ? &*reader : nullptr,
-                           {.slots = slots, .retry_failed = options.retry_failed});
+  const int slots = options.slots > 0 ? options.slots : default_slots(*expansion);
+  Result<Plan> plan = make_plan(sweep,
+                                std::move(*expansion),
+                                reader ? &*reader : nullptr,
+                                {.slots = slots, .retry_failed = options.retry_failed});
   if (!plan) return std::move(plan).error();
-  Json counts = Json::object();
-  std::string text;
-  for (std::size_t i = 0; i < scheduler::kPlanClasses; ++i) {
-    const std::string_view label = scheduler::name(static_cast<scheduler::PlanClass>(i));
-    counts[std::string(label)] = plan->counts[i];
-    text += fmt::format("  {:<14} {}\n", label, plan->counts[i]);
-  }
-  if (arguments.console.json) {
-    arguments.console.print_json({{"schema", "ration.dry_run/1"},
-                                  {"sweep", sweep.name},
-                                  {"counts", counts},
-                                  {"merged", merged},
-                                  {"flops_total", plan->flops_total},
-                                  {"flops_to_do", plan->flops_to_do},
-                                  {"seconds", plan->seconds}});
-    return 0;
-  }
-  text += fmt::format("  {:<14} {}\n", "merged", merged);
-  text += fmt::format("compute        {} to do of {}\n",
-                      format_quantity(plan->flops_to_do, "flop"),
-                      format_quantity(plan->flops_total, "flop"));
-  text += plan->seconds > 0
-              ? fmt::format(
-                    "time           about {} in {} slots\n", format_duration(plan->seconds), slots)
-              : "time           not known before the first run has finished\n";
-  arguments.console.print(
-      fmt::format("{}: {} runs, nothing written\n{}", sweep.name, plan->rows.size(), text));
+  if (arguments.console.json)
+    arguments.console.print_json(plan_json(sweep, *plan, slots));
+  else
+    arguments.console.print(plan_text(sweep, *plan, slots));
   return 0;
 }
 
-Result<void> read_options(const Arguments& arguments, scheduler::SweepOptions& options) {
-  Result<std::optional<std::int64_t>> slots = arguments.integer("slots");
-  if (!slots) return std::move(slots).error();
-  Result<std::optional<std::int64_t>> max_runs = arguments.integer("max-runs");
-  if (!max_runs) return std::move(max_runs).error();
-  options.store = *arguments.text("store");
-  options.trainer = arguments.text("trainer").value_or("");
-  options.retry_failed = arguments.flag("retry-failed");
-  options.slots = static_cast<int>((*slots).value_or(0));
-  options.expand.max_runs = (*max_runs).value_or(options.expand.max_runs);
-  options.expand.only = arguments.text("only").value_or("");
-  return {};
+std::string_view name(StopCause cause) {
+  switch (cause) {
+    case StopCause::none:
+      return "nothing left to do";
+    case StopCause::failures:
+      return "failures";
+    case StopCause::alike:
+      return "failures alike";
+    case StopCause::disk:
+      return "disk";
+    case StopCause::interrupt:
+      return "interrupt";
+  }
+  return "";
+}
+
+Json summary_json(const RunSummary& summary) {
+  Json rows = Json::array();
+  for (const store::RunRow& row : summary.rows) rows.push_back(run_json(row));
+  return {{"schema", "ration.sweep_run/1"},
+          {"sweep", summary.sweep.name},
+          {"version", summary.sweep.version},
+          {"runs", summary.runs},
+          {"states", states_json(summary.by_state)},
+          {"reused", summary.reused},
+          {"launched", summary.launched},
+          {"adopted", summary.adopted},
+          {"left_running", summary.left_running},
+          {"damaged_lines", summary.damaged_lines},
+          {"seconds", summary.seconds},
+          {"ended_by", name(summary.cause)},
+          {"exit", summary.exit_code()},
+          {"rows", rows}};
+}
+
+void print_summary(const Arguments& arguments, const RunSummary& summary) {
+  const Console& console = arguments.console;
+  if (console.json) return console.print_json(summary_json(summary));
+  if (console.quiet) {
+    for (const store::RunRow& row : summary.rows) console.print(row.run + "\n");
+    return;
+  }
+  console.note(fmt::format("sweep {}: {}", summary.sweep.name, summary.one_line()));
+  console.print(runs_table(summary.rows, kRowsShown));
+  if (summary.damaged_lines > 0)
+    console.note(
+        fmt::format("{} lines of event logs were damaged and left out", summary.damaged_lines));
+  if (summary.left_running > 0)
+    console.note(fmt::format("{} runs go on by themselves", summary.left_running));
+  if (summary.exit_code() == 5) console.note("interrupted; the same command continues");
 }
 
 Result<int> run_run(const Arguments& arguments) {
   const std::string& file = arguments.positional.front();
+  Result<SweepOptions> options = sweep_options(arguments);
+  if (!options) return std::move(options).error();
   Result<std::string> text = real_files().read(file);
   if (!text) return std::move(text).error();
-  Result<scheduler::Sweep> sweep = scheduler::read_sweep(*text, file);
+  Result<Sweep> sweep = read_sweep(*text, file);
   if (!sweep) return std::move(sweep).error();
-  scheduler::SweepOptions options;
-  if (Result<void> read = read_options(arguments, options); !read) return std::move(read).error();
-  if (arguments.flag("dry-run")) return dry_run(arguments, *sweep, options);
-
+  if (arguments.flag("dry-run")) return dry_run(arguments, *sweep, *options);
   ConsoleObserver observer(arguments.console);
-  scheduler::StopSignals signals;
-  Result<scheduler::RunSummary> summary =
-      scheduler::run_sweep(*sweep, options, {real_files(), system_clock(), observer, &signals});
+  StopSignals signals;
+  Result<RunSummary> summary =
+      run_sweep(*sweep, *options, {real_files(), system_clock(), observer, &signals});
   if (!summary) return std::move(summary).error();
-  if (!arguments.console.json) {
-    arguments.console.note("");
-    arguments.console.print(summary->one_line() + "\n");
-    return summary->exit_code();
-  }
-  Json runs = Json::array();
-  for (const store::RunRow& row : summary->rows) runs.push_back(row_json(row));
-  arguments.console.print_json({{"schema", "ration.sweep_run/1"},
-                                {"sweep", sweep->name},
-                                {"exit", summary->exit_code()},
-                                {"seconds", summary->seconds},
-                                {"runs", runs}});
+  print_summary(arguments, *summary);
   return summary->exit_code();
 }
 
-// Runs as a table: id, state, what it is, what came out.
-std::string table(const std::vector<store::RunRow>& rows) {
-  std::string text = fmt::format("{:<12} {:<10} {:>8} {:>9} {:>9} {:>7}  {}\n",
-                                 "run",
-                                 "state",
-                                 "params",
-                                 "unique",
-                                 "tokens",
-                                 "epochs",
-                                 "loss");
-  for (const store::RunRow& row : rows)
-    text += fmt::format("{:<12} {:<10} {:>8} {:>9} {:>9} {:>7}  {}\n",
-                        row.run.substr(0, 12),
-                        store::name(row.state),
-                        format_quantity(row.params),
-                        format_quantity(row.unique_tokens),
-                        format_quantity(row.tokens),
-                        fmt::format("{:.4g}", row.epochs),
-                        row.final_loss > 0 ? fmt::format("{:.4f}", row.final_loss) : row.reason);
-  return text;
-}
-
-Result<int> run_status(const Arguments& arguments) {
-  Result<store::Reader> reader = store::Reader::open(real_files(), *arguments.text("store"));
-  if (!reader) return std::move(reader).error();
-  std::optional<std::int64_t> sweep;
-  if (!arguments.positional.empty()) {
-    Result<store::SweepRow> found = reader->find_sweep(arguments.positional.front());
-    if (!found) return std::move(found).error();
-    sweep = found->id;
-  }
-  Result<store::Progress> progress = reader->progress(sweep);
-  if (!progress) return std::move(progress).error();
-  Json states = Json::object();
-  std::string line;
-  for (std::size_t i = 0; i < progress->by_state.size(); ++i) {
-    if (progress->by_state[i] == 0) continue;
-    const std::string label(store::name(static_cast<store::RunState>(i)));
-    states[label] = progress->by_state[i];
-    line += fmt::format("{}{} {}", line.empty() ? "" : ", ", progress->by_state[i], label);
-  }
-  const double left = progress->flops_total - progress->flops_settled;
-  const double speed = progress->flops_per_second *
-                       static_cast<double>(std::max<std::size_t>(1, progress->active.size()));
-  const double seconds = speed > 0 ? left / speed : -1;
-  if (arguments.console.json) {
-    Json active = Json::array();
-    for (const store::RunRow& row : progress->active) active.push_back(row_json(row));
-    arguments.console.print_json({{"schema", "ration.status/1"},
-                                  {"states", states},
-                                  {"flops_total", progress->flops_total},
-                                  {"flops_settled", progress->flops_settled},
-                                  {"active", active}});
-    return 0;
-  }
-  arguments.console.print((line.empty() ? "no runs" : line) + "\n");
-  if (left > 0 && seconds > 0)
-    arguments.console.print(
-        fmt::format("left about {} of one slot's time\n", format_duration(seconds)));
-  if (arguments.flag("all")) {
-    Result<std::vector<store::RunRow>> rows = reader->runs(sweep);
-    if (!rows) return std::move(rows).error();
-    arguments.console.print(table(*rows));
-  } else if (!progress->active.empty()) {
-    arguments.console.print(table(progress->active));
-  }
-  return 0;
-}
-
-Option store_option() {
-  return {.name = "store",
-          .value = "DIR",
-          .default_value = "ration-runs",
-          .help = "Folder of the database and the runs."};
+std::vector<Option> run_options() {
+  return {
+      store_option(),
+      {.name = "jobs",
+       .value = "N",
+       .help =
+           "Runs at once, 1 to 1024; the machine's cores divided by a run's threads unless given.",
+       .letter = 'j'},
+      {.name = "dry-run",
+       .help = "Show what would be started, what is finished, and the compute; write nothing.",
+       .letter = 'n'},
+      {.name = "only",
+       .value = "EXPR",
+       .help =
+           "Start only the runs for which this is true, such as \"width >= 32 and epochs < 4\"."},
+      {.name = "retry-failed", .help = "Also start runs that failed before."},
+      {.name = "max-failures", .value = "K", .help = "Start nothing more after K failed runs."},
+      {.name = "fail-fast", .help = "The same with K = 1."},
+      {.name = "keep-going",
+       .help =
+           "Go on even when the first three runs have unusable settings or data, or most of the "
+           "last ten attempts failed.",
+       .letter = 'k'},
+      {.name = "retries",
+       .value = "N",
+       .help =
+           "Retries of a run whose worker was killed or failed without a reason, 0 to 1000; 2 and "
+           "1 unless given. Preempted runs are always continued."},
+      {.name = "backoff",
+       .value = "SECONDS",
+       .default_value = "10s",
+       .help = "First wait before a retry, 0 to 600 s; doubles with each, up to 10 minutes."},
+      {.name = "max-runs",
+       .value = "N",
+       .default_value = "100000",
+       .help = "Most points of a sweep; a larger one is usually a mistake."},
+      {.name = "data",
+       .value = "DIR",
+       .help = "Prepared data to use instead of the sweep's own `data`."},
+      {.name = "trainer",
+       .value = "PATH",
+       .help =
+           "The worker's program; RATION_TRAINER_PROGRAM, or ration-train beside this program or "
+           "on PATH unless given."},
+      {.name = "take-over",
+       .help = "Take the store from a host that has been silent for a minute; be sure that its "
+               "scheduler is gone."}};
 }
 
 }  // namespace
@@ -222,43 +301,18 @@ Option store_option() {
 Command run_command() {
   return {
       .name = "run",
-      .summary = "Train the runs of a sweep; repeat it at any time to continue",
+      .summary = "Carry out a sweep; repeat it at any time, finished runs are kept",
       .arguments = "SWEEP.toml",
       .min_arguments = 1,
       .max_arguments = 1,
-      .options = {store_option(),
-                  {.name = "dry-run",
-                   .help = "Say what would be done, and write nothing.",
-                   .letter = 'n'},
-                  {.name = "slots",
-                   .value = "N",
-                   .help = "Runs at once; the cores divided by a run's threads unless given.",
-                   .letter = 'j'},
-                  {.name = "only",
-                   .value = "EXPR",
-                   .help = "Only the runs for which this holds: \"width >= 32 and epochs < 4\"."},
-                  {.name = "retry-failed", .help = "Also start runs that failed before."},
-                  {.name = "trainer",
-                   .value = "PATH",
-                   .help = "The worker's program; ration-train beside this program unless given."},
-                  {.name = "max-runs",
-                   .value = "N",
-                   .default_value = "100000",
-                   .help = "Refuse a sweep with more points: it is usually a mistake."}},
+      .options = run_options(),
       .description =
-          "Finished runs are never started again, also when another sweep asked for "
-          "them.\nCtrl-C lets active runs checkpoint; a second one leaves at once.",
+          "  ration run sweep.toml --dry-run\n"
+          "  ration run sweep.toml -j 2\n"
+          "\n"
+          "Ctrl-C once: nothing more is started, active runs write a checkpoint; twice: leave at "
+          "once. The same command continues, also after a crash.",
       .execute = run_run};
-}
-
-Command status_command() {
-  return {.name = "status",
-          .summary = "Show how far the runs are",
-          .arguments = "[SWEEP]",
-          .max_arguments = 1,
-          .options = {store_option(),
-                      {.name = "all", .help = "List every run, not the active ones alone."}},
-          .execute = run_status};
 }
 
 }  // namespace ration::cli

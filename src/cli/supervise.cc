@@ -1,4 +1,4 @@
-#include <charconv>
+#include <fmt/format.h>
 
 #include "cli/commands.h"
 #include "scheduler/supervisor.h"
@@ -7,18 +7,20 @@ namespace ration::cli {
 namespace {
 
 Result<int> run_supervise(const Arguments& arguments) {
-  Result<std::optional<std::int64_t>> attempt = arguments.integer("attempt");
-  if (!attempt) return std::move(attempt).error();
+  Result<std::optional<std::int64_t>> number = arguments.integer("attempt");
+  if (!number) return std::move(number).error();
   Result<std::optional<std::int64_t>> threads = arguments.integer("threads");
   if (!threads) return std::move(threads).error();
-  if (!*attempt || !arguments.text("token") || !arguments.text("trainer"))
+  const auto token = arguments.text("token");
+  const auto trainer = arguments.text("trainer");
+  if (!*number || !token || !trainer)
     return Error{.kind = ErrorKind::usage,
-                 .what = "--attempt, --token and --trainer are needed",
-                 .hint = "this command is for `ration run`, which starts it by itself"};
-  return scheduler::supervise({.trainer = *arguments.text("trainer"),
+                 .what = "supervise needs --attempt, --token and --trainer",
+                 .hint = "`ration run` starts it"};
+  return scheduler::supervise({.trainer = *trainer,
                                .run_folder = arguments.positional.front(),
-                               .number = static_cast<int>(**attempt),
-                               .token = *arguments.text("token"),
+                               .number = static_cast<int>(**number),
+                               .token = *token,
                                .threads = (*threads).value_or(1)},
                               real_files());
 }
@@ -27,12 +29,12 @@ Result<int> run_supervise(const Arguments& arguments) {
 
 Command supervise_command() {
   return {.name = "supervise",
-          .summary = "Carry out one attempt of a run (started by `ration run`)",
+          .summary = "Run one attempt and write how it ended; `ration run` starts it",
           .arguments = "RUN_FOLDER",
           .min_arguments = 1,
           .max_arguments = 1,
           .options = {{.name = "attempt", .value = "N", .help = "Number of the attempt to claim."},
-                      {.name = "token", .value = "HEX", .help = "Token of the attempt."},
+                      {.name = "token", .value = "HEX", .help = "Its token."},
                       {.name = "threads",
                        .value = "N",
                        .default_value = "1",

@@ -122,13 +122,14 @@ TEST_F(Program, SurvivesBeingKilledAgainAndAgain) {
 }
 
 TEST_F(Program, SurvivesBeingKilledWithinACheckpointAndBeforeItsResult) {
+  data_.spec.tokens = 60'000 * 8;  // several checkpoints, however fast the machine
   const run::RunFolder straight = data_.create("straight");
   ASSERT_EQ(start(straight).wait(), 0) << said();
   const run::RunFolder killed = data_.create("killed");
 
-  for (const char* point : {"checkpoint-half-written:2",
+  for (const char* point : {"after-step:50",
+                            "checkpoint-half-written:2",
                             "checkpoint-published:2",
-                            "after-step:50",
                             "before-done",
                             "before-result"}) {
     setenv("RATION_FAULT", point, 1);

@@ -1,0 +1,202 @@
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/store_option.h"
+#include "cli/table.h"
+#include "scheduler/local_executor.h"
+#include "scheduler/outcome.h"
+
+namespace ration::cli {
+namespace {
+
+using store::AttemptRow;
+using store::RunState;
+
+constexpr std::size_t kLogLines = 20;
+
+struct Explanation {
+  store::RunRow row;
+  std::string why;
+  std::vector<std::string> sweeps;
+  std::vector<AttemptRow> attempts;
+  std::vector<store::EventRow> events;
+  std::vector<std::string> last_words;
+  std::string reproduce;  // shell commands
+};
+
+std::string clock_text(double unix_seconds) {
+  const auto seconds = static_cast<std::time_t>(unix_seconds);
+  std::tm parts{};
+  localtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
+  return text.data();
+}
+
+std::string why(const store::RunRow& row, double now) {
+  switch (row.state) {
+    case RunState::done:
+      return fmt::format("finished with a held-out loss of {:.4f} nats", row.final_loss);
+    case RunState::diverged:
+      return "training diverged; that is its result. Lower lr or raise warmup_fraction to try "
+             "another run";
+    case RunState::active:
+      return fmt::format("runs since {}: {} of {}",
+                         clock_text(row.started),
+                         format_quantity(row.tokens_seen, "tok"),
+                         format_quantity(row.tokens, "tok"));
+    case RunState::failed:
+      return row.reason + "; its retries are used up (`ration retry` allows new ones)";
+    case RunState::invalid:
+      return row.reason + "; the log below names the setting or file";
+    case RunState::cancelled:
+      return "was cancelled; `ration retry` takes that back";
+    case RunState::ready:
+      break;
+  }
+  if (row.not_before > now)
+    return fmt::format(
+        "{}; may start again in {}", row.reason, format_duration(row.not_before - now));
+  const std::string waits = "waits for a free slot of `ration run`";
+  return row.reason.empty() ? waits : row.reason + "; " + waits;
+}
+
+std::string shell_quote(const std::string& word) {
+  const bool plain = !word.empty() && word.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789_./:=@+-") == std::string::npos;
+  if (plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+// In a folder of its own, so that the store stays as it is.
+std::string reproduce(const store::Reader& store, const store::RunRow& row, std::int64_t threads) {
+  const Result<Path> trainer = scheduler::find_trainer("");
+  const std::string copy = "reproduce/" + row.run;
+  return fmt::format(
+      "mkdir -p {0} && cp {1} {0}/\n"
+      "GOMP_SPINCOUNT=0 OMP_NUM_THREADS={2} MKL_NUM_THREADS={2} {3} {0}",
+      copy,
+      shell_quote(run::RunFolder(real_files(), store.layout().run(row.run)).spec_path().string()),
+      threads,
+      trainer ? shell_quote(trainer->string()) : "ration-train");
+}
+
+Result<Explanation> explain(const store::Reader& store, const std::string& prefix) {
+  Result<store::RunRow> row = store.find_run(prefix);
+  if (!row) return std::move(row).error();
+  Explanation e{.row = std::move(*row)};
+  Result<run::RunFile> file = store.spec(e.row.id);
+  if (!file) return std::move(file).error();
+  Result<std::vector<AttemptRow>> attempts = store.attempts(e.row.id);
+  if (!attempts) return std::move(attempts).error();
+  e.attempts = std::move(*attempts);
+  Result<std::vector<store::EventRow>> events = store.events(e.row.id, 20);
+  if (!events) return std::move(events).error();
+  e.events = std::move(*events);
+  Result<std::vector<std::string>> sweeps = store.sweeps_of(e.row.id);
+  if (!sweeps) return std::move(sweeps).error();
+  e.sweeps = std::move(*sweeps);
+  e.why = why(e.row, system_clock().unix_seconds());
+  const run::RunFolder folder(real_files(), store.layout().run(e.row.run));
+  if (!e.attempts.empty())
+    e.last_words =
+        scheduler::last_words(real_files(), folder.log_path(e.attempts.back().number), kLogLines);
+  e.reproduce = reproduce(store, e.row, file->execution.threads);
+  return e;
+}
+
+Json to_json(const Explanation& e) {
+  Json attempts = Json::array();
+  for (const AttemptRow& a : e.attempts)
+    attempts.push_back({{"attempt", a.number},
+                        {"state", name(a.state)},
+                        {"class", name(a.failure)},
+                        {"exit", a.exit_code ? Json(*a.exit_code) : Json()},
+                        {"host", a.host},
+                        {"pid", a.pid},
+                        {"submitted", a.submitted},
+                        {"ended", a.ended > 0 ? Json(a.ended) : Json()},
+                        {"from_step", a.from_step ? Json(*a.from_step) : Json()},
+                        {"last_step", a.last_step},
+                        {"damaged_lines", a.damaged}});
+  Json events = Json::array();
+  for (const store::EventRow& event : e.events)
+    events.push_back({{"t", event.t},
+                      {"attempt", event.attempt},
+                      {"what", event.what},
+                      {"detail", event.detail}});
+  return {{"schema", "ration.explain/1"},
+          {"run", run_json(e.row)},
+          {"why", e.why},
+          {"sweeps", e.sweeps},
+          {"attempts", attempts},
+          {"events", events},
+          {"log", e.last_words},
+          {"reproduce", e.reproduce}};
+}
+
+std::string to_text(const Explanation& e) {
+  std::string text = fmt::format("run {}: {}\n{}\n", e.row.run, name(e.row.state), e.why);
+  text += fmt::format("asked for by: {}\n",
+                      e.sweeps.empty() ? "no sweep" : fmt::format("{}", fmt::join(e.sweeps, ", ")));
+  if (!e.attempts.empty()) {
+    std::vector<std::vector<std::string>> cells = {
+        {"attempt", "state", "class", "exit", "started", "lasted", "from step", "last step"}};
+    for (const AttemptRow& a : e.attempts)
+      cells.push_back({std::to_string(a.number),
+                       std::string(name(a.state)),
+                       std::string(name(a.failure)),
+                       a.exit_code ? std::to_string(*a.exit_code) : "-",
+                       clock_text(a.submitted),
+                       a.ended > 0 ? format_duration(a.ended - a.submitted) : "-",
+                       a.from_step && *a.from_step >= 0 ? std::to_string(*a.from_step) : "-",
+                       std::to_string(a.last_step)});
+    text += "\n" + table(cells);
+  }
+  if (!e.events.empty()) {
+    text += "\n";
+    for (const store::EventRow& event : e.events)
+      text += fmt::format(
+          "{}  attempt {}: {}: {}\n", clock_text(event.t), event.attempt, event.what, event.detail);
+  }
+  if (!e.last_words.empty()) {
+    text += fmt::format("\nend of the log of attempt {}:\n", e.attempts.back().number);
+    for (const std::string& line : e.last_words) text += "  " + line + "\n";
+  }
+  return text + "\nto reproduce it apart from the store:\n  " +
+         fmt::format("{}\n", fmt::join(std::vector{e.reproduce}, ""));
+}
+
+Result<int> run_explain(const Arguments& arguments) {
+  Result<store::Reader> store = open_store(arguments);
+  if (!store) return std::move(store).error();
+  Result<Explanation> explanation = explain(*store, arguments.positional.front());
+  if (!explanation) return std::move(explanation).error();
+  if (arguments.console.json)
+    arguments.console.print_json(to_json(*explanation));
+  else
+    arguments.console.print(to_text(*explanation));
+  return 0;
+}
+
+}  // namespace
+
+Command explain_command() {
+  return {.name = "explain",
+          .summary = "Say why a run waits, failed or was tried again",
+          .arguments = "RUN",
+          .min_arguments = 1,
+          .max_arguments = 1,
+          .options = {store_option()},
+          .description = "  ration explain 3f2a",
+          .execute = run_explain};
+}
+
+}  // namespace ration::cli
