@@ -1,0 +1,215 @@
+// What became of an attempt, told from the files that it left.
+
+#include "scheduler/outcome.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "scheduler/supervisor.h"
+#include "support/runs.h"
+#include "support/temporary_folder.h"
+
+namespace ration::scheduler {
+namespace {
+
+using store::AttemptState;
+using testing::ElementsAre;
+using enum FailureClass;
+
+constexpr const char* kToken = "00112233445566778899aabbccddeeff";
+constexpr const char* kOtherToken = "ffeeddccbbaa99887766554433221100";
+
+class OutcomeOf : public testing::Test {
+ protected:
+  OutcomeOf() { EXPECT_TRUE(run_.create(spec_, {.data = "/data"})); }
+
+  // A folder as its supervisor claims it.
+  int claim(const std::string& token = kToken) {
+    const int attempt = run_.claim_attempt().value().value();
+    const Json nobody = {{"boot", ""}, {"pid", 0}, {"start", 0}};
+    write(run_.attempt_path(attempt) / "supervisor.json",
+          Json{{"schema", "ration.supervisor/1"},
+               {"token", token},
+               {"host", "here"},
+               {"started", 1.0},
+               {"supervisor", nobody},
+               {"worker", nobody}}
+              .dump());
+    return attempt;
+  }
+  void exits(int attempt, int status) { ASSERT_TRUE(run_.write_exit_status(attempt, status)); }
+  void publishes(int attempt, const char* status = "done") {
+    Json result = test::result_of(spec_, attempt, 3.0);
+    result["status"] = status;
+    write(run_.result_path(), result.dump());
+  }
+  static void write(const Path& path, const std::string& text) {
+    ASSERT_TRUE(real_files().write_whole(path, text));
+  }
+  void stops(int attempt, const char* reason) {
+    run::Event event = test::train_event(4, 3.0);
+    event.type = run::EventType::stop;
+    event.values = Json{{"reason", reason}};
+    test::append_events(run_, attempt, {test::start_event(kToken), event});
+  }
+  Outcome outcome(int attempt) { return outcome_of(real_files(), run_, attempt, kToken).value(); }
+
+  test::TemporaryFolder folder_;
+  run::RunSpec spec_ = test::small_spec();
+  run::RunFolder run_{real_files(), folder_ / "run"};
+};
+
+TEST_F(OutcomeOf, AnAttemptWithAResultIsSuccess) {
+  const int attempt = claim();
+  publishes(attempt);
+  exits(attempt, 0);
+
+  const Outcome got = outcome(attempt);
+
+  EXPECT_EQ(got.state, AttemptState::succeeded);
+  EXPECT_EQ(got.ending.failure, none);
+  EXPECT_EQ(got.exit_code, 0);
+  EXPECT_EQ((*got.result)["final_loss"], 3.0);
+}
+
+TEST_F(OutcomeOf, AResultCountsWhateverTheWorkerSaidAfterwards) {
+  const int attempt = claim();
+  publishes(attempt);
+  exits(attempt, 128 + 9);
+
+  EXPECT_EQ(outcome(attempt).state, AttemptState::succeeded);
+}
+
+TEST_F(OutcomeOf, ADivergedResultIsAResult) {
+  const int attempt = claim();
+  publishes(attempt, "diverged");
+  exits(attempt, 4);
+
+  EXPECT_EQ(outcome(attempt).ending.failure, diverged);
+  EXPECT_EQ(state_of_result(*outcome(attempt).result), RunState::diverged);
+}
+
+TEST_F(OutcomeOf, TheResultOfAnotherAttemptEndsTheRunButNotThisAttempt) {
+  const int early = claim();
+  const int late = claim();
+  publishes(late);
+  exits(early, 6);
+
+  const Outcome got = outcome(early);
+
+  EXPECT_EQ(got.state, AttemptState::failed);
+  EXPECT_EQ(got.failure, fenced);
+  EXPECT_EQ(got.ending.failure, none);
+  EXPECT_TRUE(got.result.has_value());
+}
+
+TEST_F(OutcomeOf, EveryExitStatusHasItsClass) {
+  const std::vector<std::pair<int, FailureClass>> classes = {{0, bug},
+                                                             {1, bug},
+                                                             {2, config},
+                                                             {3, data},
+                                                             {4, diverged},
+                                                             {5, out_of_memory},
+                                                             {6, fenced},
+                                                             {42, bug},
+                                                             {75, preempted},
+                                                             {76, preempted},
+                                                             {127, bug},
+                                                             {128 + 9, killed},
+                                                             {128 + 11, killed},
+                                                             {128 + 15, preempted}};
+  for (const auto& [status, failure] : classes) {
+    const int attempt = claim();
+    exits(attempt, status);
+
+    EXPECT_EQ(outcome(attempt).failure, failure) << status;
+    EXPECT_EQ(outcome(attempt).exit_code, status);
+    EXPECT_FALSE(outcome(attempt).ending.never_started);
+  }
+}
+
+TEST_F(OutcomeOf, AnAttemptThatNobodyClaimedNeverStarted) {
+  EXPECT_TRUE(outcome(1).ending.never_started);
+  EXPECT_EQ(outcome(1).state, AttemptState::lost);
+}
+
+TEST_F(OutcomeOf, AFolderWithoutANoteNeverStarted) {
+  const int attempt = run_.claim_attempt().value().value();
+
+  EXPECT_TRUE(outcome(attempt).ending.never_started);
+}
+
+TEST_F(OutcomeOf, AFolderOfAnotherTokenMeansThatThisAttemptNeverStarted) {
+  const int attempt = claim(kOtherToken);
+  exits(attempt, 1);
+
+  EXPECT_TRUE(outcome(attempt).ending.never_started);
+  EXPECT_EQ(outcome(attempt).exit_code, std::nullopt);
+}
+
+TEST_F(OutcomeOf, ABuriedAttemptNeverStarted) {
+  ASSERT_TRUE(bury_attempt(real_files(), run_.attempt_path(1)).value());
+
+  EXPECT_TRUE(buried(real_files(), run_.attempt_path(1)));
+  EXPECT_TRUE(outcome(1).ending.never_started);
+}
+
+TEST_F(OutcomeOf, AClaimedAttemptCannotBeBuried) {
+  const int attempt = claim();
+
+  EXPECT_FALSE(bury_attempt(real_files(), run_.attempt_path(attempt)).value());
+  EXPECT_FALSE(buried(real_files(), run_.attempt_path(attempt)));
+}
+
+TEST_F(OutcomeOf, TheLogTellsWhatAKilledSupervisorCouldNotWrite) {
+  const int preempted_attempt = claim();
+  stops(preempted_attempt, "preempted");
+  const int silent = claim();
+  test::append_events(run_, silent, {test::start_event(kToken), test::train_event(1, 3.0)});
+
+  EXPECT_EQ(outcome(preempted_attempt).failure, preempted);
+  EXPECT_EQ(outcome(silent).failure, killed);
+  EXPECT_EQ(outcome(silent).exit_code, std::nullopt);
+}
+
+TEST_F(OutcomeOf, AFailureWithAFullDiskIsToldApart) {
+  const int attempt = claim();
+  write(run_.log_path(attempt), "cannot write model.safetensors: No space left on device\n");
+  exits(attempt, 1);
+
+  EXPECT_EQ(outcome(attempt).failure, disk);
+}
+
+TEST_F(OutcomeOf, OnlyAPublishedCheckpointIsProgress) {
+  const int attempt = claim();
+  exits(attempt, 75);
+  ASSERT_TRUE(real_files().make_folders(run_.attempt_path(attempt) / "checkpoint-8.tmp"));
+  EXPECT_FALSE(outcome(attempt).ending.progressed);
+
+  ASSERT_TRUE(real_files().make_folders(run_.attempt_path(attempt) / "checkpoint-8"));
+
+  EXPECT_TRUE(outcome(attempt).ending.progressed);
+}
+
+TEST_F(OutcomeOf, LastWordsAreTheLastLinesOfTheLog) {
+  write(folder_ / "log", "one\ntwo\nthree\nfour");
+
+  EXPECT_THAT(last_words(real_files(), folder_ / "log", 2), ElementsAre("three", "four"));
+  EXPECT_THAT(last_words(real_files(), folder_ / "none", 2), ElementsAre());
+}
+
+TEST_F(OutcomeOf, ARetryTakesBackACancelAndForgivesWhatWasBefore) {
+  claim();
+  claim();
+  ASSERT_TRUE(mark_cancelled(real_files(), run_, 1.0));
+  EXPECT_TRUE(marked_cancelled(real_files(), run_));
+  EXPECT_EQ(forgiven_attempts(real_files(), run_), 0);
+
+  ASSERT_TRUE(mark_retry(real_files(), run_, 2.0));
+
+  EXPECT_FALSE(marked_cancelled(real_files(), run_));
+  EXPECT_EQ(forgiven_attempts(real_files(), run_), 2);
+}
+
+}  // namespace
+}  // namespace ration::scheduler
