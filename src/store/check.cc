@@ -16,7 +16,8 @@ struct Query {
 };
 
 // Times, hosts, processes, reasons in words and row ids are left out: they differ between two
-// histories that end in the same place.
+// histories that end in the same place. So are lost attempts: nothing was executed in them, and
+// nothing need be on the disk that tells of them.
 constexpr std::array<Query, 8> kDump = {{
     {"sweeps", "SELECT name, lower(hex(version)), source FROM sweeps ORDER BY 1, 2"},
     {"members",
@@ -26,7 +27,8 @@ constexpr std::array<Query, 8> kDump = {{
     {"runs",
      "SELECT lower(hex(hash)), state, config, execution, params, n_total, tokens, unique_tokens, "
      "epochs, flops, flops_kaplan, flops_6nd, flops_6nd_head, flops_palm, flops_chinchilla, "
-     "best_step, best_loss, final_loss, attempts FROM runs ORDER BY 1"},
+     "best_step, best_loss, final_loss, (SELECT count(*) FROM attempts a WHERE a.run = runs.id AND "
+     "a.state <> 5) FROM runs ORDER BY 1"},
     {"settings",
      "SELECT lower(hex(r.hash)), n.name, p.num, p.txt FROM run_params p JOIN runs r ON r.id = "
      "p.run "
@@ -34,7 +36,7 @@ constexpr std::array<Query, 8> kDump = {{
     {"attempts",
      "SELECT lower(hex(r.hash)), a.number, lower(hex(a.token)), a.state, a.class, a.exit_code, "
      "a.from_step, a.valid_to, a.last_step, a.log_offset, a.log_seq, a.damaged FROM attempts a "
-     "JOIN runs r ON r.id = a.run ORDER BY 1, 2"},
+     "JOIN runs r ON r.id = a.run WHERE a.state <> 5 ORDER BY 1, 2"},
     {"metrics",
      "SELECT lower(hex(r.hash)), a.number, n.name, m.step, m.value FROM metrics m "
      "JOIN attempts a ON a.id = m.attempt JOIN runs r ON r.id = a.run JOIN names n ON n.id = "

@@ -198,7 +198,8 @@ class Reader {
   // Valid points: one for each name and step, steps that a later attempt repeated left out.
   Result<std::vector<MetricPoint>> metrics(std::int64_t run) const;
 
-  // Everything that must be equal after a rebuild, as text; times, hosts and process ids left out.
+  // Everything that must be equal after a rebuild, as text; times, hosts, process ids and lost
+  // attempts left out.
   Result<std::string> dump() const;
   // Problems found by PRAGMA integrity_check and by our own rules; empty = sound.
   Result<std::vector<std::string>> check() const;
