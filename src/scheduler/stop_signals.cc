@@ -15,6 +15,7 @@ StopSignals::StopSignals() {
 }
 
 StopSignals::~StopSignals() {
+  take();  // one that came after the last look must not end the program now
   if (descriptor_ >= 0) close(descriptor_);
   sigprocmask(SIG_SETMASK, &before_, nullptr);
 }

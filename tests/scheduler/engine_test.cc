@@ -1,0 +1,322 @@
+// The loop around the state machine, on a real store, with workers that are told what to leave
+// behind and a clock that is told the time.
+
+#include "scheduler/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <functional>
+
+#include "scheduler/history.h"
+#include "store/store_fixture.h"
+
+namespace ration::scheduler {
+namespace {
+
+using store::RunRow;
+using store::StillClock;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// What a worker does: files that it leaves, and whether it has ended then.
+using Worker = std::function<bool(run::RunFolder& folder, const Launch& launch)>;
+
+class ScriptedExecutor final : public Executor {
+ public:
+  ScriptedExecutor(StillClock& clock) : clock_(clock) {}
+
+  Result<Placement> start(const Launch& launch) override {
+    launches.push_back(launch);
+    launched_at.push_back(clock_.now);
+    run::RunFolder folder(real_files(), launch.run_folder);
+    Worker worker = workers.empty() ? everyone : workers.front();
+    if (!workers.empty()) workers.pop_front();
+    if (worker(folder, launch)) ended.push_back(launch.attempt);
+    return Placement{.host = "here", .process = {.boot = "b", .pid = 1, .start = 1}};
+  }
+  Result<Sighting> find(const Launch& launch, const Placement&) override {
+    found.push_back(launch.number);
+    return sighting;
+  }
+  Result<std::vector<std::int64_t>> wait(double seconds, int) override {
+    if (ended.empty()) clock_.now += std::max(seconds, 0.01);
+    if (while_waiting) while_waiting();
+    return std::exchange(ended, {});
+  }
+  void stop(std::int64_t attempt, bool force) override {
+    stops.emplace_back(attempt, force);
+    if (on_stop) on_stop(attempt, force);
+  }
+
+  std::deque<Worker> workers;  // of the next attempts; then `everyone`
+  Worker everyone;
+  Sighting sighting;
+  std::function<void()> while_waiting;
+  std::function<void(std::int64_t, bool)> on_stop;
+  std::vector<Launch> launches;
+  std::vector<double> launched_at;
+  std::vector<int> found;
+  std::vector<std::int64_t> ended;
+  std::vector<std::pair<std::int64_t, bool>> stops;
+
+ private:
+  StillClock& clock_;
+};
+
+class Notes final : public Observer {
+ public:
+  void note(std::string_view text) override { notes.emplace_back(text); }
+  void progress(const Snapshot& snapshot) override { last = snapshot; }
+  std::vector<std::string> notes;
+  Snapshot last;
+};
+
+class EngineTest : public store::StoreTest {
+ protected:
+  static void claim(run::RunFolder& folder, const Launch& launch) {
+    const Json nobody = {{"boot", ""}, {"pid", 0}, {"start", 0}};
+    ASSERT_TRUE(real_files().make_folders(folder.attempt_path(launch.number)));
+    ASSERT_TRUE(real_files().write_whole(folder.attempt_path(launch.number) / "supervisor.json",
+                                         Json{{"schema", "ration.supervisor/1"},
+                                              {"token", launch.token},
+                                              {"host", "here"},
+                                              {"started", 1.0},
+                                              {"supervisor", nobody},
+                                              {"worker", nobody}}
+                                             .dump()));
+  }
+  static Worker succeeds(double loss = 3.0) {
+    return [loss](run::RunFolder& folder, const Launch& launch) {
+      claim(folder, launch);
+      const run::RunSpec spec = folder.read_spec().value().spec;
+      test::append_events(
+          folder, launch.number, {test::start_event(launch.token), test::val_event(4, loss)});
+      EXPECT_TRUE(folder.publish_result(test::result_of(spec, launch.number, loss)).value());
+      EXPECT_TRUE(folder.write_exit_status(launch.number, 0));
+      return true;
+    };
+  }
+  static Worker exits(int status, const std::string& words = {}) {
+    return [=](run::RunFolder& folder, const Launch& launch) {
+      claim(folder, launch);
+      EXPECT_TRUE(real_files().write_whole(folder.log_path(launch.number), words));
+      EXPECT_TRUE(folder.write_exit_status(launch.number, status));
+      return true;
+    };
+  }
+  static Worker goes_on() {
+    return [](run::RunFolder& folder, const Launch& launch) {
+      claim(folder, launch);
+      return false;
+    };
+  }
+
+  static std::vector<run::RunSpec> specs(std::int64_t count) {
+    std::vector<run::RunSpec> specs;
+    for (std::int64_t seed = 0; seed < count; ++seed) specs.push_back(test::small_spec(8, seed));
+    return specs;
+  }
+
+  static std::vector<RunRow> rows(const store::Writer& writer) {
+    return writer.runs(std::nullopt).value();
+  }
+
+  // Carries out all runs of the store.
+  EngineEnd run(store::Writer& writer) {
+    State state;
+    state.policy = policy;
+    std::vector<Tracked> tracked;
+    for (const RunRow& row : rows(writer)) {
+      NodeAndTracked both = restore(writer, real_files(), clock, row, true).value();
+      state.nodes.push_back(both.node);
+      tracked.push_back(both.tracked);
+    }
+    Engine engine(writer, executor, real_files(), clock, notes, nullptr, options);
+    return engine.run(std::move(state), std::move(tracked)).value();
+  }
+  static std::vector<store::RunState> states(store::Writer& writer) {
+    std::vector<store::RunState> states;
+    for (const RunRow& row : rows(writer)) states.push_back(row.state);
+    return states;
+  }
+
+  ScriptedExecutor executor{clock};
+  Notes notes;
+  Policy policy;
+  EngineOptions options;
+};
+
+TEST_F(EngineTest, TrainsEveryRunOnceInItsOrder) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(3));
+  executor.workers = {succeeds(3.0), succeeds(2.5), succeeds(2.0)};
+
+  const EngineEnd end = run(writer);
+
+  EXPECT_EQ(end.launched, 3);
+  std::vector<double> losses;
+  for (const RunRow& row : rows(writer)) {
+    EXPECT_EQ(row.state, RunState::done);
+    EXPECT_EQ(row.attempts, 1);
+    losses.push_back(row.final_loss);
+  }
+  EXPECT_THAT(losses, ElementsAre(3.0, 2.5, 2.0));
+  EXPECT_EQ(notes.last.settled, 3);
+  EXPECT_EQ(notes.last.fraction, 1);
+}
+
+TEST_F(EngineTest, DoesNothingWhenAllIsDone) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(2));
+  executor.everyone = succeeds();
+  run(writer);
+
+  EXPECT_EQ(run(writer).launched, 0);
+  EXPECT_EQ(executor.launches.size(), 2);
+}
+
+TEST_F(EngineTest, RetriesAKilledRunWhenItsWaitIsOver) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(1));
+  executor.workers = {exits(128 + 9), succeeds()};
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done));
+  ASSERT_EQ(executor.launched_at.size(), 2);
+  EXPECT_GE(executor.launched_at[1] - executor.launched_at[0], 7.5);
+  EXPECT_LE(executor.launched_at[1] - executor.launched_at[0], 14);
+  EXPECT_EQ(executor.launches[1].number, 2);
+  EXPECT_NE(executor.launches[1].token, executor.launches[0].token);
+}
+
+TEST_F(EngineTest, CountsRetriesOverRestarts) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(1));
+  policy.retries_killed = 5;
+  executor.workers = {exits(137), exits(137), exits(137)};
+  executor.everyone = goes_on();
+  executor.while_waiting = [&] {
+    if (executor.launches.size() == 4) throw std::runtime_error("the scheduler is killed here");
+  };
+  EXPECT_THROW(run(writer), std::runtime_error);
+  executor.while_waiting = nullptr;
+  executor.sighting = {.kind = Sighting::Kind::ended};
+  executor.everyone = exits(137);
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::failed));
+  EXPECT_EQ(executor.launches.size(), 6) << "one try and five retries, in both lives together";
+}
+
+TEST_F(EngineTest, FollowsALivingAttemptAfterARestart) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(1);
+  const std::int64_t run_row = add_sweep(writer, all)[0];
+  run::RunFolder worked = run_folder(all[0]);
+  ASSERT_TRUE(worked.create(all[0], {.data = "/data"}));
+  const std::int64_t attempt = writer.begin_attempt(run_row, 1, store::kToken).value();
+  executor.sighting = {.kind = Sighting::Kind::alive, .placement = {.host = "here"}};
+  int looks = 0;
+  executor.while_waiting = [&] {
+    if (++looks != 3) return;
+    succeeds()(worked, {.number = 1, .token = store::kToken});
+    executor.ended.push_back(attempt);
+  };
+
+  const EngineEnd end = run(writer);
+
+  EXPECT_EQ(end.adopted, 1);
+  EXPECT_THAT(executor.launches, IsEmpty());
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done));
+}
+
+TEST_F(EngineTest, TakesAResultThatWasPublishedWhileNobodyWatched) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(1);
+  add_sweep(writer, all);
+  run::RunFolder worked = run_folder(all[0]);
+  ASSERT_TRUE(worked.create(all[0], {.data = "/data"}));
+  succeeds(2.25)(worked, {.number = 1, .token = store::kToken});
+
+  run(writer);
+
+  EXPECT_THAT(executor.launches, IsEmpty());
+  EXPECT_EQ(rows(writer)[0].final_loss, 2.25);
+}
+
+TEST_F(EngineTest, HalvesTheMicroBatchAfterRunningOutOfMemory) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(1);
+  add_sweep(writer, all);
+  executor.workers = {exits(5), succeeds()};
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done));
+  EXPECT_EQ(run_folder(all[0]).read_spec().value().execution.micro_batch_sequences,
+            std::max<std::int64_t>(1, all[0].batch_sequences / 2));
+}
+
+TEST_F(EngineTest, StartsNothingMoreOnAFullDisk) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(3));
+  executor.everyone = exits(1, "cannot write: No space left on device\n");
+
+  const EngineEnd end = run(writer);
+
+  EXPECT_EQ(end.state.cause, StopCause::disk);
+  EXPECT_EQ(executor.launches.size(), 1);
+  EXPECT_THAT(states(writer), ElementsAre(RunState::ready, RunState::ready, RunState::ready));
+  ASSERT_FALSE(notes.notes.empty());
+  EXPECT_THAT(notes.notes.back(), HasSubstr("no space left"));
+}
+
+TEST_F(EngineTest, NamesARunThatFailedAndWhereToLook) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(1));
+  executor.everyone = exits(2);
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::invalid));
+  ASSERT_EQ(notes.notes.size(), 1);
+  EXPECT_THAT(notes.notes[0], HasSubstr("ration explain"));
+}
+
+TEST_F(EngineTest, ACancelledRunIsAskedToLeaveAndEndedByForceAfterTheGrace) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(1);
+  add_sweep(writer, all);
+  executor.everyone = goes_on();
+  options.grace_seconds = 30;
+  const Path requests = writer.layout().requests();
+  bool asked = false;
+  double forced_at = 0;
+  executor.while_waiting = [&] {
+    if (std::exchange(asked, true)) return;
+    ASSERT_TRUE(real_files().write_whole(requests, "cancel " + run::run_id(all[0]) + "\n"));
+  };
+  executor.on_stop = [&](std::int64_t attempt, bool force) {
+    if (!force || forced_at > 0) return;
+    forced_at = clock.now;
+    ASSERT_TRUE(run_folder(all[0]).write_exit_status(1, 137));
+    executor.ended.push_back(attempt);
+  };
+  const double begin = clock.now;
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::cancelled));
+  ASSERT_GE(executor.stops.size(), 2);
+  EXPECT_FALSE(executor.stops[0].second);
+  EXPECT_GE(forced_at - begin, 30);
+  EXPECT_EQ(executor.launches.size(), 1);
+}
+
+}  // namespace
+}  // namespace ration::scheduler

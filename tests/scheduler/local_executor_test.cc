@@ -1,0 +1,232 @@
+// Attempts as real processes: `ration supervise` over workers that are shell scripts.
+
+#include "scheduler/local_executor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "run/exit_codes.h"
+#include "scheduler/outcome.h"
+#include "scheduler/supervisor.h"
+#include "support/runs.h"
+#include "support/temporary_folder.h"
+
+namespace ration::scheduler {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr double kPatience = 20;  // seconds; a loaded machine is slow
+
+// Says "ready", then lives until somebody says "go".
+constexpr const char* kWaits = "touch $1/ready; while [ ! -e $1/go ]; do sleep 0.02; done";
+
+class Local : public testing::Test {
+ protected:
+  Local() { EXPECT_TRUE(run_.create(test::small_spec(), {.data = "/data"})); }
+  ~Local() override {
+    const auto note = read_supervisor_note(real_files(), run_.attempt_path(1));
+    if (!note) return;
+    for (const ProcessId& process : {note->worker, note->supervisor}) send_signal(process, SIGKILL);
+  }
+
+  // The worker's program: a script that finds the run folder in $1.
+  void worker(const std::string& script) {
+    ASSERT_TRUE(real_files().write_whole(trainer_, "#!/bin/sh\n" + script + "\n"));
+    std::filesystem::permissions(trainer_, std::filesystem::perms::all);
+  }
+  LocalExecutor executor() {
+    return {real_files(), LocalOptions{.ration = RATION_PROGRAM, .trainer = trainer_}};
+  }
+  Launch launch() const {
+    return {.attempt = 7, .run_folder = run_.path(), .number = 1, .token = token_};
+  }
+  void touch(const char* name) { EXPECT_TRUE(real_files().write_whole(run_.path() / name, "")); }
+  bool appears(const Path& path) {
+    const double deadline = system_clock().monotonic_seconds() + kPatience;
+    while (!real_files().exists(path) && system_clock().monotonic_seconds() < deadline)
+      system_clock().sleep(0.01);
+    return real_files().exists(path);
+  }
+  // The note, once it names the worker.
+  SupervisorNote note() {
+    const double deadline = system_clock().monotonic_seconds() + kPatience;
+    for (;;) {
+      const auto note = read_supervisor_note(real_files(), run_.attempt_path(1));
+      if ((note && note->worker.pid != 0) || system_clock().monotonic_seconds() > deadline)
+        return note.value();
+      system_clock().sleep(0.01);
+    }
+  }
+  // True when attempt 7 is reported to have ended within `seconds`.
+  static bool ends(LocalExecutor& executor, double seconds = kPatience) {
+    const double deadline = system_clock().monotonic_seconds() + seconds;
+    while (system_clock().monotonic_seconds() < deadline) {
+      const std::vector<std::int64_t> ended = executor.wait(0.05, -1).value();
+      if (std::ranges::find(ended, 7) != ended.end()) return true;
+    }
+    return false;
+  }
+  std::optional<int> exit_status() { return run_.exit_status(1).value(); }
+  std::string log() { return real_files().read(run_.log_path(1)).value(); }
+
+  test::TemporaryFolder folder_;
+  Path trainer_ = folder_ / "trainer";
+  run::RunFolder run_{real_files(), folder_ / "run"};
+  // Unique, as those of the scheduler are: living attempts are found by it.
+  std::string token_ = sha256_hex(folder_.path().string()).substr(0, 32);
+};
+
+TEST_F(Local, TheStatusAndTheWordsOfAWorkerAreKept) {
+  worker("echo hello; echo oops >&2; exit 42");
+  LocalExecutor executor = this->executor();
+
+  ASSERT_TRUE(executor.start(launch()));
+  ASSERT_TRUE(ends(executor));
+
+  EXPECT_EQ(exit_status(), 42);
+  EXPECT_THAT(log(), AllOf(HasSubstr("hello"), HasSubstr("oops")));
+}
+
+TEST_F(Local, AWorkerIsToldItsAttemptAndRunsOnOneThread) {
+  worker("echo \"$@\" $OMP_NUM_THREADS $GOMP_SPINCOUNT");
+  LocalExecutor executor = this->executor();
+
+  ASSERT_TRUE(executor.start(launch()));
+  ASSERT_TRUE(ends(executor));
+
+  EXPECT_THAT(log(), HasSubstr(run_.path().string() + " --attempt 1 --token " + token_ + " 1 0"));
+}
+
+TEST_F(Local, ASignalThatEndsAWorkerIsKept) {
+  worker("kill -9 $$");
+  LocalExecutor executor = this->executor();
+
+  ASSERT_TRUE(executor.start(launch()));
+  ASSERT_TRUE(ends(executor));
+
+  EXPECT_EQ(exit_status(), 128 + SIGKILL);
+}
+
+TEST_F(Local, ATrainerThatCannotBeExecutedIsSaidInTheLog) {
+  LocalExecutor executor = this->executor();
+
+  ASSERT_TRUE(executor.start(launch()));
+  ASSERT_TRUE(ends(executor));
+
+  EXPECT_EQ(exit_status(), 127);
+  EXPECT_THAT(log(), HasSubstr("cannot execute " + trainer_.string()));
+}
+
+TEST_F(Local, AWorkerIsAskedToStop) {
+  worker(std::string("trap 'exit 75' TERM; ") + kWaits);
+  LocalExecutor executor = this->executor();
+  ASSERT_TRUE(executor.start(launch()));
+  ASSERT_TRUE(appears(run_.path() / "ready"));
+
+  executor.stop(7, false);
+
+  ASSERT_TRUE(ends(executor));
+  EXPECT_EQ(exit_status(), 75);
+}
+
+TEST_F(Local, AWorkerThatDoesNotListenIsEndedByForce) {
+  worker(std::string("trap '' TERM; ") + kWaits);
+  LocalExecutor executor = this->executor();
+  ASSERT_TRUE(executor.start(launch()));
+  ASSERT_TRUE(appears(run_.path() / "ready"));
+  note();
+  executor.stop(7, false);
+  ASSERT_FALSE(ends(executor, 0.2));
+
+  executor.stop(7, true);
+
+  ASSERT_TRUE(ends(executor));
+  EXPECT_EQ(exit_status(), 128 + SIGKILL);
+}
+
+TEST_F(Local, ALivingAttemptIsFollowedAfterARestart) {
+  worker(kWaits);
+  Placement placement;
+  {
+    LocalExecutor before = executor();
+    placement = before.start(launch()).value();
+  }
+  ASSERT_TRUE(appears(run_.path() / "ready"));
+
+  LocalExecutor after = executor();
+  EXPECT_EQ(after.find(launch(), placement).value().kind, Sighting::Kind::alive);
+  EXPECT_FALSE(ends(after, 0.1));
+  touch("go");
+  EXPECT_TRUE(ends(after));
+  EXPECT_EQ(exit_status(), 0);
+}
+
+TEST_F(Local, ALivingAttemptIsFoundWithoutItsProcessNumber) {
+  worker(kWaits);
+  LocalExecutor before = executor();
+  const Placement placement = before.start(launch()).value();
+  ASSERT_TRUE(appears(run_.path() / "ready"));
+
+  LocalExecutor after = executor();
+  const Sighting sighting = after.find(launch(), {}).value();
+
+  EXPECT_EQ(sighting.kind, Sighting::Kind::alive);
+  EXPECT_EQ(sighting.placement.process, placement.process);
+}
+
+TEST_F(Local, AWorkerIsFollowedWhenItsSupervisorWasKilled) {
+  worker(kWaits);
+  LocalExecutor executor = this->executor();
+  ASSERT_TRUE(executor.start(launch()));
+  ASSERT_TRUE(appears(run_.path() / "ready"));
+  ASSERT_TRUE(send_signal(note().supervisor, SIGKILL));
+
+  EXPECT_FALSE(ends(executor, 0.3)) << "the worker lives on";
+  touch("go");
+  EXPECT_TRUE(ends(executor));
+  EXPECT_EQ(exit_status(), std::nullopt) << "nobody could write it";
+}
+
+TEST_F(Local, AnAttemptThatHasEndedIsFoundSo) {
+  worker("exit 0");
+  LocalExecutor executor = this->executor();
+  const Placement placement = executor.start(launch()).value();
+  ASSERT_TRUE(ends(executor));
+
+  EXPECT_EQ(this->executor().find(launch(), placement).value().kind, Sighting::Kind::ended);
+}
+
+TEST_F(Local, AnAbsentAttemptNeverStartsAfterwards) {
+  worker("touch $1/ran");
+  LocalExecutor executor = this->executor();
+
+  EXPECT_EQ(executor.find(launch(), {}).value().kind, Sighting::Kind::absent);
+  ASSERT_TRUE(executor.start(launch()));  // a supervisor that was slow to begin
+  ASSERT_TRUE(ends(executor));
+
+  EXPECT_FALSE(real_files().exists(run_.path() / "ran"));
+  EXPECT_TRUE(outcome_of(real_files(), run_, 1, token_).value().ending.never_started);
+}
+
+TEST_F(Local, AProcessThatGotTheNumberOfAnotherIsLeftAlone) {
+  worker("exit 0");
+  LocalExecutor executor = this->executor();
+  ProcessId reused = this_process();
+  --reused.start;
+
+  const Sighting sighting =
+      executor.find(launch(), {.host = host_name(), .process = reused}).value();
+  executor.stop(7, true);
+
+  EXPECT_NE(sighting.kind, Sighting::Kind::alive);
+}
+
+}  // namespace
+}  // namespace ration::scheduler
