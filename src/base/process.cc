@@ -1,20 +1,30 @@
 #include "base/process.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 namespace ration {
 namespace {
 
+// Empty when there is no such file, or when its process ends while it is read: a file of /proc that
+// could be opened may still refuse to be read, which a stream buffer would report by throwing.
 std::string read_proc(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return {};
+  std::string text;
+  std::array<char, 4096> part{};
+  ssize_t got = 0;
+  while ((got = read(descriptor, part.data(), part.size())) > 0 || (got < 0 && errno == EINTR))
+    if (got > 0) text.append(part.data(), static_cast<std::size_t>(got));
+  close(descriptor);
+  return got < 0 ? std::string() : text;
 }
 
 std::optional<std::int64_t> whole(std::string_view text) {
