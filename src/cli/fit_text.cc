@@ -96,7 +96,7 @@ std::string fit_text(const fit::Fit& fit) {
 }
 
 std::string comparison_text(const std::vector<fit::Fit>& fits) {
-  std::string text = fmt::format("\nlaws side by side\n  {:<22} {:>4} {:>12} {:>8}  {}\n",
+  std::string text = fmt::format("\nlaws side by side\n  {:<26} {:>4} {:>12} {:>8}  {}\n",
                                  "law",
                                  "free",
                                  "objective",
@@ -110,7 +110,7 @@ std::string comparison_text(const std::vector<fit::Fit>& fits) {
     const auto free = std::count_if(fit.parameters.begin(),
                                     fit.parameters.end(),
                                     [](const fit::Estimate& e) { return !e.fixed; });
-    text += fmt::format("  {:<22} {:>4} {:>12.7g} {:>6.3g} %  {}\n",
+    text += fmt::format("  {:<26} {:>4} {:>12.7g} {:>6.3g} %  {}\n",
                         fit.law->name(),
                         free,
                         fit.objective,

@@ -17,10 +17,10 @@ double largest_repeat(const Problem& problem, const Coordinates& x, Parameter::R
   double largest = 0;
   for (std::size_t i = 0; i < problem.rows(); ++i) {
     const double log_n = problem.points.log_params[i];
-    const double repeat = role == Parameter::Role::data_decay
-                              ? problem.points.repeats[i]
-                              : std::expm1(log_n - problem.law.log_unrepeated_params(
-                                                       x, log_n, problem.points.log_unique[i]));
+    const double repeat = role == Parameter::Role::params_decay
+                              ? std::expm1(log_n - problem.law.log_unrepeated_params(
+                                                       x, log_n, problem.points.log_unique[i]))
+                              : problem.points.repeats[i];
     largest = std::max(largest, repeat);
   }
   return largest;
@@ -40,8 +40,27 @@ double spread(const std::vector<double>& values) {
   return *high - *low;
 }
 
-void doubt_design(const Problem& problem, const Fit& fit, std::vector<Doubt>& doubts) {
+// An exponent of something in which no two runs differ.
+void doubt_exponents(const Problem& problem, const Fit& fit, std::vector<Doubt>& doubts) {
+  using Role = Parameter::Role;
   constexpr double kSame = 1e-9;
+  const bool one_size = spread(problem.points.log_params) < kSame;
+  const bool one_length = spread(problem.points.log_tokens) < kSame;
+  for (std::size_t j = 0; j < fit.parameters.size(); ++j) {
+    if (fit.parameters[j].fixed) continue;
+    const Parameter& parameter = problem.law.parameters()[j];
+    const Role role = parameter.role;
+    const std::string name(parameter.name);
+    if (one_size && (role == Role::params_exponent || role == Role::shared_exponent))
+      doubts.push_back({name, "all runs have the same number of parameters", true});
+    if (one_length && (role == Role::tokens_exponent || role == Role::shared_exponent))
+      doubts.push_back({name, "all runs saw the same number of tokens", true});
+    if (one_size && one_length && role == Role::compute_exponent)
+      doubts.push_back({name, "all runs took the same compute", true});
+  }
+}
+
+void doubt_design(const Problem& problem, const Fit& fit, std::vector<Doubt>& doubts) {
   const auto free = static_cast<int>(std::count_if(
       fit.parameters.begin(), fit.parameters.end(), [](const Estimate& e) { return !e.fixed; }));
   if (fit.cells <= free)
@@ -57,15 +76,8 @@ void doubt_design(const Problem& problem, const Fit& fit, std::vector<Doubt>& do
                                   "settings a parameter",
                                   free,
                                   fit.cells)});
-  const auto held = [&](std::string_view name) {
-    return std::any_of(fit.parameters.begin(), fit.parameters.end(), [&](const Estimate& e) {
-      return e.name == name && e.fixed;
-    });
-  };
-  if (spread(problem.points.log_params) < kSame && !held("alpha"))
-    doubts.push_back({"alpha", "all runs have the same number of parameters", true});
-  if (spread(problem.points.log_tokens) < kSame && !held("beta"))
-    doubts.push_back({"beta", "all runs saw the same number of tokens", true});
+  doubt_exponents(problem, fit, doubts);
+  if (!problem.law.allocates()) return;
   std::vector<double> ratio(problem.rows());
   for (std::size_t i = 0; i < ratio.size(); ++i)
     ratio[i] = problem.points.log_tokens[i] - problem.points.log_params[i];
@@ -81,8 +93,12 @@ void doubt_repetition(const Problem& problem, const Fit& fit, std::vector<Doubt>
   const double most =
       *std::max_element(problem.points.repeats.begin(), problem.points.repeats.end());
   if (most <= 0) {
-    doubts.push_back(
-        {"rd_star", "no run repeats its tokens, so nothing says how repeats decay", true});
+    for (const Parameter& parameter : problem.law.parameters())
+      if (parameter.role == Parameter::Role::data_decay ||
+          parameter.role == Parameter::Role::penalty)
+        doubts.push_back({std::string(parameter.name),
+                          "no run repeats its tokens, so nothing says what repeats cost",
+                          true});
     return;
   }
   if (most < 5)
@@ -102,7 +118,7 @@ void doubt_repetition(const Problem& problem, const Fit& fit, std::vector<Doubt>
 
 void doubt_parameter(const Parameter& parameter, const Estimate& e, std::vector<Doubt>& doubts) {
   if (e.fixed) return;
-  const bool exponent = parameter.role == Parameter::Role::exponent;
+  const bool exponent = parameter.is_exponent();
   if (e.at_bound)
     doubts.push_back(
         {e.name,
@@ -175,8 +191,9 @@ std::vector<Estimate> estimates(const Problem& problem, const Coordinates& best,
     const double near = nearness(parameter);
     Estimate e{.name = std::string(parameter.name), .value = parameter.value(best[j])};
     e.fixed = problem.lower[j] == problem.upper[j];
-    const double most = decays(parameter) ? largest_repeat(problem, best, parameter.role) : 0;
-    if (decays(parameter) && most <= 0 && !e.fixed) {  // the law does not depend on it here
+    const bool of_repeats = decays(parameter) || parameter.role == Parameter::Role::penalty;
+    const double most = of_repeats ? largest_repeat(problem, best, parameter.role) : 0;
+    if (of_repeats && most <= 0 && !e.fixed) {  // the law does not depend on it here
       e.identified = false;
       all.push_back(std::move(e));
       continue;

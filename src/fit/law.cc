@@ -36,6 +36,11 @@ double Parameter::coordinate(double value) const {
   return scale == Scale::log ? std::log(value) : value;
 }
 
+bool Parameter::is_exponent() const {
+  return role == Role::params_exponent || role == Role::tokens_exponent ||
+         role == Role::shared_exponent || role == Role::compute_exponent;
+}
+
 double BaseTerms::log_g() const {
   return (std::log(alpha) + log_a - std::log(beta) - log_b) / (alpha + beta);
 }
@@ -53,8 +58,22 @@ double Law::log_unrepeated_params(std::span<const double>, double log_n, double)
 }
 
 std::span<const Law* const> all_laws() {
-  static const std::array<const Law*, 4> laws = {
-      &chinchilla(), &chinchilla_tied(), &data_constrained(), &data_constrained_data()};
+  static const std::array<const Law*, 16> laws = {&chinchilla(),
+                                                  &chinchilla_tied(),
+                                                  &outer_exponent(),
+                                                  &over_training(),
+                                                  &joint_decay(),
+                                                  &data_constrained(),
+                                                  &data_constrained_tied(),
+                                                  &data_constrained_data(),
+                                                  &data_constrained_outer(),
+                                                  &data_constrained_geometric(),
+                                                  &overfit_penalty(),
+                                                  &overfit_penalty_linear(),
+                                                  &saturating_penalty(),
+                                                  &power_params(),
+                                                  &power_tokens(),
+                                                  &power_compute()};
   return laws;
 }
 

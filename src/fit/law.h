@@ -52,9 +52,21 @@ struct Parameter {
   double lower = 0;
   double upper = 0;
   std::string_view meaning;  // one line with its unit
-  // For a decay constant: what counts as its repeats (data or parameters). An estimate far beyond
-  // the largest repeat of the data cannot be told from no decay.
-  enum class Role { term, floor, exponent, data_decay, params_decay } role = Role::term;
+  // What it does in the law. An exponent needs runs that differ in what it is the exponent of. A
+  // decay constant counts repeats (of data or of parameters): an estimate far beyond the largest
+  // repeat of the data cannot be told from no decay. A penalty exists where tokens repeat.
+  enum class Role {
+    term,
+    floor,
+    params_exponent,
+    tokens_exponent,
+    shared_exponent,   // of parameters and of tokens
+    compute_exponent,  // of their product
+    data_decay,
+    params_decay,
+    penalty
+  } role = Role::term;
+  bool is_exponent() const;
 
   double value(double coordinate) const;
   double coordinate(double value) const;
@@ -62,7 +74,7 @@ struct Parameter {
 
 using Coordinates = std::vector<double>;  // one number a parameter, in the law's order
 
-// L = E + A N^-alpha + B D^-beta: what a law becomes while nothing repeats.
+// L = E + A N^-alpha + B D^-beta: what many laws become while nothing repeats.
 struct BaseTerms {
   double log_a = 0, log_b = 0, log_e = 0, alpha = 0, beta = 0;
 
@@ -94,7 +106,8 @@ class Law {
                         std::span<double> log_loss,
                         std::span<double> jacobian) const = 0;
 
-  virtual BaseTerms base_terms(std::span<const double> x) const = 0;
+  // Whether the law weighs parameters against tokens, so that a budget has a best allocation.
+  virtual bool allocates() const { return true; }
 
   // ln of the parameters that the law counts as unrepeated at a point (N itself for laws without
   // parameter decay).

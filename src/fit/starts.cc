@@ -15,14 +15,14 @@ constexpr std::array<double, 10> kExponents = {
 using Columns =
     Eigen::Matrix<double, Eigen::Dynamic, 3>;  // E, A, B terms, each divided by the loss
 
-// Least squares of columns * c = 1 with c >= 0: the best of the seven sets of columns whose
-// solution is positive.
-Eigen::Vector3d solve_nonnegative(const Eigen::Matrix3d& gram, const Eigen::Vector3d& right) {
-  Eigen::Vector3d best = Eigen::Vector3d::Zero();
+// Least squares of columns * c = 1 with c >= 0, by gram = columns' columns and right = columns' 1:
+// the best of all sets of columns whose solution is positive.
+Eigen::VectorXd solve_nonnegative(const Eigen::MatrixXd& gram, const Eigen::VectorXd& right) {
+  Eigen::VectorXd best = Eigen::VectorXd::Zero(right.size());
   double best_gain = 0;  // the fall of the squared error against c = 0
-  for (unsigned set = 1; set < 8; ++set) {
+  for (unsigned set = 1; set < 1U << right.size(); ++set) {
     std::vector<int> used;
-    for (int k = 0; k < 3; ++k)
+    for (int k = 0; k < right.size(); ++k)
       if ((set >> k & 1U) != 0) used.push_back(k);
     const Eigen::MatrixXd part = gram(used, used);
     const Eigen::VectorXd aim = right(used);
@@ -85,7 +85,7 @@ std::vector<TermStart> exponent_starts(std::span<const double> log_params,
     for (std::size_t j = tied ? i : 0; j < (tied ? i + 1 : kExponents.size()); ++j) {
       columns.col(2) = by_tokens.columns[j];
       const Eigen::Vector3d right = columns.colwise().sum().transpose();
-      const Eigen::Vector3d c = solve_nonnegative(columns.transpose() * columns, right);
+      const Eigen::VectorXd c = solve_nonnegative(columns.transpose() * columns, right);
       const double error = (columns * c - Eigen::VectorXd::Ones(n)).squaredNorm();
       const BaseTerms terms = {log_or_small(c[1]) + kExponents[i] * by_params.log_smallest,
                                log_or_small(c[2]) + kExponents[j] * by_tokens.log_smallest,
@@ -99,6 +99,29 @@ std::vector<TermStart> exponent_starts(std::span<const double> log_params,
     return x.squared_error < y.squared_error;
   });
   return starts;
+}
+
+LinearStart linear_start(std::span<const std::vector<double>> log_columns,
+                         std::span<const double> log_target) {
+  const auto n = static_cast<Eigen::Index>(log_target.size());
+  const auto terms = static_cast<Eigen::Index>(log_columns.size());
+  const Eigen::Map<const Eigen::ArrayXd> target(log_target.data(), n);
+  Eigen::MatrixXd columns(n, terms);
+  Eigen::VectorXd shift(terms);  // of ln: every column then peaks at the target
+  for (Eigen::Index k = 0; k < terms; ++k) {
+    const Eigen::Map<const Eigen::ArrayXd> column(log_columns[static_cast<std::size_t>(k)].data(),
+                                                  n);
+    const Eigen::ArrayXd ratio = column - target;
+    shift[k] = std::isfinite(ratio.maxCoeff()) ? ratio.maxCoeff() : 0;
+    columns.col(k) = (ratio - shift[k]).exp().matrix();
+  }
+  const Eigen::VectorXd right = columns.colwise().sum().transpose();
+  const Eigen::VectorXd c = solve_nonnegative(columns.transpose() * columns, right);
+  LinearStart start;
+  for (Eigen::Index k = 0; k < terms; ++k)
+    start.log_scales.push_back(log_or_small(c[k]) - shift[k]);
+  start.squared_error = (columns * c - Eigen::VectorXd::Ones(n)).squaredNorm();
+  return start;
 }
 
 }  // namespace ration::fit

@@ -25,4 +25,14 @@ std::vector<TermStart> exponent_starts(std::span<const double> log_params,
                                        std::span<const double> log_loss,
                                        bool tied);
 
+// The scales c >= 0 of a sum of given columns that comes nearest to a target in relative squared
+// error. Columns and target by their logarithms, one number a point; -infinity stands for 0. One to
+// four columns. A column that the best solution leaves out starts small rather than absent.
+struct LinearStart {
+  std::vector<double> log_scales;
+  double squared_error = 0;  // sum of (predicted/observed - 1)^2
+};
+LinearStart linear_start(std::span<const std::vector<double>> log_columns,
+                         std::span<const double> log_target);
+
 }  // namespace ration::fit

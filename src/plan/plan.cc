@@ -16,6 +16,8 @@ Error wrong(std::string what, std::string hint) {
   return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
 }
 
+constexpr Tokens kEndless{1e300};
+
 Optimum optimum_at(BudgetLine& line, double log_n) {
   const double log_d = line.log_tokens(log_n);
   return {std::exp(log_n),
@@ -80,8 +82,14 @@ Valley find_valley(BudgetLine& line, const Optimum& best, double tolerance) {
           {tokens.low / unique, tokens.high / unique}};
 }
 
-Optimum baseline_of(const fit::Law& law, std::span<const double> x, BudgetLine& line) {
-  return optimum_at(line, law.base_terms(x).optimal_log_params(line.log_budget_over_6()));
+// The allocation that would be best if all tokens were fresh, judged on `line`, where they are not.
+Optimum baseline_of(const fit::Law& law,
+                    std::span<const double> x,
+                    Flops budget,
+                    BudgetLine& line,
+                    std::size_t points) {
+  const Request fresh = {.budget = budget, .unique = kEndless};
+  return optimum_at(line, std::log(optimise(law, x, fresh, points).params));
 }
 
 // Values over the draws of one allocation, and their intervals.
@@ -154,17 +162,22 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
     return combine(std::move(problems), "the plan cannot be made");
   const fit::Coordinates x = fit.coordinates();
   const fit::Law& law = *fit.law;
+  if (!law.allocates())
+    return Error{
+        .kind = ErrorKind::usage,
+        .what = fmt::format("the law {} does not weigh parameters against tokens", law.name()),
+        .hint = "plan with a law in both, such as data-constrained"};
   BudgetLine line(law, x, request);
   constexpr std::size_t kGrid = 4000;     // 0.007 apart in ln N
   constexpr std::size_t kDrawGrid = 100;  // laws are smooth: enough to find the basin
   const Optimum best = optimise_on(line, kGrid);
-  const Optimum baseline = baseline_of(law, x, line);
+  const Optimum baseline = baseline_of(law, x, request.budget, line, kGrid);
 
   Draws of_best, of_baseline;
   for (const fit::Coordinates& draw : fit.draws) {
     BudgetLine drawn(law, draw, request);
     of_best.add(optimise_on(drawn, kDrawGrid), std::exp(drawn.log_loss(std::log(best.params))));
-    of_baseline.add(baseline_of(law, draw, drawn),
+    of_baseline.add(baseline_of(law, draw, request.budget, drawn, kDrawGrid),
                     std::exp(drawn.log_loss(std::log(baseline.params))));
   }
 

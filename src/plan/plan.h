@@ -88,8 +88,8 @@ Optimum optimise(const fit::Law& law,
 double loss_of(
     const fit::Law& law, std::span<const double> x, Params params, Tokens tokens, Tokens unique);
 
-// Errors: check(request). A fit that is not trusted is planned with all the same; the caller
-// decides.
+// Errors: check(request), and a law in one variable (ErrorKind::usage). A fit that is not trusted
+// is planned with all the same; the caller decides.
 Result<Plan> make_plan(const fit::Fit& fit, const Request& request);
 
 // The document ration.plan/1 (docs/planning.md).

@@ -167,6 +167,18 @@ TEST(Plan, RefusesRequestsThatMakeNoSense) {
               HasSubstr("no model size fits"));
 }
 
+TEST(Plan, RefusesALawInOneVariable) {
+  fit::Fit fit = published_fit();
+  fit.law = fit::find_law("power-compute");
+  fit.parameters.resize(3);
+
+  const Result<Plan> plan = make_plan(fit, kRequest);
+
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(exit_code(plan.error().kind), 2);
+  EXPECT_THAT(plan.error().describe(), HasSubstr("power-compute"));
+}
+
 TEST(PlanDocument, HoldsEveryAmountWithItsInterval) {
   const fit::Fit fit = fit_with_draws();
 

@@ -10,6 +10,9 @@
 namespace ration::fit {
 namespace {
 
+constexpr std::array<Parameter, 4> kTied = {
+    kTermParameters[0], kTermParameters[1], kTermParameters[2], kTiedExponent};
+
 class Chinchilla final : public Law {
  public:
   explicit Chinchilla(bool tied) : tied_(tied) {}
@@ -23,14 +26,14 @@ class Chinchilla final : public Law {
   }
   bool describes_repetition() const override { return false; }
   std::span<const Parameter> parameters() const override {
-    return std::span(kTermParameters).first(tied_ ? 4 : 5);
+    return tied_ ? std::span<const Parameter>(kTied) : std::span<const Parameter>(kTermParameters);
   }
 
   void evaluate(std::span<const double> x,
                 const Points& points,
                 std::span<double> log_loss,
                 std::span<double> jacobian) const override {
-    const BaseTerms base = base_terms(x);
+    const BaseTerms base = {x[0], x[1], x[2], x[3], tied_ ? x[3] : x[4]};
     const std::size_t n = points.size();
     for (std::size_t i = 0; i < n; ++i) {
       const double log_n = points.log_params[i];
@@ -47,10 +50,6 @@ class Chinchilla final : public Law {
       jacobian[3 * n + i] = tied_ ? d_alpha + d_beta : d_alpha;
       if (!tied_) jacobian[4 * n + i] = d_beta;
     }
-  }
-
-  BaseTerms base_terms(std::span<const double> x) const override {
-    return {x[0], x[1], x[2], x[3], tied_ ? x[3] : x[4]};
   }
 
   std::vector<Coordinates> starts(const Points& points,
