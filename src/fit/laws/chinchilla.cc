@@ -35,21 +35,28 @@ class Chinchilla final : public Law {
                 std::span<double> jacobian) const override {
     const BaseTerms base = {x[0], x[1], x[2], x[3], tied_ ? x[3] : x[4]};
     const std::size_t n = points.size();
-    for (std::size_t i = 0; i < n; ++i) {
-      const double log_n = points.log_params[i];
-      const double log_d = points.log_tokens[i];
-      const ThreeTerms terms =
-          sum_terms(base.log_a - base.alpha * log_n, base.log_b - base.beta * log_d, base.log_e);
-      log_loss[i] = terms.log_loss;
-      if (jacobian.empty()) continue;
-      const double d_alpha = -terms.share_params * log_n;
-      const double d_beta = -terms.share_tokens * log_d;
-      jacobian[i] = terms.share_params;
-      jacobian[n + i] = terms.share_tokens;
-      jacobian[2 * n + i] = terms.share_floor;
-      jacobian[3 * n + i] = tied_ ? d_alpha + d_beta : d_alpha;
-      if (!tied_) jacobian[4 * n + i] = d_beta;
-    }
+    for_blocks(n, [&](std::size_t first, std::size_t size) {
+      const double* log_n = &points.log_params[first];
+      const double* log_d = &points.log_tokens[first];
+      ThreeTerms terms;
+      for (std::size_t i = 0; i < size; ++i) {
+        terms.share_params[i] = base.log_a - base.alpha * log_n[i];
+        terms.share_tokens[i] = base.log_b - base.beta * log_d[i];
+      }
+      terms.sum(size, base.log_e);
+      std::copy_n(terms.log_loss.begin(), size, &log_loss[first]);
+      if (jacobian.empty()) return;
+      double* row = &jacobian[first];
+      for (std::size_t i = 0; i < size; ++i) {
+        const double d_alpha = -terms.share_params[i] * log_n[i];
+        const double d_beta = -terms.share_tokens[i] * log_d[i];
+        row[i] = terms.share_params[i];
+        row[n + i] = terms.share_tokens[i];
+        row[2 * n + i] = terms.share_floor[i];
+        row[3 * n + i] = tied_ ? d_alpha + d_beta : d_alpha;
+        if (!tied_) row[4 * n + i] = d_beta;
+      }
+    });
   }
 
   std::vector<Coordinates> starts(const Points& points,

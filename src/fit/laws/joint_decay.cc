@@ -44,17 +44,26 @@ class JointDecay final : public Law {
     const double alpha_n = x[2];
     const double alpha_d = x[3];
     const std::size_t n = points.size();
-    for (std::size_t i = 0; i < n; ++i) {
-      const double params = x[0] - points.log_params[i];
-      const double tokens = x[1] - points.log_tokens[i];
-      const TwoTerms sum = sum_terms(alpha_n / alpha_d * params, tokens);
-      log_loss[i] = alpha_d * sum.log_sum;
-      if (jacobian.empty()) continue;
-      jacobian[i] = alpha_n * sum.share_first;
-      jacobian[n + i] = alpha_d * sum.share_second;
-      jacobian[2 * n + i] = sum.share_first * params;
-      jacobian[3 * n + i] = sum.log_sum - alpha_n / alpha_d * sum.share_first * params;
-    }
+    const double ratio = alpha_n / alpha_d;
+    for_blocks(n, [&](std::size_t first, std::size_t size) {
+      Block params;
+      TwoTerms sum;
+      for (std::size_t i = 0; i < size; ++i) {
+        params[i] = x[0] - points.log_params[first + i];
+        sum.share_first[i] = ratio * params[i];
+        sum.share_second[i] = x[1] - points.log_tokens[first + i];
+      }
+      sum.sum(size);
+      for (std::size_t i = 0; i < size; ++i) log_loss[first + i] = alpha_d * sum.log_sum[i];
+      if (jacobian.empty()) return;
+      double* row = &jacobian[first];
+      for (std::size_t i = 0; i < size; ++i) {
+        row[i] = alpha_n * sum.share_first[i];
+        row[n + i] = alpha_d * sum.share_second[i];
+        row[2 * n + i] = sum.share_first[i] * params[i];
+        row[3 * n + i] = sum.log_sum[i] - ratio * sum.share_first[i] * params[i];
+      }
+    });
   }
 
   // Given both exponents, L^(1/alpha_d) is linear in Nc^(alpha_n/alpha_d) and Dc.

@@ -30,20 +30,27 @@ class OuterExponent final : public Law {
                 std::span<double> jacobian) const override {
     const double outer = std::exp(x[5]);
     const std::size_t n = points.size();
-    for (std::size_t i = 0; i < n; ++i) {
-      const double log_n = points.log_params[i];
-      const double log_d = points.log_tokens[i];
-      const ThreeTerms terms =
-          sum_terms_outer(x[0] - x[3] * log_n, x[1] - x[4] * log_d, x[2], outer);
-      log_loss[i] = terms.log_loss;
-      if (jacobian.empty()) continue;
-      jacobian[i] = terms.share_params;
-      jacobian[n + i] = terms.share_tokens;
-      jacobian[2 * n + i] = terms.share_floor;
-      jacobian[3 * n + i] = -terms.share_params * log_n;
-      jacobian[4 * n + i] = -terms.share_tokens * log_d;
-      jacobian[5 * n + i] = terms.by_log_outer;
-    }
+    for_blocks(n, [&](std::size_t first, std::size_t size) {
+      const double* log_n = &points.log_params[first];
+      const double* log_d = &points.log_tokens[first];
+      ThreeTerms terms;
+      for (std::size_t i = 0; i < size; ++i) {
+        terms.share_params[i] = x[0] - x[3] * log_n[i];
+        terms.share_tokens[i] = x[1] - x[4] * log_d[i];
+      }
+      terms.sum_outer(size, x[2], outer);
+      std::copy_n(terms.log_loss.begin(), size, &log_loss[first]);
+      if (jacobian.empty()) return;
+      double* row = &jacobian[first];
+      for (std::size_t i = 0; i < size; ++i) {
+        row[i] = terms.share_params[i];
+        row[n + i] = terms.share_tokens[i];
+        row[2 * n + i] = terms.share_floor[i];
+        row[3 * n + i] = -terms.share_params[i] * log_n[i];
+        row[4 * n + i] = -terms.share_tokens[i] * log_d[i];
+        row[5 * n + i] = terms.by_log_outer[i];
+      }
+    });
   }
 
   // chinchilla's starts, and those whose single terms they equal under another k.

@@ -42,19 +42,29 @@ class OverTraining final : public Law {
                 std::span<double> jacobian) const override {
     const double eta = x[3];
     const std::size_t n = points.size();
-    for (std::size_t i = 0; i < n; ++i) {
-      const double log_m = points.log_tokens[i] - points.log_params[i];
-      const double log_c = kLog6 + points.log_tokens[i] + points.log_params[i];
-      const ThreeTerms terms =
-          sum_terms(x[0] + eta * (log_m - log_c), x[1] - eta * (log_m + log_c), x[2]);
-      log_loss[i] = terms.log_loss;
-      if (jacobian.empty()) continue;
-      jacobian[i] = terms.share_params;
-      jacobian[n + i] = terms.share_tokens;
-      jacobian[2 * n + i] = terms.share_floor;
-      jacobian[3 * n + i] =
-          terms.share_params * (log_m - log_c) - terms.share_tokens * (log_m + log_c);
-    }
+    for_blocks(n, [&](std::size_t first, std::size_t size) {
+      ThreeTerms terms;
+      Block by_params, by_tokens;  // d ln term / d eta
+      for (std::size_t i = 0; i < size; ++i) {
+        const double log_m = points.log_tokens[first + i] - points.log_params[first + i];
+        const double log_c = kLog6 + points.log_tokens[first + i] + points.log_params[first + i];
+        by_params[i] = log_m - log_c;
+        by_tokens[i] = -(log_m + log_c);
+        terms.share_params[i] = x[0] + eta * by_params[i];
+        terms.share_tokens[i] = x[1] + eta * by_tokens[i];
+      }
+      terms.sum(size, x[2]);
+      std::copy_n(terms.log_loss.begin(), size, &log_loss[first]);
+      if (jacobian.empty()) return;
+      double* row = &jacobian[first];
+      for (std::size_t i = 0; i < size; ++i) {
+        row[i] = terms.share_params[i];
+        row[n + i] = terms.share_tokens[i];
+        row[2 * n + i] = terms.share_floor[i];
+        row[3 * n + i] =
+            terms.share_params[i] * by_params[i] + terms.share_tokens[i] * by_tokens[i];
+      }
+    });
   }
 
   std::vector<Coordinates> starts(const Points& points,

@@ -40,18 +40,30 @@ constexpr std::array<Parameter, 7> kSaturating = {
 
 // ln of the penalty and its derivatives.
 struct Penalty {
-  double log_value = 0;
-  double by_log_q = 1;        // by ln Q
-  double by_log_ceiling = 0;  // by ln S
+  Block log_value;
+  Block by_log_q;        // by ln Q
+  Block by_log_ceiling;  // by ln S
 };
 
-Penalty saturate(double log_q, double log_ceiling) {
+// S (1 - exp(-Q/S)) in place of the Q in log_value.
+void saturate(Penalty& penalty, std::size_t size, double log_ceiling) {
   constexpr double kFull = 40;  // exp(-40) is lost beside 1
-  const double t = std::exp(std::min(log_q - log_ceiling, 5.0));
-  if (t > kFull) return {log_ceiling, 0, 1};
-  if (t < 1e-12) return {log_q, 1, 0};
-  const double slope = t / std::expm1(t);
-  return {log_ceiling + std::log(-std::expm1(-t)), slope, 1 - slope};
+  Block t;
+  for (std::size_t i = 0; i < size; ++i) t[i] = std::min(penalty.log_value[i] - log_ceiling, 5.0);
+  exp_all(head(t, size), head(t, size));
+  Block gained;
+  for (std::size_t i = 0; i < size; ++i) gained[i] = -t[i];
+  expm1_all(head(gained, size), head(gained, size));
+  Block log_gained;
+  for (std::size_t i = 0; i < size; ++i) log_gained[i] = std::max(-gained[i], 1e-300);
+  log_all(head(log_gained, size), head(log_gained, size));
+  for (std::size_t i = 0; i < size; ++i) {
+    if (t[i] < 1e-12) continue;  // far below the ceiling
+    const double slope = t[i] > kFull ? 0 : t[i] * (1 + gained[i]) / -gained[i];
+    penalty.log_value[i] = log_ceiling + log_gained[i];
+    penalty.by_log_q[i] = slope;
+    penalty.by_log_ceiling[i] = 1 - slope;
+  }
 }
 
 class OverfitPenalty final : public Law {
@@ -86,33 +98,54 @@ class OverfitPenalty final : public Law {
     const double d = form_ == Form::general ? std::exp(x[6]) : 1;
     const double k = form_ == Form::general ? std::exp(x[7]) : 1;
     const std::size_t n = points.size();
-    for (std::size_t i = 0; i < n; ++i) {
-      const double log_n = points.log_params[i];
-      const double log_d = points.log_tokens[i];
-      const ThreeTerms base = sum_terms(x[0] - x[3] * log_n, x[1] - x[4] * log_d, x[2]);
-      const bool repeats = points.repeats[i] > 0;
-      const double log_repeats = repeats ? std::log(points.repeats[i]) : 0;
-      const double log_ratio = log_n - points.log_unique[i];
-      Penalty penalty{x[5] + d * log_repeats + k * log_ratio};
-      if (form_ == Form::saturating) penalty = saturate(penalty.log_value, x[6]);
-      const TwoTerms whole =
-          repeats ? sum_terms(base.log_loss, penalty.log_value) : TwoTerms{base.log_loss, 1, 0};
-      log_loss[i] = whole.log_sum;
-      if (jacobian.empty()) continue;
-      const double keep = whole.share_first;
-      const double by_log_q = whole.share_second * penalty.by_log_q;
-      jacobian[i] = keep * base.share_params;
-      jacobian[n + i] = keep * base.share_tokens;
-      jacobian[2 * n + i] = keep * base.share_floor;
-      jacobian[3 * n + i] = -keep * base.share_params * log_n;
-      jacobian[4 * n + i] = -keep * base.share_tokens * log_d;
-      jacobian[5 * n + i] = by_log_q;
-      if (form_ == Form::saturating)
-        jacobian[6 * n + i] = whole.share_second * penalty.by_log_ceiling;
-      if (form_ != Form::general) continue;
-      jacobian[6 * n + i] = by_log_q * d * log_repeats;
-      jacobian[7 * n + i] = by_log_q * k * log_ratio;
-    }
+    for_blocks(n, [&](std::size_t first, std::size_t size) {
+      const double* log_n = &points.log_params[first];
+      const double* log_d = &points.log_tokens[first];
+      const double* repeats = &points.repeats[first];
+      ThreeTerms base;
+      Block log_repeats, log_ratio;
+      for (std::size_t i = 0; i < size; ++i) {
+        base.share_params[i] = x[0] - x[3] * log_n[i];
+        base.share_tokens[i] = x[1] - x[4] * log_d[i];
+        log_repeats[i] = repeats[i] > 0 ? repeats[i] : 1;
+        log_ratio[i] = log_n[i] - points.log_unique[first + i];
+      }
+      base.sum(size, x[2]);
+      log_all(head(log_repeats, size), head(log_repeats, size));
+
+      Penalty penalty;
+      for (std::size_t i = 0; i < size; ++i) {
+        penalty.log_value[i] = x[5] + d * log_repeats[i] + k * log_ratio[i];
+        penalty.by_log_q[i] = 1;
+        penalty.by_log_ceiling[i] = 0;
+      }
+      if (form_ == Form::saturating) saturate(penalty, size, x[6]);
+      constexpr double kNone = -1e6;  // ln of no penalty
+      TwoTerms whole;
+      for (std::size_t i = 0; i < size; ++i) {
+        whole.share_first[i] = base.log_loss[i];
+        whole.share_second[i] = repeats[i] > 0 ? penalty.log_value[i] : kNone;
+      }
+      whole.sum(size);
+      std::copy_n(whole.log_sum.begin(), size, &log_loss[first]);
+      if (jacobian.empty()) return;
+      double* row = &jacobian[first];
+      for (std::size_t i = 0; i < size; ++i) {
+        const double keep = whole.share_first[i];
+        const double by_log_q = whole.share_second[i] * penalty.by_log_q[i];
+        row[i] = keep * base.share_params[i];
+        row[n + i] = keep * base.share_tokens[i];
+        row[2 * n + i] = keep * base.share_floor[i];
+        row[3 * n + i] = -keep * base.share_params[i] * log_n[i];
+        row[4 * n + i] = -keep * base.share_tokens[i] * log_d[i];
+        row[5 * n + i] = by_log_q;
+        if (form_ == Form::saturating)
+          row[6 * n + i] = whole.share_second[i] * penalty.by_log_ceiling[i];
+        if (form_ != Form::general) continue;
+        row[6 * n + i] = by_log_q * d * log_repeats[i];
+        row[7 * n + i] = by_log_q * k * log_ratio[i];
+      }
+    });
   }
 
   std::vector<Coordinates> starts(const Points& points,

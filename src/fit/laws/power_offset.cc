@@ -53,15 +53,24 @@ class PowerOffset final : public Law {
                 std::span<double> log_loss,
                 std::span<double> jacobian) const override {
     const std::size_t n = points.size();
-    for (std::size_t i = 0; i < n; ++i) {
-      const double log_x = log_variable(points, i);
-      const TwoTerms terms = sum_terms(x[0] - x[2] * log_x, x[1]);
-      log_loss[i] = terms.log_sum;
-      if (jacobian.empty()) continue;
-      jacobian[i] = terms.share_first;
-      jacobian[n + i] = terms.share_second;
-      jacobian[2 * n + i] = -terms.share_first * log_x;
-    }
+    for_blocks(n, [&](std::size_t first, std::size_t size) {
+      Block log_x;
+      TwoTerms terms;
+      for (std::size_t i = 0; i < size; ++i) {
+        log_x[i] = log_variable(points, first + i);
+        terms.share_first[i] = x[0] - x[2] * log_x[i];
+        terms.share_second[i] = x[1];
+      }
+      terms.sum(size);
+      std::copy_n(terms.log_sum.begin(), size, &log_loss[first]);
+      if (jacobian.empty()) return;
+      double* row = &jacobian[first];
+      for (std::size_t i = 0; i < size; ++i) {
+        row[i] = terms.share_first[i];
+        row[n + i] = terms.share_second[i];
+        row[2 * n + i] = -terms.share_first[i] * log_x[i];
+      }
+    });
   }
 
   std::vector<Coordinates> starts(const Points& points,

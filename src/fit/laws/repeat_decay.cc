@@ -61,26 +61,38 @@ constexpr std::array<Parameter, 7> kGeometric = {kTermParameters[0],
 
 // ln g and its derivatives.
 struct Growth {
-  double log_factor = 0;
-  double d_repeats = 0;    // by R
-  double d_log_scale = 0;  // by ln s
+  Block log_factor;
+  Block d_repeats;    // by R
+  Block d_log_scale;  // by ln s
 };
 
-Growth exponential_growth(double repeats, double scale) {
-  const double decayed = std::exp(-repeats / scale);
-  const double gained = scale * -std::expm1(-repeats / scale);
-  const double factor = 1 + gained;
-  return {std::log(factor), decayed / factor, (gained - repeats * decayed) / factor};
+void exponential_growth(const double* repeats, std::size_t size, double scale, Growth& growth) {
+  Block spent;  // exp(-R/s) - 1
+  for (std::size_t i = 0; i < size; ++i) spent[i] = -repeats[i] / scale;
+  expm1_all(head(spent, size), head(spent, size));
+  for (std::size_t i = 0; i < size; ++i) {
+    const double gained = -scale * spent[i];
+    const double left = 1 + spent[i];
+    const double factor = 1 + gained;
+    growth.log_factor[i] = factor;
+    growth.d_repeats[i] = left / factor;
+    growth.d_log_scale[i] = (gained - repeats[i] * left) / factor;
+  }
+  log_all(head(growth.log_factor, size), head(growth.log_factor, size));
 }
 
-Growth geometric_growth(double repeats, double scale) {
+void geometric_growth(const double* repeats, std::size_t size, double scale, Growth& growth) {
   const double log_kept = std::log1p(-1 / scale);  // of a token's value, at each repeat
-  const double epochs = 1 + repeats;
-  const double left = std::exp(epochs * log_kept);
-  const double spent = -std::expm1(epochs * log_kept);
-  constexpr double kNothing = 1e-280;  // keeps infinity times 0 out of the last derivative
-  const double by_kept = left > kNothing ? epochs * left / ((scale - 1) * spent) : 0;
-  return {std::log(scale * spent), -log_kept * left / spent, 1 - by_kept};
+  Block spent;                                     // 1 - (1 - 1/s)^(1 + R), negative
+  for (std::size_t i = 0; i < size; ++i) spent[i] = (1 + repeats[i]) * log_kept;
+  expm1_all(head(spent, size), head(spent, size));
+  for (std::size_t i = 0; i < size; ++i) {
+    const double left = 1 + spent[i];
+    growth.log_factor[i] = -scale * spent[i];
+    growth.d_repeats[i] = log_kept * left / spent[i];
+    growth.d_log_scale[i] = left > 0 ? 1 + (1 + repeats[i]) * left / ((scale - 1) * spent[i]) : 1;
+  }
+  log_all(head(growth.log_factor, size), head(growth.log_factor, size));
 }
 
 // Which law of the family.
@@ -116,24 +128,30 @@ class RepeatDecay final : public Law {
                 std::span<double> log_loss,
                 std::span<double> jacobian) const override {
     const BaseTerms base = base_terms(x);
-    const std::size_t first = decay_index();
-    const double rd_star = std::exp(x[first]);
-    const double rn_star = form_.params_decay ? std::exp(x[first + 1]) : 1;
+    const std::size_t decay = decay_index();
+    const double rd_star = std::exp(x[decay]);
+    const double rn_star = form_.params_decay ? std::exp(x[decay + 1]) : 1;
     const double outer = form_.outer ? std::exp(x.back()) : 1;
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      const Growth data = growth(points.repeats[i], rd_star);
-      const double log_d = points.log_unique[i] + data.log_factor;
-      Effective n = {points.log_params[i]};
-      if (form_.params_decay)
-        n = effective_params(base, points.log_params[i], points.log_unique[i], rn_star);
-      const double params_term = base.log_a - base.alpha * n.log_value;
-      const double tokens_term = base.log_b - base.beta * log_d;
-      const ThreeTerms terms = form_.outer
-                                   ? sum_terms_outer(params_term, tokens_term, base.log_e, outer)
-                                   : sum_terms(params_term, tokens_term, base.log_e);
-      log_loss[i] = terms.log_loss;
-      if (!jacobian.empty()) fill_row(jacobian, points, i, base, terms, n, data, log_d);
-    }
+    for_blocks(points.size(), [&](std::size_t first, std::size_t size) {
+      Growth data;
+      grow(&points.repeats[first], size, rd_star, data);
+      Effective params;
+      effective_params(base, points, first, size, rn_star, params);
+      Block log_d;
+      ThreeTerms terms;
+      for (std::size_t i = 0; i < size; ++i) {
+        log_d[i] = points.log_unique[first + i] + data.log_factor[i];
+        terms.share_params[i] = base.log_a - base.alpha * params.log_value[i];
+        terms.share_tokens[i] = base.log_b - base.beta * log_d[i];
+      }
+      if (form_.outer)
+        terms.sum_outer(size, base.log_e, outer);
+      else
+        terms.sum(size, base.log_e);
+      std::copy_n(terms.log_loss.begin(), size, &log_loss[first]);
+      if (!jacobian.empty())
+        fill_rows(jacobian, points, first, size, base, terms, params, data, log_d);
+    });
   }
 
   std::vector<Coordinates> starts(const Points& points,
@@ -142,10 +160,10 @@ class RepeatDecay final : public Law {
  private:
   // ln N' and its derivatives by ln U_N (before the cap) and ln R_N*.
   struct Effective {
-    double log_value = 0;
-    double d_log_unrepeated = 0;
-    double d_log_scale = 0;
-    double log_unrepeated = 0;
+    Block log_value;
+    Block d_log_unrepeated;
+    Block d_log_scale;
+    Block log_unrepeated;
   };
 
   std::size_t decay_index() const { return form_.tied ? 4 : 5; }
@@ -154,51 +172,79 @@ class RepeatDecay final : public Law {
     return {x[0], x[1], x[2], x[3], form_.tied ? x[3] : x[4]};
   }
 
-  Growth growth(double repeats, double scale) const {
-    return form_.geometric ? geometric_growth(repeats, scale) : exponential_growth(repeats, scale);
+  void grow(const double* repeats, std::size_t size, double scale, Growth& growth) const {
+    (form_.geometric ? geometric_growth : exponential_growth)(repeats, size, scale, growth);
   }
 
-  Effective effective_params(const BaseTerms& base,
-                             double log_n,
-                             double log_u,
-                             double rn_star) const {
-    const double log_fed = base.log_params_for_tokens(log_u);
-    if (!(log_fed < log_n)) return {log_n, 0, 0, log_fed};
-    constexpr double kFinite = 1e300;  // keeps 0 * infinity out of the derivative
-    const double repeats = std::min(std::expm1(log_n - log_fed), kFinite);
-    const Growth g = growth(repeats, rn_star);
-    return {log_fed + g.log_factor, 1 - g.d_repeats * (repeats + 1), g.d_log_scale, log_fed};
-  }
-
-  void fill_row(std::span<double> jacobian,
-                const Points& points,
-                std::size_t i,
-                const BaseTerms& base,
-                const ThreeTerms& terms,
-                const Effective& n,
-                const Growth& data,
-                double log_d) const {
-    const std::size_t rows = points.size();
-    const double by_log_n = -base.alpha * terms.share_params;          // d ln L / d ln N'
-    const double by_fed = by_log_n * n.d_log_unrepeated / base.alpha;  // times alpha d ln U_N
-    const double by_alpha =
-        -terms.share_params * n.log_value + by_fed * (1 / base.alpha - n.log_unrepeated);
-    const double by_beta =
-        -terms.share_tokens * log_d + by_fed * (points.log_unique[i] - 1 / base.beta);
-    std::size_t column = 0;
-    const auto put = [&](double value) { jacobian[column++ * rows + i] = value; };
-    put(terms.share_params + by_fed);
-    put(terms.share_tokens - by_fed);
-    put(terms.share_floor);
-    if (form_.tied) {
-      put(by_alpha + by_beta);
-    } else {
-      put(by_alpha);
-      put(by_beta);
+  void effective_params(const BaseTerms& base,
+                        const Points& points,
+                        std::size_t first,
+                        std::size_t size,
+                        double rn_star,
+                        Effective& params) const {
+    const double* log_n = &points.log_params[first];
+    if (!form_.params_decay) {
+      std::copy_n(log_n, size, params.log_value.begin());
+      std::fill_n(params.d_log_unrepeated.begin(), size, 0.0);
+      std::fill_n(params.d_log_scale.begin(), size, 0.0);
+      std::fill_n(params.log_unrepeated.begin(), size, 0.0);
+      return;
     }
-    put(-base.beta * terms.share_tokens * data.d_log_scale);
-    if (form_.params_decay) put(by_log_n * n.d_log_scale);
-    if (form_.outer) put(terms.by_log_outer);
+    constexpr double kFinite = 690;  // keeps 0 * infinity out of the derivative
+    const double offset = base.log_params_for_tokens(0);
+    const double slope = base.beta / base.alpha;
+    Block repeats;
+    for (std::size_t i = 0; i < size; ++i) {
+      params.log_unrepeated[i] = offset + slope * points.log_unique[first + i];
+      repeats[i] = std::clamp(log_n[i] - params.log_unrepeated[i], 0.0, kFinite);
+    }
+    expm1_all(head(repeats, size), head(repeats, size));
+    Growth growth;
+    grow(repeats.data(), size, rn_star, growth);
+    for (std::size_t i = 0; i < size; ++i) {
+      const bool repeated = params.log_unrepeated[i] < log_n[i];
+      params.log_value[i] = repeated ? params.log_unrepeated[i] + growth.log_factor[i] : log_n[i];
+      params.d_log_unrepeated[i] = repeated ? 1 - growth.d_repeats[i] * (repeats[i] + 1) : 0.0;
+      params.d_log_scale[i] = repeated ? growth.d_log_scale[i] : 0.0;
+    }
+  }
+
+  void fill_rows(std::span<double> jacobian,
+                 const Points& points,
+                 std::size_t first,
+                 std::size_t size,
+                 const BaseTerms& base,
+                 const ThreeTerms& terms,
+                 const Effective& params,
+                 const Growth& data,
+                 const Block& log_d) const {
+    const std::size_t rows = points.size();
+    Block by_log_n, by_fed, by_alpha, by_beta;  // by_fed: times alpha d ln U_N
+    for (std::size_t i = 0; i < size; ++i) {
+      by_log_n[i] = -base.alpha * terms.share_params[i];
+      by_fed[i] = by_log_n[i] * params.d_log_unrepeated[i] / base.alpha;
+      by_alpha[i] = -terms.share_params[i] * params.log_value[i] +
+                    by_fed[i] * (1 / base.alpha - params.log_unrepeated[i]);
+      by_beta[i] = -terms.share_tokens[i] * log_d[i] +
+                   by_fed[i] * (points.log_unique[first + i] - 1 / base.beta);
+    }
+    std::size_t column = 0;
+    const auto put = [&](const auto& value) {
+      double* out = &jacobian[column++ * rows + first];
+      for (std::size_t i = 0; i < size; ++i) out[i] = value(i);
+    };
+    put([&](std::size_t i) { return terms.share_params[i] + by_fed[i]; });
+    put([&](std::size_t i) { return terms.share_tokens[i] - by_fed[i]; });
+    put([&](std::size_t i) { return terms.share_floor[i]; });
+    if (form_.tied) {
+      put([&](std::size_t i) { return by_alpha[i] + by_beta[i]; });
+    } else {
+      put([&](std::size_t i) { return by_alpha[i]; });
+      put([&](std::size_t i) { return by_beta[i]; });
+    }
+    put([&](std::size_t i) { return -base.beta * terms.share_tokens[i] * data.d_log_scale[i]; });
+    if (form_.params_decay) put([&](std::size_t i) { return by_log_n[i] * params.d_log_scale[i]; });
+    if (form_.outer) put([&](std::size_t i) { return terms.by_log_outer[i]; });
   }
 
   // The points as a law without repetition would see them: N' and D' in place of N and D.
@@ -207,12 +253,16 @@ class RepeatDecay final : public Law {
                           double rd_star,
                           double rn_star) const {
     Points seen = points;
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      seen.log_tokens[i] = points.log_unique[i] + growth(points.repeats[i], rd_star).log_factor;
-      if (form_.params_decay)
-        seen.log_params[i] =
-            effective_params(base, points.log_params[i], points.log_unique[i], rn_star).log_value;
-    }
+    for_blocks(points.size(), [&](std::size_t first, std::size_t size) {
+      Growth data;
+      grow(&points.repeats[first], size, rd_star, data);
+      Effective params;
+      effective_params(base, points, first, size, rn_star, params);
+      for (std::size_t i = 0; i < size; ++i) {
+        seen.log_tokens[first + i] = points.log_unique[first + i] + data.log_factor[i];
+        seen.log_params[first + i] = params.log_value[i];
+      }
+    });
     return seen;
   }
 

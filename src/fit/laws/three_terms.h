@@ -5,54 +5,98 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 
 #include "fit/law.h"
+#include "fit/vector_math.h"
 
 namespace ration::fit {
+
+// Laws run over their points in blocks, so that exponentials and logarithms are taken over arrays
+// (vector_math.h) that stay in the processor's nearest cache.
+inline constexpr std::size_t kBlock = 128;
+using Block = std::array<double, kBlock>;
+
+// body(first, size) for every block of `points`.
+template <class Body>
+void for_blocks(std::size_t points, const Body& body) {
+  for (std::size_t first = 0; first < points; first += kBlock)
+    body(first, std::min(kBlock, points - first));
+}
+
+inline std::span<double> head(Block& block, std::size_t size) { return {block.data(), size}; }
 
 // ln L and its derivatives by ln A, ln B and ln E: the softmax weights of the terms, and what an
 // outer exponent makes of them.
 struct ThreeTerms {
-  double log_loss = 0;
-  double share_params = 0, share_tokens = 0, share_floor = 0;
-  double by_log_outer = 0;  // d ln L / d ln k
+  Block log_loss;
+  Block share_params, share_tokens, share_floor;
+  Block by_log_outer;  // d ln L / d ln k
+
+  // L = E + A' + B' from three logarithms, of which the first two stand in share_params and
+  // share_tokens. Those two may be at most 700, and the floor not below -700.
+  void sum(std::size_t size, double log_floor) {
+    exp_all(head(share_params, size), head(share_params, size));
+    exp_all(head(share_tokens, size), head(share_tokens, size));
+    const double floor = std::exp(log_floor);
+    for (std::size_t i = 0; i < size; ++i) log_loss[i] = share_params[i] + share_tokens[i] + floor;
+    for (std::size_t i = 0; i < size; ++i) {
+      const double inverse = 1 / log_loss[i];
+      share_params[i] *= inverse;
+      share_tokens[i] *= inverse;
+      share_floor[i] = floor * inverse;
+    }
+    log_all(head(log_loss, size), head(log_loss, size));
+  }
+
+  // L = E + (A' + B')^k, the same way; any finite logarithms.
+  inline void sum_outer(std::size_t size, double log_floor, double outer);
 };
 
-// L = E + A' + B' from the three logarithms, stable for any finite input.
-inline ThreeTerms sum_terms(double log_params_term, double log_tokens_term, double log_floor) {
-  const double largest = std::max({log_params_term, log_tokens_term, log_floor});
-  const double params_term = std::exp(log_params_term - largest);
-  const double tokens_term = std::exp(log_tokens_term - largest);
-  const double floor = std::exp(log_floor - largest);
-  const double sum = params_term + tokens_term + floor;
-  return {largest + std::log(sum), params_term / sum, tokens_term / sum, floor / sum, 0};
-}
-
-// ln(e^x + e^y) and the share of each.
+// ln(e^x + e^y) and the share of each, for any finite x and y.
 struct TwoTerms {
-  double log_sum = 0;
-  double share_first = 0, share_second = 0;
-};
-inline TwoTerms sum_terms(double log_first, double log_second) {
-  const double larger = std::max(log_first, log_second);
-  const double first = std::exp(log_first - larger);
-  const double second = std::exp(log_second - larger);
-  return {larger + std::log(first + second), first / (first + second), second / (first + second)};
-}
+  Block log_sum;
+  Block share_first, share_second;
 
-// L = E + (A' + B')^k.
-inline ThreeTerms sum_terms_outer(double log_params_term,
-                                  double log_tokens_term,
-                                  double log_floor,
-                                  double outer) {
-  const TwoTerms inner = sum_terms(log_params_term, log_tokens_term);
-  const TwoTerms whole = sum_terms(outer * inner.log_sum, log_floor);
-  const double share = outer * whole.share_first;
-  return {whole.log_sum,
-          share * inner.share_first,
-          share * inner.share_second,
-          whole.share_second,
-          share * inner.log_sum};
+  // From logarithms in share_first and share_second.
+  void sum(std::size_t size) {
+    Block ratio;  // of the smaller term to the larger
+    for (std::size_t i = 0; i < size; ++i) ratio[i] = -std::abs(share_first[i] - share_second[i]);
+    exp_all(head(ratio, size), head(ratio, size));
+    for (std::size_t i = 0; i < size; ++i) log_sum[i] = 1 + ratio[i];
+    Block log_one_plus;
+    log_all(head(log_sum, size), head(log_one_plus, size));
+    for (std::size_t i = 0; i < size; ++i) {
+      const bool first_is_larger = share_first[i] >= share_second[i];
+      const double larger = first_is_larger ? share_first[i] : share_second[i];
+      const double share_larger = 1 / log_sum[i];
+      const double share_smaller = ratio[i] * share_larger;
+      share_first[i] = first_is_larger ? share_larger : share_smaller;
+      share_second[i] = first_is_larger ? share_smaller : share_larger;
+      log_sum[i] = larger + log_one_plus[i];
+    }
+  }
+};
+
+void ThreeTerms::sum_outer(std::size_t size, double log_floor, double outer) {
+  TwoTerms inner;
+  std::copy_n(share_params.begin(), size, inner.share_first.begin());
+  std::copy_n(share_tokens.begin(), size, inner.share_second.begin());
+  inner.sum(size);
+  TwoTerms whole;
+  for (std::size_t i = 0; i < size; ++i) {
+    whole.share_first[i] = outer * inner.log_sum[i];
+    whole.share_second[i] = log_floor;
+  }
+  whole.sum(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    const double share = outer * whole.share_first[i];
+    log_loss[i] = whole.log_sum[i];
+    share_params[i] = share * inner.share_first[i];
+    share_tokens[i] = share * inner.share_second[i];
+    share_floor[i] = whole.share_second[i];
+    by_log_outer[i] = share * inner.log_sum[i];
+  }
 }
 
 // Wide enough for every published fit by far, and finite so that an estimate can be seen to run
