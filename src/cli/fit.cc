@@ -23,9 +23,34 @@ Result<std::vector<std::pair<std::string, double>>> fixed_values(const Arguments
   return fixed;
 }
 
+// The value behind a word of an option that takes one of a few.
+template <class T>
+Result<T> choice(const Arguments& arguments,
+                 const std::string& option,
+                 const std::vector<std::pair<std::string, T>>& choices) {
+  const std::string word = arguments.text(option).value_or("");
+  std::vector<std::string> words;
+  for (const auto& [name, value] : choices) {
+    if (name == word) return value;
+    words.push_back(name);
+  }
+  return Error{.kind = ErrorKind::usage,
+               .what = fmt::format("--{}: \"{}\" is none of its words", option, word),
+               .hint = fmt::format("{}", fmt::join(words, " or "))};
+}
+
 Result<fit::Options> fit_options(const Arguments& arguments) {
   fit::Options options{.law = arguments.text("law").value_or("")};
   auto delta = arguments.quantity("delta", "");
+  auto asymmetry = arguments.quantity("asymmetry", "");
+  auto objective = choice<fit::Objective>(
+      arguments,
+      "objective",
+      {{"huber", fit::Objective::huber}, {"squares", fit::Objective::squares}});
+  auto starts =
+      choice<fit::Starts>(arguments,
+                          "starts",
+                          {{"spread", fit::Starts::spread}, {"published", fit::Starts::published}});
   auto interval = arguments.quantity("interval", "");
   auto resamples = arguments.integer("bootstrap");
   auto seed = arguments.integer("seed");
@@ -33,6 +58,9 @@ Result<fit::Options> fit_options(const Arguments& arguments) {
   auto fixed = fixed_values(arguments);
   std::vector<Error> problems;
   if (!delta) problems.push_back(delta.error());
+  if (!asymmetry) problems.push_back(asymmetry.error());
+  if (!objective) problems.push_back(objective.error());
+  if (!starts) problems.push_back(starts.error());
   if (!interval) problems.push_back(interval.error());
   if (!resamples) problems.push_back(resamples.error());
   if (!seed) problems.push_back(seed.error());
@@ -42,6 +70,9 @@ Result<fit::Options> fit_options(const Arguments& arguments) {
 
   constexpr std::int64_t kTooMany = 1000000;  // check() names the true limits
   options.delta = (*delta).value_or(options.delta);
+  options.asymmetry = (*asymmetry).value_or(options.asymmetry);
+  options.objective = *objective;
+  options.starts = *starts;
   options.interval = (*interval).value_or(options.interval);
   options.resamples = static_cast<int>(
       std::clamp((*resamples).value_or(options.resamples), std::int64_t{-1}, kTooMany));
@@ -161,6 +192,21 @@ Command fit_command() {
        .default_value = "0.001",
        .help = "Knee of the Huber loss in units of ln L, above 0. 0.001 is the published choice; "
                "about twice the noise (0.03) suits small runs whose seeds differ by per cents."},
+      {.name = "objective",
+       .value = "NAME",
+       .default_value = "huber",
+       .help = "What is minimised over the residuals of ln L: huber, or squares, which outliers "
+               "sway."},
+      {.name = "asymmetry",
+       .value = "X",
+       .default_value = "1",
+       .help = "Weight of runs predicted too high against those predicted too low, 0.01 to 100. "
+               "Badly tuned runs only lie above a law: 10 follows the best ones."},
+      {.name = "starts",
+       .value = "NAME",
+       .default_value = "spread",
+       .help = "Where the search starts: spread over the law's basins, or published, the grid of "
+               "the law's source (chinchilla: 4,500 starts)."},
       {.name = "bootstrap",
        .value = "N",
        .default_value = "400",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 
@@ -25,6 +26,14 @@ std::string convention_text(const fit::Fit& fit) {
   if (fit.params_convention == "6nd") return "  N counts all parameters (6nd)\n";
   if (fit.params_convention == "kaplan") return "  N counts layers without embeddings (kaplan)\n";
   return {};
+}
+
+std::string objective_text(const fit::Fit& fit) {
+  std::string text = std::isinf(fit.delta)
+                         ? "sum of half squares of residuals of ln L"
+                         : fmt::format("sum of Huber losses of ln L, delta {:g}", fit.delta);
+  if (fit.asymmetry != 1) text += fmt::format("; too high counts {:g} times", fit.asymmetry);
+  return text;
 }
 
 std::string doubts_text(const fit::Fit& fit) {
@@ -82,12 +91,12 @@ std::string fit_text(const fit::Fit& fit) {
   }
   text += fmt::format(
       "\n  residual rms  {:.3g} % of the loss\n"
-      "  objective     {:.10g} (sum of Huber losses of ln L, delta {:g})\n"
+      "  objective     {:.10g} ({})\n"
       "  search        {} of {} starts agree{}\n"
       "  stopped       {}\n",
       100 * fit.residual_rms,
       fit.objective,
-      fit.delta,
+      objective_text(fit),
       fit.search.agree,
       fit.search.starts,
       fit.minima.size() > 1 ? fmt::format("; {} minima within the noise", fit.minima.size()) : "",

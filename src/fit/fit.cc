@@ -155,10 +155,17 @@ std::vector<Error> check(const Options& options) {
     problems.push_back(option_error(fmt::format("unknown law \"{}\"", options.law), hint));
   } else {
     check_fixed(options, *law, problems);
+    if (options.starts == Starts::published && law->published_starts().empty())
+      problems.push_back(
+          option_error(fmt::format("no published starts of {} are known", law->name()),
+                       "--starts spread, which every law has"));
   }
   if (!(options.delta > 0 && std::isfinite(options.delta)))
     problems.push_back(option_error(fmt::format("delta {} is not above 0", options.delta),
                                     "0.001 is the published choice"));
+  if (!(options.asymmetry >= 0.01 && options.asymmetry <= 100))
+    problems.push_back(option_error(fmt::format("an asymmetry of {}", options.asymmetry),
+                                    "from 0.01 to 100; 1 is symmetric"));
   if (options.resamples < 0 || options.resamples > 100000)
     problems.push_back(option_error(fmt::format("{} resamples", options.resamples),
                                     "from 0 (no intervals) to 100000"));
@@ -208,10 +215,17 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
     log_loss.push_back(std::log(run.loss.value));
   }
   const std::vector<double> weights(rows.size(), 1.0);
-  Problem problem = make_problem(*find_law(options.law), points, log_loss, weights, options.delta);
+  const Law& law = *find_law(options.law);
+  const bool squares = options.objective == Objective::squares;
+  Problem problem =
+      make_problem(law, points, log_loss, weights, squares ? HUGE_VAL : options.delta);
+  problem.asymmetry = options.asymmetry;
   hold_fixed(options, problem);
 
-  SearchResult found = search(problem, options.threads);
+  SearchResult found = search(
+      problem,
+      options.starts == Starts::published ? law.published_starts() : law.starts(points, log_loss),
+      options.threads);
   if (found.minima.empty())
     return Error{.kind = ErrorKind::untrusted,
                  .what = fmt::format("no start of the {} law has a finite loss", options.law),
@@ -219,7 +233,8 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
   const Minimum& best = found.minima.front();
 
   Fit fit{.law = &problem.law,
-          .delta = options.delta,
+          .delta = problem.delta,
+          .asymmetry = problem.asymmetry,
           .runs = static_cast<int>(rows.size()),
           .cells = static_cast<int>(cells),
           .objective = best.objective,

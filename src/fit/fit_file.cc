@@ -177,7 +177,8 @@ Json to_json(const Fit& fit) {
           {"source", fit.source},
           {"runs", fit.runs},
           {"cells", fit.cells},
-          {"delta", fit.delta},
+          {"delta", std::isinf(fit.delta) ? Json(nullptr) : Json(fit.delta)},
+          {"asymmetry", fit.asymmetry},
           {"objective", fit.objective},
           {"residual_rms", fit.residual_rms},
           {"interval", fit.interval},
@@ -221,7 +222,8 @@ Result<Fit> fit_from_json(const Json& document, const std::string& file) {
   read_parameters(document, reader, fit);
   fit.runs = static_cast<int>(reader.number(document, "runs", 0));
   fit.cells = static_cast<int>(reader.number(document, "cells", 0));
-  fit.delta = reader.number(document, "delta", 0);
+  fit.delta = reader.optional(document, "delta").value_or(HUGE_VAL);
+  fit.asymmetry = reader.number(document, "asymmetry", 1);
   fit.objective = reader.number(document, "objective", 0);
   fit.residual_rms = reader.number(document, "residual_rms", 0);
   fit.interval = reader.number(document, "interval", 0.9);

@@ -117,6 +117,10 @@ class Law {
   virtual std::vector<Coordinates> starts(const Points& points,
                                           std::span<const double> log_loss) const = 0;
 
+  // The grid of starts of the law's source, where one is known; else nothing. Coordinates may be
+  // infinite, where the source starts at 0: such starts fail and are counted.
+  virtual std::vector<Coordinates> published_starts() const { return {}; }
+
   std::size_t size() const { return parameters().size(); }
 };
 

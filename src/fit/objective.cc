@@ -9,7 +9,7 @@ Problem make_problem(const Law& law,
                      std::span<const double> log_loss,
                      std::span<const double> weights,
                      double delta) {
-  Problem problem{law, points, log_loss, weights, delta, {}, {}};
+  Problem problem{law, points, log_loss, weights, delta, {}, {}, 1};
   for (const Parameter& parameter : law.parameters()) {
     problem.lower.push_back(parameter.lower);
     problem.upper.push_back(parameter.upper);
@@ -28,7 +28,7 @@ double objective(const Problem& problem, std::span<const double> x) {
   double sum = 0;
   const std::vector<double> r = residuals(problem, x);
   for (std::size_t i = 0; i < r.size(); ++i)
-    if (problem.weights[i] > 0) sum += problem.weights[i] * huber(r[i], problem.delta);
+    if (problem.weights[i] > 0) sum += problem.loss(i, r[i]);
   return std::isfinite(sum) ? sum : std::numeric_limits<double>::infinity();
 }
 

@@ -30,8 +30,14 @@ struct Problem {
   std::span<const double> weights;   // one a point, at least 0; a weight of 2 equals the run twice
   double delta = 1e-3;               // in units of ln L, above 0
   std::vector<double> lower, upper;  // of each coordinate; equal where a coordinate is held fixed
+  double asymmetry = 1;  // weight of rows whose loss is predicted too high, against too low
 
   std::size_t rows() const { return points.size(); }
+  // Row i's weight where its residual has the sign of r.
+  double weight(std::size_t i, double r) const {
+    return r > 0 ? asymmetry * weights[i] : weights[i];
+  }
+  double loss(std::size_t i, double r) const { return weight(i, r) * huber(r, delta); }
 };
 
 // The problem with the law's own bounds.

@@ -3,6 +3,7 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/random.h"
 #include "fit/parallel.h"
@@ -19,6 +20,44 @@ bool same(const Minimum& a, const Minimum& b) {
   for (std::size_t j = 0; j < a.x.size(); ++j)
     if (std::abs(a.x[j] - b.x[j]) > kSameCoordinate) return false;
   return true;
+}
+
+// Joins what stands in one place, as least squares leaves most starts that were far off: they would
+// go on alike. The first of them stays; `starts_of` counts.
+void join(std::vector<Minimum>& found, std::vector<int>& starts_of) {
+  constexpr double kSameSquares = 1e-3;  // relative
+  constexpr double kSamePlace = 1e-2;
+  std::vector<std::size_t> order(found.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return found[a].objective < found[b].objective;
+  });
+  const auto together = [&](const Minimum& a, const Minimum& b) {
+    for (std::size_t j = 0; j < a.x.size(); ++j)
+      if (std::abs(a.x[j] - b.x[j]) > kSamePlace) return false;
+    return true;
+  };
+  std::vector<bool> gone(found.size(), false);
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    const Minimum& first = found[order[k]];
+    if (gone[order[k]] || first.iterations == 0) continue;
+    for (std::size_t l = k + 1; l < order.size(); ++l) {
+      const Minimum& other = found[order[l]];
+      if (!(other.objective <= first.objective * (1 + kSameSquares))) break;
+      if (gone[order[l]] || other.iterations == 0 || !together(first, other)) continue;
+      gone[order[l]] = true;
+      starts_of[order[k]] += starts_of[order[l]];
+    }
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (gone[i]) continue;
+    starts_of[kept] = starts_of[i];
+    if (kept != i) found[kept] = std::move(found[i]);
+    ++kept;
+  }
+  found.resize(kept);
+  starts_of.resize(kept);
 }
 
 // Ratio of the extreme eigenvalues of J'J over the coordinates that are not held.
@@ -41,41 +80,65 @@ double condition(const Problem& problem, const Coordinates& x) {
 
 }  // namespace
 
-double near_minimum_ratio(std::size_t runs) {
-  return std::exp(3.84 / 2 / static_cast<double>(runs));
+double near_minimum_ratio(std::size_t runs, bool least_squares) {
+  return std::exp(3.84 / (least_squares ? 1 : 2) / static_cast<double>(runs));
 }
 
-SearchResult search(const Problem& problem, int threads) {
-  const std::vector<Coordinates> starts = problem.law.starts(problem.points, problem.log_loss);
+SearchResult search(const Problem& problem, const std::vector<Coordinates>& starts, int threads) {
   std::vector<Minimum> found(starts.size());
   parallel_for(
-      starts.size(), threads, [&](std::size_t i) { found[i] = descend(problem, starts[i]); });
-
-  // A descent ends well within this factor of its minimum; what lies higher cannot become the best.
-  constexpr double kHopeless = 2;
-  double lowest = HUGE_VAL;
-  for (const Minimum& m : found)
-    if (m.stop != Stop::not_finite) lowest = std::min(lowest, m.objective);
-  const double worth = lowest * std::max(kHopeless, near_minimum_ratio(problem.rows()));
+      starts.size(), threads, [&](std::size_t i) { found[i] = approach(problem, starts[i]); });
+  std::vector<int> starts_of(found.size(), 1);  // that end in each
+  join(found, starts_of);
+  // After least squares, and after the descent, no step lowers an objective by more than these
+  // factors: what lies higher cannot become the best.
+  constexpr double kHopelessBefore = 4;
+  constexpr double kHopelessAfter = 2;
+  const double near = near_minimum_ratio(problem.rows(), std::isinf(problem.delta));
+  const auto worth = [&](double factor) {
+    double lowest = HUGE_VAL;
+    for (const Minimum& m : found)
+      if (m.stop != Stop::not_finite) lowest = std::min(lowest, m.objective);
+    return lowest * std::max(factor, near);
+  };
+  const double worth_descending = worth(kHopelessBefore);
   parallel_for(found.size(), threads, [&](std::size_t i) {
-    if (found[i].objective <= worth) finish(problem, found[i]);
+    const bool by_least_squares = found[i].iterations > 0;
+    if (!by_least_squares || found[i].objective <= worth_descending) descend(problem, found[i]);
   });
+  const double worth_finishing = worth(kHopelessAfter);
+  parallel_for(found.size(), threads, [&](std::size_t i) {
+    if (found[i].objective <= worth_finishing) finish(problem, found[i]);
+  });
+
+  // The best of all may need more steps than are spent on each.
+  constexpr int kMoreRounds = 20;
+  const auto best_of = [](const Minimum& a, const Minimum& b) { return a.objective < b.objective; };
+  for (int round = 0; round < kMoreRounds; ++round) {
+    Minimum& lowest = *std::min_element(found.begin(), found.end(), best_of);
+    if (lowest.stop != Stop::iterations) break;
+    finish(problem, lowest);
+  }
 
   SearchResult result;
-  result.report.starts = static_cast<int>(found.size());
-  const auto failed = std::stable_partition(
-      found.begin(), found.end(), [](const Minimum& m) { return m.stop != Stop::not_finite; });
-  result.report.failed = static_cast<int>(found.end() - failed);
-  found.erase(failed, found.end());
-  if (found.empty()) return result;
-  std::stable_sort(found.begin(), found.end(), [](const Minimum& a, const Minimum& b) {
-    return a.objective < b.objective;
+  result.report.starts = static_cast<int>(starts.size());
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < found.size(); ++i)
+    if (found[i].stop != Stop::not_finite)
+      order.push_back(i);
+    else
+      result.report.failed += starts_of[i];
+  if (order.empty()) return result;
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return found[a].objective < found[b].objective;
   });
 
-  const Minimum& best = found.front();
-  const double limit = best.objective * near_minimum_ratio(problem.rows());
-  for (const Minimum& minimum : found) {
-    if (minimum.objective <= best.objective * (1 + kSameObjective)) ++result.report.agree;
+  const Minimum& best = found[order.front()];
+  const double limit = best.objective * near;
+  for (const std::size_t i : order) {
+    const Minimum& minimum = found[i];
+    if (minimum.objective <= best.objective * (1 + kSameObjective))
+      result.report.agree += starts_of[i];
     if (minimum.objective > limit) break;
     const bool known = std::any_of(result.minima.begin(),
                                    result.minima.end(),

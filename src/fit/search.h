@@ -19,10 +19,12 @@ struct SearchResult {
 // An objective up to this multiple of the best one is within the noise of `runs` runs: twice the
 // log-likelihood ratio n ln(objective / best) of the Laplace density stays below 3.84, the 95 %
 // point of one degree of freedom.
-double near_minimum_ratio(std::size_t runs);
+// With squares (`least_squares`) the density is normal and the factor n: n ln(ratio) stays below
+// it.
+double near_minimum_ratio(std::size_t runs, bool least_squares);
 
-// Descends from every start of the law.
-SearchResult search(const Problem& problem, int threads);
+// Descends from every start.
+SearchResult search(const Problem& problem, const std::vector<Coordinates>& starts, int threads);
 
 // Refits on `resamples` draws of whole cells with replacement, each from all `minima`. `cell_of[i]`
 // is the cell of row i, 0 … cells-1. Draw k depends on the seed and k alone.

@@ -40,7 +40,7 @@ Eigen::VectorXd solve_nonnegative(const Eigen::MatrixXd& gram, const Eigen::Vect
 // A term that the linear solve leaves out starts small rather than absent, so that a descent can
 // grow it.
 double log_or_small(double coefficient) {
-  constexpr double kSmall = 1e-3;  // of the observed loss
+  constexpr double kSmall = 0.3;  // of the observed loss
   return std::log(std::max(coefficient, kSmall));
 }
 

@@ -10,7 +10,7 @@
 // bear functions that are chosen before the program starts.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-#define RATION_VECTORISED __attribute__((target_clones("arch=haswell", "default")))
+#define RATION_VECTORISED __attribute__((target_clones("avx2", "default")))
 #else
 #define RATION_VECTORISED
 #endif
@@ -28,6 +28,20 @@ RATION_VECTORISED void log_loop(const double* x, double* y, std::size_t n) {
 
 RATION_VECTORISED void expm1_loop(const double* x, double* y, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) y[i] = std::expm1(x[i]);
+}
+
+RATION_VECTORISED void sum_exp_loop(
+    double* x, double* y, double c, double* log_sum, double* share_c, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const double ex = std::exp(x[i]);
+    const double ey = std::exp(y[i]);
+    const double sum = ex + ey + c;
+    const double inverse = 1 / sum;
+    x[i] = ex * inverse;
+    y[i] = ey * inverse;
+    share_c[i] = c * inverse;
+    log_sum[i] = std::log(sum);
+  }
 }
 
 // Four products at a time keep the processor's adders busy.
@@ -72,6 +86,24 @@ void log_all(std::span<const double> x, std::span<double> y) {
 
 void expm1_all(std::span<const double> x, std::span<double> y) {
   expm1_loop(x.data(), y.data(), x.size());
+}
+
+void sum_exp_all(std::span<double> x,
+                 std::span<double> y,
+                 double c,
+                 std::span<double> log_sum,
+                 std::span<double> share_c) {
+  sum_exp_loop(x.data(), y.data(), c, log_sum.data(), share_c.data(), x.size());
+}
+
+void multiply_all(std::span<const double> x, std::span<const double> w, std::span<double> y) {
+  multiply(x.data(), w.data(), y.data(), x.size());
+}
+
+double dot(std::span<const double> x, std::span<const double> y) {
+  double sum = 0;
+  products(x.data(), x.size(), 1, y.data(), &sum);
+  return sum;
 }
 
 void weighted_gram(std::span<const double> jacobian,

@@ -17,6 +17,18 @@ void exp_all(std::span<const double> x, std::span<double> y);
 void log_all(std::span<const double> x, std::span<double> y);
 void expm1_all(std::span<const double> x, std::span<double> y);
 
+// ln(exp(x) + exp(y) + c), and in place of x and y the shares that exp(x) and exp(y) have in the
+// sum; the share of c > 0 beside them. x and y may be at most 700.
+void sum_exp_all(std::span<double> x,
+                 std::span<double> y,
+                 double c,
+                 std::span<double> log_sum,
+                 std::span<double> share_c);
+
+// y[i] = w[i] x[i], and the sum of x[i] y[i].
+void multiply_all(std::span<const double> x, std::span<const double> w, std::span<double> y);
+double dot(std::span<const double> x, std::span<const double> y);
+
 // J' diag(w) J of a matrix in columns of `rows` numbers: p x p numbers, both triangles filled.
 // p = jacobian.size() / w.size(). `scratch` needs the size of `jacobian`.
 void weighted_gram(std::span<const double> jacobian,

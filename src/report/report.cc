@@ -58,15 +58,14 @@ Section plan_section(const fit::Fit& fit, const plan::Plan& plan) {
 Section law_section(const fit::Fit& fit, std::span<const fit::Observation> runs) {
   Section section{.title = fmt::format("The law: {}", fit.law->name())};
   section.paragraphs.push_back(fmt::format("{} ({})", fit.law->formula(), fit.law->source()));
-  section.paragraphs.push_back(
-      fmt::format("{} runs in {} cells from {}; log-Huber knee {:g}; rms of the residuals {:.2g} "
-                  "%; N counted {}.",
-                  fit.runs,
-                  fit.cells,
-                  fit.source.empty() ? "a table" : fit.source,
-                  fit.delta,
-                  100 * fit.residual_rms,
-                  fit.params_convention));
+  section.paragraphs.push_back(fmt::format(
+      "{} runs in {} cells from {}; {}; rms of the residuals {:.2g} %; N counted {}.",
+      fit.runs,
+      fit.cells,
+      fit.source.empty() ? "a table" : fit.source,
+      std::isinf(fit.delta) ? "least squares" : fmt::format("log-Huber knee {:g}", fit.delta),
+      100 * fit.residual_rms,
+      fit.params_convention));
   Table table{.header = {"parameter",
                          fmt::format("value  ({:.0f} % interval)", 100 * fit.interval),
                          "remark"}};

@@ -182,6 +182,17 @@ TEST(Fit, HoldsParametersAtGivenValues) {
   EXPECT_NEAR(estimate(fit, "rd_star").value, 15, 5);
 }
 
+TEST(Fit, MinimisesSquaresWhenAsked) {
+  const std::vector<Observation> runs = repeated_runs(0.005);
+  const Fit squares = fitted(runs, {.objective = Objective::squares, .resamples = 0});
+  const Fit huber = fitted(runs, {.delta = 1e3, .resamples = 0});
+
+  EXPECT_NEAR(squares.objective, huber.objective, 1e-9 * huber.objective);
+  EXPECT_NEAR(squares.objective,
+              squares.runs * squares.residual_rms * squares.residual_rms / 2,
+              1e-9 * squares.objective);
+}
+
 TEST(Fit, NamesEveryWrongOption) {
   const std::vector<Error> problems =
       check({.law = "chinchila", .delta = -1, .resamples = -5, .interval = 1.5, .threads = -1});

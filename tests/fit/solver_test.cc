@@ -3,6 +3,7 @@
 #include <ceres/ceres.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "fit/support.h"
@@ -125,6 +126,21 @@ TEST(Solver, CountsAWeightOfTwoAsTheRunTwice) {
 
   EXPECT_NEAR(a.objective, b.objective, 1e-12 * a.objective);
   for (std::size_t j = 0; j < kTruth.size(); ++j) EXPECT_NEAR(a.x[j], b.x[j], 1e-7);
+}
+
+TEST(Solver, PullsTheLawDownWherePredictingTooHighCostsMore) {
+  const Data data = data_of(test::simulated_runs(*find_law("chinchilla"), kTruth, 0.01));
+  Problem problem = problem_of(data);
+  const auto too_high = [&] {
+    const std::vector<double> r = residuals(problem, minimise(problem, kTruth).x);
+    return static_cast<double>(
+        std::count_if(r.begin(), r.end(), [](double value) { return value > 0; }));
+  };
+  const auto rows = static_cast<double>(problem.rows());
+
+  EXPECT_NEAR(too_high() / rows, 0.5, 0.06);
+  problem.asymmetry = 9;  // nearly absolute deviations: the tenth percentile
+  EXPECT_NEAR(too_high() / rows, 0.1, 0.06);
 }
 
 TEST(Solver, StopsOnABoundThatTheDataPushAgainst) {

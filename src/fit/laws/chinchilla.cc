@@ -68,6 +68,26 @@ class Chinchilla final : public Law {
     return all;
   }
 
+  // 5 x 5 x 5 x 6 x 6 of "Training Compute-Optimal Large Language Models" (2022); with tied
+  // exponents the 4 x 4 x 5 x 5 of "Scaling Data-Constrained Language Models" (2023).
+  std::vector<Coordinates> published_starts() const override {
+    using Values = std::vector<double>;
+    const Values alphas = tied_ ? Values{0, 2 / 3.0, 4 / 3.0, 2} : Values{0, 0.5, 1, 1.5, 2};
+    const Values betas = tied_ ? Values{0} : alphas;
+    const Values floors = tied_ ? Values{-1, -1 / 3.0, 1 / 3.0, 1} : Values{-1, -0.5, 0, 0.5, 1};
+    const Values scales = tied_ ? Values{0, 6.25, 12.5, 18.75, 25} : Values{0, 5, 10, 15, 20, 25};
+    std::vector<Coordinates> all;
+    for (const double alpha : alphas)
+      for (const double beta : betas)
+        for (const double e : floors)
+          for (const double a : scales)
+            for (const double b : scales) {
+              all.push_back({a, b, e, alpha});
+              if (!tied_) all.back().push_back(beta);
+            }
+    return all;
+  }
+
  private:
   bool tied_;
 };

@@ -157,6 +157,22 @@ class RepeatDecay final : public Law {
   std::vector<Coordinates> starts(const Points& points,
                                   std::span<const double> log_loss) const override;
 
+  // {0, 6.67, 13.33, 20}^2 for R_D* and R_N* around the base law that the source holds fixed.
+  std::vector<Coordinates> published_starts() const override {
+    if (form_.outer || form_.geometric || form_.tied || !form_.params_decay) return {};
+    std::vector<Coordinates> all;
+    for (const double rd_star : {0.0, 20 / 3.0, 40 / 3.0, 20.0})
+      for (const double rn_star : {0.0, 20 / 3.0, 40 / 3.0, 20.0})
+        all.push_back({6.255414,
+                       7.3049974,
+                       0.6254804,
+                       0.3526596,
+                       0.3526596,
+                       std::log(rd_star),
+                       std::log(rn_star)});
+    return all;
+  }
+
  private:
   // ln N' and its derivatives by ln U_N (before the cap) and ln R_N*.
   struct Effective {

@@ -36,17 +36,11 @@ struct ThreeTerms {
   // L = E + A' + B' from three logarithms, of which the first two stand in share_params and
   // share_tokens. Those two may be at most 700, and the floor not below -700.
   void sum(std::size_t size, double log_floor) {
-    exp_all(head(share_params, size), head(share_params, size));
-    exp_all(head(share_tokens, size), head(share_tokens, size));
-    const double floor = std::exp(log_floor);
-    for (std::size_t i = 0; i < size; ++i) log_loss[i] = share_params[i] + share_tokens[i] + floor;
-    for (std::size_t i = 0; i < size; ++i) {
-      const double inverse = 1 / log_loss[i];
-      share_params[i] *= inverse;
-      share_tokens[i] *= inverse;
-      share_floor[i] = floor * inverse;
-    }
-    log_all(head(log_loss, size), head(log_loss, size));
+    sum_exp_all(head(share_params, size),
+                head(share_tokens, size),
+                std::exp(log_floor),
+                head(log_loss, size),
+                head(share_floor, size));
   }
 
   // L = E + (A' + B')^k, the same way; any finite logarithms.
