@@ -92,7 +92,7 @@ SearchResult search(const Problem& problem, const std::vector<Coordinates>& star
   join(found, starts_of);
   // After least squares, and after the descent, no step lowers an objective by more than these
   // factors: what lies higher cannot become the best.
-  constexpr double kHopelessBefore = 4;
+  constexpr double kHopelessBefore = 2.5;
   constexpr double kHopelessAfter = 2;
   const double near = near_minimum_ratio(problem.rows(), std::isinf(problem.delta));
   const auto worth = [&](double factor) {

@@ -220,17 +220,6 @@ class Descent {
   int iterations_ = 0;
 };
 
-Minimum minimum_at(const Problem& problem, Coordinates x) {
-  Minimum minimum{.x = std::move(x)};
-  for (std::size_t j = 0; j < minimum.x.size(); ++j)
-    if (!std::isfinite(minimum.x[j]) && problem.lower[j] < problem.upper[j]) return minimum;
-  for (std::size_t j = 0; j < minimum.x.size(); ++j)
-    minimum.x[j] = clamped(problem, j, minimum.x[j]);
-  minimum.objective = objective(problem, minimum.x);
-  if (std::isfinite(minimum.objective)) minimum.stop = Stop::unfinished;
-  return minimum;
-}
-
 // Value, gradient and curvature of the objective at a point.
 class Model {
  public:
@@ -406,9 +395,15 @@ std::string_view describe(Stop stop) {
 }
 
 Minimum approach(const Problem& problem, Coordinates start, const SolverOptions& options) {
-  Minimum minimum = minimum_at(problem, std::move(start));
-  if (minimum.stop == Stop::not_finite) return minimum;
+  Minimum minimum{.x = std::move(start)};
+  for (std::size_t j = 0; j < minimum.x.size(); ++j) {
+    if (!std::isfinite(minimum.x[j]) && problem.lower[j] < problem.upper[j]) return minimum;
+    minimum.x[j] = clamped(problem, j, minimum.x[j]);
+  }
   Descent descent(problem, minimum.x);
+  minimum.objective = objective_of(problem, descent.residuals());
+  if (!std::isfinite(minimum.objective)) return minimum;
+  minimum.stop = Stop::unfinished;
   if (mean_size(problem, descent.residuals()) <= spread(problem)) return minimum;
   descent.solve(HUGE_VAL, options.descent_iterations, 1e-4);
   minimum.x = descent.x();

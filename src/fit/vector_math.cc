@@ -10,7 +10,7 @@
 // bear functions that are chosen before the program starts.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-#define RATION_VECTORISED __attribute__((target_clones("avx2", "default")))
+#define RATION_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define RATION_VECTORISED
 #endif

@@ -46,15 +46,20 @@ class Chinchilla final : public Law {
       terms.sum(size, base.log_e);
       std::copy_n(terms.log_loss.begin(), size, &log_loss[first]);
       if (jacobian.empty()) return;
-      double* row = &jacobian[first];
-      for (std::size_t i = 0; i < size; ++i) {
-        const double d_alpha = -terms.share_params[i] * log_n[i];
-        const double d_beta = -terms.share_tokens[i] * log_d[i];
-        row[i] = terms.share_params[i];
-        row[n + i] = terms.share_tokens[i];
-        row[2 * n + i] = terms.share_floor[i];
-        row[3 * n + i] = tied_ ? d_alpha + d_beta : d_alpha;
-        if (!tied_) row[4 * n + i] = d_beta;
+      const auto fill = [&](std::size_t column, const auto& value) {
+        double* out = &jacobian[column * n + first];
+        for (std::size_t i = 0; i < size; ++i) out[i] = value(i);
+      };
+      const auto d_alpha = [&](std::size_t i) { return -terms.share_params[i] * log_n[i]; };
+      const auto d_beta = [&](std::size_t i) { return -terms.share_tokens[i] * log_d[i]; };
+      fill(0, [&](std::size_t i) { return terms.share_params[i]; });
+      fill(1, [&](std::size_t i) { return terms.share_tokens[i]; });
+      fill(2, [&](std::size_t i) { return terms.share_floor[i]; });
+      if (tied_) {
+        fill(3, [&](std::size_t i) { return d_alpha(i) + d_beta(i); });
+      } else {
+        fill(3, d_alpha);
+        fill(4, d_beta);
       }
     });
   }
