@@ -52,6 +52,11 @@ Result<fit::Options> fit_options(const Arguments& arguments) {
                           "starts",
                           {{"spread", fit::Starts::spread}, {"published", fit::Starts::published}});
   auto interval = arguments.quantity("interval", "");
+  auto profile_points = arguments.integer("profile");
+  auto resample =
+      choice<fit::Resample>(arguments,
+                            "resample",
+                            {{"settings", fit::Resample::settings}, {"runs", fit::Resample::runs}});
   auto resamples = arguments.integer("bootstrap");
   auto seed = arguments.integer("seed");
   auto threads = arguments.integer("threads");
@@ -62,6 +67,8 @@ Result<fit::Options> fit_options(const Arguments& arguments) {
   if (!objective) problems.push_back(objective.error());
   if (!starts) problems.push_back(starts.error());
   if (!interval) problems.push_back(interval.error());
+  if (!profile_points) problems.push_back(profile_points.error());
+  if (!resample) problems.push_back(resample.error());
   if (!resamples) problems.push_back(resamples.error());
   if (!seed) problems.push_back(seed.error());
   if (!threads) problems.push_back(threads.error());
@@ -70,6 +77,9 @@ Result<fit::Options> fit_options(const Arguments& arguments) {
 
   constexpr std::int64_t kTooMany = 1000000;  // check() names the true limits
   options.delta = (*delta).value_or(options.delta);
+  options.resample = *resample;
+  options.profile_points = static_cast<int>(
+      std::clamp((*profile_points).value_or(options.profile_points), std::int64_t{-1}, kTooMany));
   options.asymmetry = (*asymmetry).value_or(options.asymmetry);
   options.objective = *objective;
   options.starts = *starts;
@@ -211,6 +221,16 @@ Command fit_command() {
        .value = "N",
        .default_value = "400",
        .help = "Refits on resampled settings behind the intervals, 0 (none) to 100000."},
+      {.name = "resample",
+       .value = "WHAT",
+       .default_value = "settings",
+       .help = "What the bootstrap draws: settings, whose replicas stay together, or runs, one by "
+               "one."},
+      {.name = "profile",
+       .value = "N",
+       .default_value = "25",
+       .help = "Values of each parameter at which all others are fitted again, 3 to 1000, or 0 "
+               "(none)."},
       {.name = "interval",
        .value = "SHARE",
        .default_value = "0.9",

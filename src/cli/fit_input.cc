@@ -73,6 +73,11 @@ Result<FitInput> read_table(const Arguments& arguments, const std::string& file)
   FitInput input{.runs = std::move(table->runs),
                  .source = Path(file).filename().string(),
                  .params_convention = "as given"};
+  if (table->several_rows > 0)
+    input.notes.push_back(
+        fmt::format("{} runs have several rows, which are taken as checkpoints: each run counts "
+                    "once and is resampled whole",
+                    table->several_rows));
   if (table->left_out > 0) input.notes.push_back(fmt::format("{} rows left out", table->left_out));
   if (table->outliers_kept > 0)
     input.notes.push_back(
@@ -143,8 +148,10 @@ std::vector<Option> input_options() {
       {.name = "drop-outliers", .help = "Leave out rows whose column outlier holds 1."},
       {.name = "column",
        .value = "ROLE=NAME",
-       .help = "Column of the table for params, tokens, unique_tokens, epochs or loss, where its "
-               "name is not found by itself.",
+       .help =
+           "Column of the table for params, tokens, unique_tokens, epochs, loss, weight, run "
+           "(rows of one run are its checkpoints) or group (rows resampled together), where its "
+           "name is not found by itself.",
        .repeatable = true},
       {.name = "params",
        .value = "COUNT",

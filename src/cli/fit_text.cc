@@ -20,12 +20,30 @@ std::string interval_text(const fit::Estimate& e) {
   return fmt::format("{:.6g} to {:.6g}", *e.low, *e.high);
 }
 
+std::string profile_text(const fit::Estimate& e) {
+  if (e.fixed) return {};
+  if (!e.profile_low && !e.profile_high) return "open on both sides";
+  if (!e.profile_high) return fmt::format("{:.6g} or more", *e.profile_low);
+  if (!e.profile_low) return fmt::format("{:.6g} or less", *e.profile_high);
+  return fmt::format("{:.6g} to {:.6g}", *e.profile_low, *e.profile_high);
+}
+
 // What N stands for, where it is known.
 std::string convention_text(const fit::Fit& fit) {
   if (fit.params_convention == "6nd_head") return "  N counts layers and output head (6nd_head)\n";
   if (fit.params_convention == "6nd") return "  N counts all parameters (6nd)\n";
   if (fit.params_convention == "kaplan") return "  N counts layers without embeddings (kaplan)\n";
   return {};
+}
+
+std::string without_trailing_spaces(const std::string& text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '\n')
+      while (result.ends_with(' ')) result.pop_back();
+    result += c;
+  }
+  return result;
 }
 
 std::string objective_text(const fit::Fit& fit) {
@@ -81,13 +99,18 @@ std::string fit_text(const fit::Fit& fit) {
                                  fit.cells,
                                  fit.source,
                                  convention_text(fit));
-  text += fmt::format("  {:<9} {:>12}  {}\n",
+  text += fmt::format("  {:<9} {:>12}  {:<24} {}\n",
                       "parameter",
                       "value",
-                      fit.draws.empty() ? "" : percent(fit.interval) + " interval");
+                      fit.draws.empty() ? "" : percent(fit.interval) + " interval",
+                      fit.profiles.empty() ? "" : "by profile");
   for (std::size_t j = 0; j < fit.parameters.size(); ++j) {
     const fit::Estimate& e = fit.parameters[j];
-    text += fmt::format("  {:<9} {:>12.7g}  {}\n", e.name, e.value, interval_text(e));
+    text += fmt::format("  {:<9} {:>12.7g}  {:<24} {}\n",
+                        e.name,
+                        e.value,
+                        interval_text(e),
+                        fit.profiles.empty() ? "" : profile_text(e));
   }
   text += fmt::format(
       "\n  residual rms  {:.3g} % of the loss\n"
@@ -101,7 +124,7 @@ std::string fit_text(const fit::Fit& fit) {
       fit.search.starts,
       fit.minima.size() > 1 ? fmt::format("; {} minima within the noise", fit.minima.size()) : "",
       fit.search.stopped);
-  return text + doubts_text(fit);
+  return without_trailing_spaces(text) + doubts_text(fit);
 }
 
 std::string comparison_text(const std::vector<fit::Fit>& fits) {

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "fit/doubts.h"
 #include "fit/search.h"
+#include "fit/uncertainty.h"
 
 namespace ration::fit {
 namespace {
@@ -50,6 +51,7 @@ std::string problem_of(const Observation& run) {
   if (bad(run.tokens.value)) return fmt::format("tokens {}", run.tokens.value);
   if (bad(run.unique.value)) return fmt::format("unique tokens {}", run.unique.value);
   if (bad(run.loss.value)) return fmt::format("loss {}", run.loss.value);
+  if (bad(run.weight)) return fmt::format("weight {}", run.weight);
   if (run.unique > run.tokens)
     return fmt::format(
         "more unique tokens ({}) than tokens ({})", run.unique.value, run.tokens.value);
@@ -83,25 +85,131 @@ Result<void> check_runs(std::span<const Observation> runs) {
 std::vector<Observation> sorted(std::span<const Observation> runs) {
   std::vector<Observation> all(runs.begin(), runs.end());
   std::sort(all.begin(), all.end(), [](const Observation& a, const Observation& b) {
-    return std::tie(a.params, a.tokens, a.unique, a.cell, a.loss) <
-           std::tie(b.params, b.tokens, b.unique, b.cell, b.loss);
+    return std::tie(a.params, a.tokens, a.unique, a.cell, a.run, a.loss, a.weight) <
+           std::tie(b.params, b.tokens, b.unique, b.cell, b.run, b.loss, b.weight);
   });
   return all;
 }
 
-// The number of each run's cell, in order of appearance, and how many there are.
-std::pair<std::vector<std::size_t>, std::size_t> number_cells(
-    const std::vector<Observation>& runs) {
+// The number of what each run is resampled with, in order of appearance, and how many there are.
+std::pair<std::vector<std::size_t>, std::size_t> number_cells(const std::vector<Observation>& runs,
+                                                              Resample resample) {
   std::map<std::tuple<std::string, double, double, double>, std::size_t> numbers;
   std::vector<std::size_t> cell_of;
   for (const Observation& run : runs) {
-    const auto key =
-        run.cell.empty()
-            ? std::tuple(std::string(), run.params.value, run.tokens.value, run.unique.value)
-            : std::tuple(run.cell, 0.0, 0.0, 0.0);
+    auto key = std::tuple(std::string(), run.params.value, run.tokens.value, run.unique.value);
+    if (!run.run.empty())
+      key = {"run " + run.run, 0, 0, 0};
+    else if (resample == Resample::runs)
+      key = {fmt::format("row {}", cell_of.size()), 0, 0, 0};
+    else if (!run.cell.empty())
+      key = {"cell " + run.cell, 0, 0, 0};
     cell_of.push_back(numbers.emplace(key, numbers.size()).first->second);
   }
   return {std::move(cell_of), numbers.size()};
+}
+
+// What each row counts: its weight, shared among the checkpoints of its run.
+std::vector<double> weights_of(const std::vector<Observation>& rows) {
+  std::map<std::string, double> checkpoints;
+  for (const Observation& row : rows) ++checkpoints[row.run];
+  std::vector<double> weights;
+  for (const Observation& row : rows)
+    weights.push_back(row.run.empty() ? row.weight : row.weight / checkpoints[row.run]);
+  return weights;
+}
+
+// Values of a coordinate for its profile: for decay constants their whole range, on which the
+// objective is flat; for others as far as the bootstrap or the standard error reaches.
+std::vector<double> profile_values(const Problem& problem,
+                                   const Coordinates& best,
+                                   std::size_t j,
+                                   const StandardErrors& errors,
+                                   const std::vector<Coordinates>& draws,
+                                   int points) {
+  constexpr double kErrors = 4;
+  double reach = std::isfinite(errors.sandwich[j]) ? kErrors * errors.sandwich[j] : 0;
+  for (const Coordinates& draw : draws) reach = std::max(reach, 1.2 * std::abs(draw[j] - best[j]));
+  double low = std::max(problem.lower[j], best[j] - reach);
+  double high = std::min(problem.upper[j], best[j] + reach);
+  const Parameter::Role role = problem.law.parameters()[j].role;
+  if (role == Parameter::Role::data_decay || role == Parameter::Role::params_decay || !(reach > 0))
+    low = problem.lower[j], high = problem.upper[j];
+  std::vector<double> values;
+  for (int k = 0; k < points; ++k) values.push_back(std::lerp(low, high, k / (points - 1.0)));
+  return values;
+}
+
+// The outermost crossing of `level` on each side of the lowest value, between the two values beside
+// it.
+std::pair<std::optional<double>, std::optional<double>> crossings(
+    const std::vector<double>& values, const std::vector<double>& heights, double level) {
+  std::pair<std::optional<double>, std::optional<double>> ends;
+  const auto between = [&](std::size_t outside, std::size_t inside) {
+    const double share = (level - heights[inside]) / (heights[outside] - heights[inside]);
+    return std::lerp(values[inside], values[outside], std::isfinite(share) ? share : 0.0);
+  };
+  const std::size_t last = values.size() - 1;
+  std::size_t first_in = 0, last_in = last;
+  while (first_in < last && heights[first_in] > level) ++first_in;
+  while (last_in > first_in && heights[last_in] > level) --last_in;
+  if (first_in > 0 && heights[first_in] <= level) ends.first = between(first_in - 1, first_in);
+  if (last_in < last && heights[last_in] <= level) ends.second = between(last_in + 1, last_in);
+  return ends;
+}
+
+// Standard errors and profiles of all free parameters.
+void add_uncertainty(const Problem& problem,
+                     const std::vector<Minimum>& minima,
+                     const Options& options,
+                     Fit& fit) {
+  const Coordinates& best = minima.front().x;
+  const StandardErrors errors = standard_errors(problem, best);
+  const double z = two_sided_quantile(options.interval);
+  const double n = std::accumulate(problem.weights.begin(), problem.weights.end(), 0.0);
+  const double level = std::isinf(problem.delta) ? z * z / n : z * z / (2 * n);
+  for (std::size_t j = 0; j < best.size(); ++j) {
+    const Parameter& parameter = problem.law.parameters()[j];
+    Estimate& e = fit.parameters[j];
+    if (e.fixed) continue;
+    const auto known = [](double error) { return std::isfinite(error) && error > 0; };
+    if (known(errors.sandwich[j])) e.sandwich_error = errors.sandwich[j];
+    if (known(errors.least_squares[j])) e.least_squares_error = errors.least_squares[j];
+    if (options.profile_points == 0 || !(minima.front().objective > 0)) continue;
+    std::vector<double> values =
+        profile_values(problem, best, j, errors, fit.draws, options.profile_points);
+    values.insert(std::upper_bound(values.begin(), values.end(), best[j]), best[j]);
+    Profile curve{.name = e.name};
+    curve.objectives = profile(problem, minima, j, values, options.threads);
+    std::vector<double> heights;  // ln of the objective over the least
+    for (double& objective : curve.objectives) {
+      objective = std::max(objective, minima.front().objective);
+      heights.push_back(std::log(objective / minima.front().objective));
+    }
+    const auto [low, high] = crossings(values, heights, level);
+    if (low) e.profile_low = parameter.value(*low);
+    if (high) e.profile_high = parameter.value(*high);
+    for (const double value : values) curve.values.push_back(parameter.value(value));
+    fit.profiles.push_back(std::move(curve));
+  }
+}
+
+// Residuals of a fit are smaller than the noise, by n - p against n where it fits squares, so that
+// draws of them spread too little. Absolute deviations do not shrink so.
+void widen_draws(const Problem& problem,
+                 const Coordinates& best,
+                 std::size_t cells,
+                 std::vector<Coordinates>& draws) {
+  double free = 0;
+  for (std::size_t j = 0; j < best.size(); ++j)
+    if (problem.lower[j] < problem.upper[j]) ++free;
+  const auto n = static_cast<double>(cells);
+  if (n <= 2 * free) return;  // no factor helps there; the doubts say so
+  const double factor = 1 + share_inside_knee(problem, best) * (std::sqrt(n / (n - free)) - 1);
+  for (Coordinates& draw : draws)
+    for (std::size_t j = 0; j < best.size(); ++j)
+      draw[j] =
+          std::clamp(best[j] + factor * (draw[j] - best[j]), problem.lower[j], problem.upper[j]);
 }
 
 template <class Get>
@@ -169,6 +277,9 @@ std::vector<Error> check(const Options& options) {
   if (options.resamples < 0 || options.resamples > 100000)
     problems.push_back(option_error(fmt::format("{} resamples", options.resamples),
                                     "from 0 (no intervals) to 100000"));
+  if (options.profile_points != 0 && (options.profile_points < 3 || options.profile_points > 1000))
+    problems.push_back(option_error(fmt::format("{} points of a profile", options.profile_points),
+                                    "0 (none) or 3 to 1000"));
   if (!(options.interval > 0 && options.interval < 1))
     problems.push_back(option_error(fmt::format("an interval of {}", options.interval),
                                     "a probability between 0 and 1, such as 0.9"));
@@ -207,14 +318,14 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
   if (Result<void> usable = check_runs(runs); !usable) return std::move(usable).error();
 
   const std::vector<Observation> rows = sorted(runs);
-  const auto [cell_of, cells] = number_cells(rows);
+  const auto [cell_of, cells] = number_cells(rows, options.resample);
   Points points;
   std::vector<double> log_loss;
   for (const Observation& run : rows) {
     points.add(run.params, run.tokens, run.unique);
     log_loss.push_back(std::log(run.loss.value));
   }
-  const std::vector<double> weights(rows.size(), 1.0);
+  const std::vector<double> weights = weights_of(rows);
   const Law& law = *find_law(options.law);
   const bool squares = options.objective == Objective::squares;
   Problem problem =
@@ -246,7 +357,9 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
   for (const Minimum& minimum : found.minima)
     fit.minima.push_back({minimum.objective, natural(problem.law, minimum.x)});
   fit.draws = bootstrap(problem, found.minima, cell_of, cells, options);
+  widen_draws(problem, best.x, cells, fit.draws);
   fit.parameters = estimates(problem, best.x, fit);
+  add_uncertainty(problem, found.minima, options, fit);
   fit.doubts = find_doubts(problem, fit);
   return fit;
 }

@@ -35,9 +35,14 @@ struct Observation {
   // Runs that differ in chance alone (seed, subset of text) share a cell and are resampled
   // together; empty = the cell is given by the three counts.
   std::string cell = {};
+  // Checkpoints of one run name it: they share its noise, so each counts 1/(number of them), and
+  // they are resampled together. Empty = a run of its own.
+  std::string run = {};
+  double weight = 1;  // above 0; 2 counts as the run given twice
 };
 
 enum class Objective { huber, squares };
+enum class Resample { settings, runs };
 enum class Starts { spread, published };
 
 struct Options {
@@ -66,6 +71,14 @@ struct Options {
   // within about a tenth of its width.
   int resamples = 400;
 
+  // What the bootstrap draws: settings (equal cells stay together), or single runs, which suits
+  // tables where replicas are the only noise.
+  Resample resample = Resample::settings;
+
+  // Values of each parameter at which its profile is taken, 0 (none) or 3 to 1000. 25 place the
+  // ends of an interval within a few per cents of its width.
+  int profile_points = 25;
+
   // Probability inside the intervals, above 0 and below 1.
   double interval = 0.90;
 
@@ -90,6 +103,18 @@ struct Estimate {
   bool fixed = false;
   bool at_bound = false;   // the best value lies on the edge of what was searched
   bool identified = true;  // false: the runs leave the interval open on a side
+  // Standard errors of ln value for scales, of the value for exponents (uncertainty.h); nothing
+  // where the parameter is held, on a bound, or not determined.
+  std::optional<double> sandwich_error, least_squares_error;
+  // Where the profile crosses the interval's level; nothing on a side where it does not.
+  std::optional<double> profile_low, profile_high;
+};
+
+// The lowest objective for given values of one parameter.
+struct Profile {
+  std::string name;
+  std::vector<double> values;  // natural units, ascending
+  std::vector<double> objectives;
 };
 
 // A minimum of the objective that the runs cannot tell from the best one.
@@ -138,6 +163,7 @@ struct Fit {
   Search search;
   Range range;
   std::vector<Doubt> doubts;
+  std::vector<Profile> profiles;
   std::vector<Coordinates> draws;  // bootstrap refits; order of seed and number
   // What N counts: "as given", "6nd_head" (block and head), "6nd" (all), "kaplan" (block). C = 6 N
   // D follows it.

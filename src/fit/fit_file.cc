@@ -23,7 +23,11 @@ Json to_json(const Estimate& e) {
           {"high", optional_number(e.high)},
           {"fixed", e.fixed},
           {"at_bound", e.at_bound},
-          {"identified", e.identified}};
+          {"identified", e.identified},
+          {"sandwich_error", optional_number(e.sandwich_error)},
+          {"least_squares_error", optional_number(e.least_squares_error)},
+          {"profile_low", optional_number(e.profile_low)},
+          {"profile_high", optional_number(e.profile_high)}};
 }
 
 Json named(const Law& law, const std::vector<double>& values) {
@@ -113,7 +117,11 @@ void read_parameters(const Json& document, Reader& reader, Fit& fit) {
                .high = reader.optional(entry, "high"),
                .fixed = reader.truth(entry, "fixed", false),
                .at_bound = reader.truth(entry, "at_bound", false),
-               .identified = reader.truth(entry, "identified", true)};
+               .identified = reader.truth(entry, "identified", true),
+               .sandwich_error = reader.optional(entry, "sandwich_error"),
+               .least_squares_error = reader.optional(entry, "least_squares_error"),
+               .profile_low = reader.optional(entry, "profile_low"),
+               .profile_high = reader.optional(entry, "profile_high")};
     if (!std::isfinite(parameter.coordinate(e.value)))
       return reader.note(fmt::format("{} cannot be {}", name, e.value));
     fit.parameters.push_back(std::move(e));
@@ -151,6 +159,24 @@ void read_draws(const Json& document, Reader& reader, Fit& fit) {
   }
 }
 
+void read_profiles(const Json& document, Reader& reader, Fit& fit) {
+  const Json profiles = reader.member(document, "profiles");
+  const auto numbers = [&](const Json& profile, const std::string& key) {
+    std::vector<double> values;
+    for (const Json& value : reader.member(profile, key))
+      if (value.is_number())
+        values.push_back(value.get<double>());
+      else
+        reader.wrong(key, "numbers");
+    return values;
+  };
+  for (const Estimate& e : fit.parameters) {
+    const Json entry = reader.member(profiles, e.name);
+    if (!entry.is_null())
+      fit.profiles.push_back({e.name, numbers(entry, "values"), numbers(entry, "objectives")});
+  }
+}
+
 void read_doubts(const Json& document, Reader& reader, Fit& fit) {
   for (const Json& entry : reader.member(document, "doubts"))
     fit.doubts.push_back({reader.text(entry, "subject", ""),
@@ -171,6 +197,9 @@ Json to_json(const Fit& fit) {
   Json doubts = Json::array();
   for (const Doubt& d : fit.doubts)
     doubts.push_back({{"subject", d.subject}, {"what", d.what}, {"fatal", d.fatal}});
+  Json profiles = Json::object();
+  for (const Profile& profile : fit.profiles)
+    profiles[profile.name] = {{"values", profile.values}, {"objectives", profile.objectives}};
   return {{"schema", kSchema},
           {"law", fit.law->name()},
           {"formula", fit.law->formula()},
@@ -200,6 +229,7 @@ Json to_json(const Fit& fit) {
             {"flops", to_json(fit.range.flops)}}},
           {"doubts", doubts},
           {"trusted", fit.trusted()},
+          {"profiles", profiles},
           {"bootstrap", draws_to_json(fit)}};
 }
 
@@ -220,6 +250,7 @@ Result<Fit> fit_from_json(const Json& document, const std::string& file) {
     return *reader.problem();
   }
   read_parameters(document, reader, fit);
+  read_profiles(document, reader, fit);
   fit.runs = static_cast<int>(reader.number(document, "runs", 0));
   fit.cells = static_cast<int>(reader.number(document, "cells", 0));
   fit.delta = reader.optional(document, "delta").value_or(HUGE_VAL);

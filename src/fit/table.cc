@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "base/text.h"
 #include "fit/where.h"
@@ -32,7 +33,10 @@ const std::vector<Role>& roles() {
         "final_loss",
         "loss_nats",
         "heldout_loss"}},
-      {"epochs", {"epochs"}, false}};
+      {"epochs", {"epochs"}, false},
+      {"weight", {"weight"}, false},
+      {"run", {"run_id", "run"}, false},
+      {"group", {}, false}};
   return all;
 }
 
@@ -40,6 +44,7 @@ constexpr int kAbsent = -1;
 
 struct Columns {
   int params = kAbsent, tokens = kAbsent, unique = kAbsent, loss = kAbsent, epochs = kAbsent;
+  int weight = kAbsent, run = kAbsent, group = kAbsent;
 };
 
 std::string lower_case(std::string text) {
@@ -100,13 +105,14 @@ Columns find_columns(const Csv& csv, const TableOptions& options, std::vector<Er
   for (const auto& [wanted, name] : options.columns)
     if (std::none_of(
             roles().begin(), roles().end(), [&](const Role& role) { return role.name == wanted; }))
-      problems.push_back({.kind = ErrorKind::usage,
-                          .what = fmt::format("--column: nothing is called \"{}\"", wanted),
-                          .hint = "params, tokens, unique_tokens, epochs or loss"});
-  std::array<int, 5> found{};
+      problems.push_back(
+          {.kind = ErrorKind::usage,
+           .what = fmt::format("--column: nothing is called \"{}\"", wanted),
+           .hint = "params, tokens, unique_tokens, epochs, loss, weight, run or group"});
+  std::array<int, 8> found{};
   for (std::size_t i = 0; i < found.size(); ++i)
     found[i] = find_role(csv, roles()[i], options, problems);
-  return {found[0], found[1], found[2], found[3], found[4]};
+  return {found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7]};
 }
 
 // Reads the numbers of one row; problems are collected, so that all of them are known in one pass.
@@ -158,6 +164,12 @@ Observation read_row(const Csv& csv,
     run.unique = Tokens(reader.positive(columns.unique, "unique tokens"));
   else if (columns.epochs != kAbsent)
     run.unique = run.tokens / reader.positive(columns.epochs, "epochs");
+  if (columns.weight != kAbsent) run.weight = reader.positive(columns.weight, "weight");
+  const auto text = [&](int column) {
+    return column == kAbsent ? std::string() : row.cells[static_cast<std::size_t>(column)].text;
+  };
+  run.run = text(columns.run);
+  run.cell = text(columns.group);
   if (options.need_loss) run.loss = Loss(reader.positive(columns.loss, "loss"));
 
   const bool too_many = run.unique.value > run.tokens.value * (1 + kRounding);
@@ -201,6 +213,13 @@ Result<RunTable> read_runs(const Csv& csv, const TableOptions& options) {
   if (!problems.empty())
     return combine(std::move(problems),
                    fmt::format("{} cells of {} cannot be used", problems.size(), csv.file));
+  std::map<std::string, std::size_t> rows_of;
+  for (const Observation& run : table.runs)
+    if (!run.run.empty()) ++rows_of[run.run];
+  for (Observation& run : table.runs)
+    if (!run.run.empty() && rows_of[run.run] == 1) run.run.clear();  // a run of one row is itself
+  table.several_rows = static_cast<std::size_t>(
+      std::count_if(rows_of.begin(), rows_of.end(), [](const auto& r) { return r.second > 1; }));
   if (table.runs.empty())
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("{} holds no run to use", csv.file),

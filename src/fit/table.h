@@ -10,8 +10,11 @@
 //   params         params, parameters, n_params, model_params, num_params, n
 //   tokens         tokens, total_tokens, training_tokens, train_tokens, tokens_seen, d
 //   unique_tokens  unique_tokens, tokens_unique, unique, u; without it tokens / epochs; without
-//   that tokens loss           loss, val_loss, validation_loss, eval_loss, final_loss, loss_nats,
-//   heldout_loss
+//                  that tokens
+//   loss           loss, val_loss, validation_loss, eval_loss, final_loss, loss_nats, heldout_loss
+//   weight         weight; without it 1
+//   run            run_id, run: rows of one run are its checkpoints and share one weight
+//   group          only when named: rows that are resampled together
 
 #include <string>
 #include <utility>
@@ -40,6 +43,7 @@ struct RunTable {
   std::vector<Observation> runs;  // loss 0 where none was asked for
   std::vector<std::size_t> rows;  // the row of `csv.rows` behind each run
   std::size_t left_out = 0;       // rows that `where` or `drop_outliers` did not take
+  std::size_t several_rows = 0;   // runs that several rows, their checkpoints, belong to
   std::size_t outliers_kept = 0;  // rows flagged as outliers that are among the runs
 };
 
