@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/fit_input.h"
 #include "cli/fit_text.h"
+#include "fit/choice.h"
 #include "fit/fit_file.h"
 
 namespace ration::cli {
@@ -101,6 +102,16 @@ Result<fit::Fit> fit_input(const FitInput& input, const fit::Options& options) {
   return fit;
 }
 
+// The law that the runs cannot refute and the others do not outvote (fit/choice.h), fitted.
+Result<fit::Fit> fit_chosen(const FitInput& input, fit::Options options) {
+  Result<fit::Choice> choice = fit::choose_law(input.runs, options, fit::beyond(input.runs));
+  if (!choice) return std::move(choice).error();
+  options.law = choice->candidates.front().law->name();
+  Result<fit::Fit> fit = fit_input(input, options);
+  if (fit) fit->candidates = std::move(choice->candidates);
+  return fit;
+}
+
 // Every law on the same runs, what is held fixed left out where a law lacks it.
 Result<std::vector<fit::Fit>> fit_all_laws(const FitInput& input, fit::Options options) {
   const auto asked = options.fixed;
@@ -143,6 +154,7 @@ Result<void> store_fit(const Arguments& arguments, const FitInput& input, const 
 void print_fit(const Console& console, const fit::Fit& fit, const std::vector<fit::Fit>& compared) {
   if (!console.json) {
     console.print(fit_text(fit));
+    if (!fit.candidates.empty()) console.print(choice_text(fit));
     if (!compared.empty()) console.print(comparison_text(compared));
     return;
   }
@@ -159,6 +171,12 @@ Result<int> run_fit(const Arguments& arguments) {
   const Console& console = arguments.console;
   Result<fit::Options> options = fit_options(arguments);
   if (!options) return std::move(options).error();
+  const bool choose = options->law == "auto";
+  if (choose) options->law = fit::Options().law;  // until it is chosen
+  if (choose && !options->fixed.empty())
+    return Error{.kind = ErrorKind::usage,
+                 .what = "--law auto cannot hold parameters, for laws have different ones",
+                 .hint = "name the law, or leave out --fix"};
   if (std::vector<Error> problems = fit::check(*options); !problems.empty())
     return combine(std::move(problems), "the options of the fit are wrong");
   Result<FitInput> input =
@@ -166,7 +184,7 @@ Result<int> run_fit(const Arguments& arguments) {
   if (!input) return std::move(input).error();
   for (const std::string& note : input->notes) console.note(note);
 
-  Result<fit::Fit> fit = fit_input(*input, *options);
+  Result<fit::Fit> fit = choose ? fit_chosen(*input, *options) : fit_input(*input, *options);
   if (!fit) return std::move(fit).error();
   std::vector<fit::Fit> compared;
   if (arguments.flag("compare")) {
@@ -194,7 +212,8 @@ Command fit_command() {
       {.name = "law",
        .value = "LAW",
        .default_value = "data-constrained",
-       .help = fmt::format("One of {}.", fmt::join(fit::law_names(), ", "))},
+       .help = fmt::format("One of {}; or auto, which weighs all of them where the runs end.",
+                           fmt::join(fit::law_names(), ", "))},
       {.name = "compare", .help = "Fit every law to the same runs and put them side by side."},
       {.name = "output", .value = "FILE", .help = "Write the fit as JSON.", .letter = 'o'},
       {.name = "delta",

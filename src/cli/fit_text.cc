@@ -127,6 +127,30 @@ std::string fit_text(const fit::Fit& fit) {
   return without_trailing_spaces(text) + doubts_text(fit);
 }
 
+std::string choice_text(const fit::Fit& fit) {
+  std::string text =
+      "\nlaws weighed: the first is nearest to the median of all where the runs end\n"
+      "  law                        free  distance      BIC  error of extrapolation in\n"
+      "                                     (ln L)";
+  text += fmt::format("  {:>7}", "");
+  for (const fit::Extrapolation& e : fit.candidates.front().extrapolations)
+    text += fmt::format("  {:>7}", e.axis);
+  text += '\n';
+  double least_bic = HUGE_VAL;
+  for (const fit::Candidate& c : fit.candidates) least_bic = std::min(least_bic, c.bic);
+  for (const fit::Candidate& c : fit.candidates) {
+    text += fmt::format("  {:<26} {:>4}  {:>8.4f}  {:>+7.0f}",
+                        c.law->name(),
+                        c.law->size(),
+                        c.distance,
+                        c.bic - least_bic);
+    for (const fit::Extrapolation& e : c.extrapolations)
+      text += fmt::format("  {:>7.4f}", e.mean_error);
+    text += '\n';
+  }
+  return without_trailing_spaces(text);
+}
+
 std::string comparison_text(const std::vector<fit::Fit>& fits) {
   std::string text = fmt::format("\nlaws side by side\n  {:<26} {:>4} {:>12} {:>8}  {}\n",
                                  "law",
@@ -184,6 +208,15 @@ std::string plan_text(const plan::Plan& plan, const fit::Fit& fit) {
         format_quantity(other.optimum.params),
         other.optimum.epochs,
         other.optimum.loss);
+  if (!plan.other_laws.empty()) {
+    text += "\nother laws, the nearest to the median first\n";
+    for (const plan::OtherLaw& other : plan.other_laws)
+      text += fmt::format("  {:<26} {:>9} parameters  {:>6.3g} epochs  loss {:.4f}\n",
+                          other.law->name(),
+                          format_quantity(other.optimum.params),
+                          other.optimum.epochs,
+                          other.optimum.loss);
+  }
   if (plan.warnings.empty()) return text;
   text += "\nwarnings\n";
   for (const std::string& warning : plan.warnings) text += fmt::format("  {}\n", warning);

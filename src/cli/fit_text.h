@@ -11,6 +11,9 @@
 namespace ration::cli {
 
 std::string fit_text(const fit::Fit& fit);
+// The laws that were weighed, the chosen one first.
+std::string choice_text(const fit::Fit& fit);
+
 std::string comparison_text(const std::vector<fit::Fit>& fits);
 std::string plan_text(const plan::Plan& plan, const fit::Fit& fit);
 

@@ -245,6 +245,15 @@ void hold_fixed(const Options& options, Problem& problem) {
         problem.lower[j] = problem.upper[j] = parameters[j].coordinate(value);
 }
 
+std::vector<Coordinates> starts_of(const Options& options,
+                                   const Law& law,
+                                   const Points& points,
+                                   const std::vector<double>& log_loss) {
+  if (!options.start_from.empty()) return options.start_from;
+  return options.starts == Starts::published ? law.published_starts()
+                                             : law.starts(points, log_loss);
+}
+
 double root_mean_square(const std::vector<double>& values) {
   double sum = 0;
   for (const double v : values) sum += v * v;
@@ -333,10 +342,7 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
   problem.asymmetry = options.asymmetry;
   hold_fixed(options, problem);
 
-  SearchResult found = search(
-      problem,
-      options.starts == Starts::published ? law.published_starts() : law.starts(points, log_loss),
-      options.threads);
+  SearchResult found = search(problem, starts_of(options, law, points, log_loss), options.threads);
   if (found.minima.empty())
     return Error{.kind = ErrorKind::untrusted,
                  .what = fmt::format("no start of the {} law has a finite loss", options.law),

@@ -67,6 +67,9 @@ struct Options {
   // source (`chinchilla`: 4,500; `chinchilla-tied`: 400; `data-constrained`: 16).
   Starts starts = Starts::spread;
 
+  // Starts from these instead, where there are any: refits of nearly the same runs.
+  std::vector<Coordinates> start_from = {};
+
   // Bootstrap refits, 0 to 100000; 0 gives no intervals. 400 place the ends of a 90 % interval
   // within about a tenth of its width.
   int resamples = 400;
@@ -143,6 +146,25 @@ struct Span {
   double low = 0, high = 0;
 };
 
+// How a law predicts runs that it was not fitted to.
+struct Extrapolation {
+  std::string axis;       // "compute", "epochs", "N/U": fitted below a cut, scored above; "level":
+                          // one fifth of the runs by compute left out
+  int runs = 0;           // scored, over all cuts
+  double mean_error = 0;  // |ln Lhat - ln L|
+  double bias = 0;        // ln Lhat - ln L
+};
+
+// A law that was weighed when the law was chosen (choice.h).
+struct Candidate {
+  const Law* law = nullptr;
+  Coordinates x;  // the best minimum on all runs
+  double objective = 0;
+  double aic = 0, bic = 0;  // of the Laplace density with scale mean |r|
+  std::vector<Extrapolation> extrapolations;
+  double distance = 0;  // mean |ln Lhat - median of all laws| over the region asked for
+};
+
 // What the runs cover; beyond it the law extrapolates.
 struct Range {
   Span params, tokens, unique_tokens, epochs, flops;  // flops: 6 N D
@@ -164,7 +186,8 @@ struct Fit {
   Range range;
   std::vector<Doubt> doubts;
   std::vector<Profile> profiles;
-  std::vector<Coordinates> draws;  // bootstrap refits; order of seed and number
+  std::vector<Candidate> candidates;  // where the law was chosen: itself first, then by distance
+  std::vector<Coordinates> draws;     // bootstrap refits; order of seed and number
   // What N counts: "as given", "6nd_head" (block and head), "6nd" (all), "kaplan" (block). C = 6 N
   // D follows it.
   std::string params_convention = "as given";

@@ -177,6 +177,44 @@ void read_profiles(const Json& document, Reader& reader, Fit& fit) {
   }
 }
 
+Json to_json(const Candidate& candidate) {
+  Json extrapolations = Json::object();
+  for (const Extrapolation& e : candidate.extrapolations)
+    extrapolations[e.axis] = {{"runs", e.runs}, {"mean_error", e.mean_error}, {"bias", e.bias}};
+  std::vector<double> values;
+  for (std::size_t j = 0; j < candidate.x.size(); ++j)
+    values.push_back(candidate.law->parameters()[j].value(candidate.x[j]));
+  return {{"law", candidate.law->name()},
+          {"parameters", named(*candidate.law, values)},
+          {"objective", candidate.objective},
+          {"aic", candidate.aic},
+          {"bic", candidate.bic},
+          {"distance", candidate.distance},
+          {"extrapolation", extrapolations}};
+}
+
+void read_candidates(const Json& document, Reader& reader, Fit& fit) {
+  for (const Json& entry : reader.member(document, "candidates")) {
+    Candidate candidate{.law = find_law(reader.text(entry, "law", ""))};
+    if (candidate.law == nullptr) return reader.note("a candidate's law is unknown");
+    for (const Parameter& parameter : candidate.law->parameters())
+      candidate.x.push_back(parameter.coordinate(
+          reader.number(reader.member(entry, "parameters"), std::string(parameter.name))));
+    candidate.objective = reader.number(entry, "objective", 0);
+    candidate.aic = reader.number(entry, "aic", 0);
+    candidate.bic = reader.number(entry, "bic", 0);
+    candidate.distance = reader.number(entry, "distance", 0);
+    const Json errors = reader.member(entry, "extrapolation");
+    for (const char* axis : {"compute", "epochs", "N/U", "level"})
+      if (const Json e = reader.member(errors, axis); !e.is_null())
+        candidate.extrapolations.push_back({axis,
+                                            static_cast<int>(reader.number(e, "runs", 0)),
+                                            reader.number(e, "mean_error", 0),
+                                            reader.number(e, "bias", 0)});
+    fit.candidates.push_back(std::move(candidate));
+  }
+}
+
 void read_doubts(const Json& document, Reader& reader, Fit& fit) {
   for (const Json& entry : reader.member(document, "doubts"))
     fit.doubts.push_back({reader.text(entry, "subject", ""),
@@ -197,6 +235,8 @@ Json to_json(const Fit& fit) {
   Json doubts = Json::array();
   for (const Doubt& d : fit.doubts)
     doubts.push_back({{"subject", d.subject}, {"what", d.what}, {"fatal", d.fatal}});
+  Json candidates = Json::array();
+  for (const Candidate& candidate : fit.candidates) candidates.push_back(to_json(candidate));
   Json profiles = Json::object();
   for (const Profile& profile : fit.profiles)
     profiles[profile.name] = {{"values", profile.values}, {"objectives", profile.objectives}};
@@ -230,6 +270,7 @@ Json to_json(const Fit& fit) {
           {"doubts", doubts},
           {"trusted", fit.trusted()},
           {"profiles", profiles},
+          {"candidates", candidates},
           {"bootstrap", draws_to_json(fit)}};
 }
 
@@ -251,6 +292,7 @@ Result<Fit> fit_from_json(const Json& document, const std::string& file) {
   }
   read_parameters(document, reader, fit);
   read_profiles(document, reader, fit);
+  read_candidates(document, reader, fit);
   fit.runs = static_cast<int>(reader.number(document, "runs", 0));
   fit.cells = static_cast<int>(reader.number(document, "cells", 0));
   fit.delta = reader.optional(document, "delta").value_or(HUGE_VAL);

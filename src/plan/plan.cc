@@ -192,6 +192,11 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
     plan.alternatives.push_back(
         {fit.minima[i].objective / fit.objective, optimise(law, other, request, kDrawGrid)});
   }
+  for (std::size_t c = 1; c < fit.candidates.size(); ++c) {
+    const fit::Candidate& other = fit.candidates[c];
+    plan.other_laws.push_back(
+        {other.law, other.distance, optimise(*other.law, other.x, request, kDrawGrid)});
+  }
   plan.warnings = find_warnings(fit, request, best);
   return plan;
 }

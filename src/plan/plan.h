@@ -69,12 +69,20 @@ struct Alternative {
   Optimum optimum;
 };
 
+// What another law that was weighed would recommend.
+struct OtherLaw {
+  const fit::Law* law = nullptr;
+  double distance = 0;  // from the median of all laws (fit::Candidate)
+  Optimum optimum;
+};
+
 struct Plan {
   Request request;
   Allocation best;
   Allocation baseline;  // what the law without repetition recommends, judged by the law with it
   Valley valley;
   std::vector<Alternative> alternatives;  // one for each further minimum
+  std::vector<OtherLaw> other_laws;       // of a fit whose law was chosen; the nearest first
   std::vector<std::string> warnings;
 };
 

@@ -50,6 +50,14 @@ Json to_json(const Plan& plan, const fit::Fit& fit) {
   document["alternatives"] = Json::array();
   for (const Alternative& alternative : plan.alternatives)
     document["alternatives"].push_back(to_json(alternative));
+  document["other_laws"] = Json::array();
+  for (const OtherLaw& other : plan.other_laws)
+    document["other_laws"].push_back({{"law", other.law->name()},
+                                      {"distance", other.distance},
+                                      {"params", other.optimum.params},
+                                      {"tokens", other.optimum.tokens},
+                                      {"epochs", other.optimum.epochs},
+                                      {"loss", other.optimum.loss}});
   document["warnings"] = plan.warnings;
   return document;
 }
