@@ -321,9 +321,9 @@ Vector newton_step(const Model& model, const std::vector<Index>& set, double mu)
   return step.allFinite() ? step : Vector();
 }
 
-// Residuals of 1e-10 throughout: a law without noise, where relative measures would chase rounding.
+// Residuals of 1e-13 throughout: a law without noise, where relative measures would chase rounding.
 bool exact(const Problem& problem, double value) {
-  constexpr double kSquaredResidual = 1e-20;
+  constexpr double kSquaredResidual = 1e-26;
   const double weight = std::accumulate(problem.weights.begin(), problem.weights.end(), 0.0);
   return value <= kSquaredResidual * weight / 2;
 }
@@ -422,8 +422,10 @@ void descend(const Problem& problem, Minimum& minimum, const SolverOptions& opti
   double knee = mean_size(problem, descent.residuals());
   for (; knee > problem.delta * kShrink; knee /= kShrink) descent.solve(knee, 12, 1e-3);
   double lowest = HUGE_VAL;
+  const bool squares = std::isinf(problem.delta);  // one round is all there is
   for (int round = 0; round < options.descent_iterations; ++round) {
-    descent.solve(problem.delta, 12, 1e-2);
+    descent.solve(
+        problem.delta, squares ? options.descent_iterations : 12, squares ? 1e-10 : 1e-2);
     const double reached = objective_of(problem, descent.residuals());
     const bool enough = !(reached < lowest * (1 - kEnough));
     if (reached < std::min(lowest, minimum.objective)) {

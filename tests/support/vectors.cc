@@ -3,13 +3,15 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "base/files.h"
-
 namespace ration::test {
 
-Json vectors(const std::string& file) {
+Path vectors_folder() {
   const char* folder = std::getenv("RATION_VECTORS");
-  const Path path = Path(folder != nullptr ? folder : RATION_TEST_VECTORS) / file;
+  return folder != nullptr ? folder : RATION_TEST_VECTORS;
+}
+
+Json vectors(const std::string& file) {
+  const Path path = vectors_folder() / file;
   Result<std::string> text = real_files().read(path);
   if (!text) throw std::runtime_error(text.error().describe());
   Result<Json> json = parse_json(*text, path.string());
