@@ -18,6 +18,7 @@ Command help_command();
 Command init_command();
 Command logs_command();
 Command plan_command();
+Command plan_replay_command();
 Command predict_command();
 Command report_command();
 Command retry_command();

@@ -44,6 +44,7 @@ Result<fit::Options> fit_options(const Arguments& arguments) {
   fit::Options options{.law = arguments.text("law").value_or("")};
   auto delta = arguments.quantity("delta", "");
   auto asymmetry = arguments.quantity("asymmetry", "");
+  auto focus = arguments.quantity("focus", "");
   auto objective = choice<fit::Objective>(
       arguments,
       "objective",
@@ -64,6 +65,7 @@ Result<fit::Options> fit_options(const Arguments& arguments) {
   auto fixed = fixed_values(arguments);
   std::vector<Error> problems;
   if (!delta) problems.push_back(delta.error());
+  if (!focus) problems.push_back(focus.error());
   if (!asymmetry) problems.push_back(asymmetry.error());
   if (!objective) problems.push_back(objective.error());
   if (!starts) problems.push_back(starts.error());
@@ -82,6 +84,7 @@ Result<fit::Options> fit_options(const Arguments& arguments) {
   options.profile_points = static_cast<int>(
       std::clamp((*profile_points).value_or(options.profile_points), std::int64_t{-1}, kTooMany));
   options.asymmetry = (*asymmetry).value_or(options.asymmetry);
+  options.focus = (*focus).value_or(options.focus);
   options.objective = *objective;
   options.starts = *starts;
   options.interval = (*interval).value_or(options.interval);
@@ -231,6 +234,12 @@ Command fit_command() {
        .default_value = "1",
        .help = "Weight of runs predicted too high against those predicted too low, 0.01 to 100. "
                "Badly tuned runs only lie above a law: 10 follows the best ones."},
+      {.name = "focus",
+       .value = "X",
+       .help =
+           "Let runs fade with their distance in ln C from the most expensive one: those of 1/e^X "
+           "of its compute count 1/e. By default all count alike; 3 (a factor of 20) suits sweeps "
+           "over many orders of compute."},
       {.name = "starts",
        .value = "NAME",
        .default_value = "spread",

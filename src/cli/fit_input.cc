@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "fit/fit_file.h"
+#include "run/count.h"
 
 namespace ration::cli {
 namespace {
@@ -137,6 +138,10 @@ Result<FitInput> read_store(const Arguments& arguments, const std::string& sweep
 }
 
 }  // namespace
+
+double counted_params(const run::RunSpec& spec, std::string_view convention) {
+  return counted(run::count_params(spec), convention);
+}
 
 std::vector<Option> input_options() {
   return {

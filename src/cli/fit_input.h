@@ -29,6 +29,9 @@ Result<FitInput> read_input(const Arguments& arguments, const std::string& argum
 Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(
     const std::string& option, const std::vector<std::string>& texts);
 
+// N of a run's model under a fit's params_convention.
+double counted_params(const run::RunSpec& spec, std::string_view convention);
+
 // The fit of a file.
 Result<fit::Fit> read_fit(const std::string& file);
 // The newest fit of the store.

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/fit_input.h"
 #include "cli/fit_text.h"
+#include "cli/plan_next.h"
 
 namespace ration::cli {
 namespace {
@@ -44,6 +45,7 @@ Result<int> run_plan(const Arguments& arguments) {
   Result<fit::Fit> fit = file ? read_fit(*file) : newest_fit(*arguments.text("store"));
   if (!fit) return std::move(fit).error();
   if (!fit->trusted() && !arguments.flag("force")) return fit::untrusted(*fit);
+  if (arguments.flag("next")) return run_plan_next(arguments, *fit, *request);
   Result<plan::Plan> plan = plan::make_plan(*fit, *request);
   if (!plan) return std::move(plan).error();
   if (arguments.console.json)
@@ -56,7 +58,7 @@ Result<int> run_plan(const Arguments& arguments) {
 }  // namespace
 
 Command plan_command() {
-  return {
+  Command command = {
       .name = "plan",
       .summary = "Recommend parameters, tokens and epochs for a budget and unique tokens",
       .arguments = "",
@@ -84,6 +86,8 @@ Command plan_command() {
            {.name = "force", .help = "Plan with a fit that is not to be trusted."}},
       .description = "  ration plan --fit fit.json --budget 1e21flop --unique 25Btok",
       .execute = run_plan};
+  for (Option& option : next_options()) command.options.push_back(std::move(option));
+  return command;
 }
 
 }  // namespace ration::cli

@@ -283,6 +283,9 @@ std::vector<Error> check(const Options& options) {
   if (!(options.asymmetry >= 0.01 && options.asymmetry <= 100))
     problems.push_back(option_error(fmt::format("an asymmetry of {}", options.asymmetry),
                                     "from 0.01 to 100; 1 is symmetric"));
+  if (!(options.focus > 0))
+    problems.push_back(option_error(fmt::format("a focus of {}", options.focus),
+                                    "above 0 in units of ln C; 3 to 6 are useful"));
   if (options.resamples < 0 || options.resamples > 100000)
     problems.push_back(option_error(fmt::format("{} resamples", options.resamples),
                                     "from 0 (no intervals) to 100000"));
@@ -334,7 +337,9 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
     points.add(run.params, run.tokens, run.unique);
     log_loss.push_back(std::log(run.loss.value));
   }
-  const std::vector<double> weights = weights_of(rows);
+  std::vector<double> weights = weights_of(rows);
+  const std::vector<double> near = focus_weights(points, options.focus);
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] *= near[i];
   const Law& law = *find_law(options.law);
   const bool squares = options.objective == Objective::squares;
   Problem problem =
@@ -367,7 +372,22 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
   fit.parameters = estimates(problem, best.x, fit);
   add_uncertainty(problem, found.minima, options, fit);
   fit.doubts = find_doubts(problem, fit);
+  fit.observed = points;
+  fit.observed_log_loss = log_loss;
+  fit.observed_weights = weights;
   return fit;
+}
+
+std::vector<double> focus_weights(const Points& points, double focus, double most) {
+  const auto log_compute = [&](std::size_t i) {
+    return points.log_params[i] + points.log_tokens[i];
+  };
+  double highest = std::log(most / 6);
+  for (std::size_t i = 0; i < points.size(); ++i) highest = std::max(highest, log_compute(i));
+  std::vector<double> weights;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    weights.push_back(std::exp((log_compute(i) - highest) / focus));
+  return weights;
 }
 
 std::vector<Prediction> predict(const Fit& fit, const Points& points) {

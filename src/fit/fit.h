@@ -13,6 +13,7 @@
 // order of the runs.
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -69,6 +70,11 @@ struct Options {
 
   // Starts from these instead, where there are any: refits of nearly the same runs.
   std::vector<Coordinates> start_from = {};
+
+  // How fast runs fade with their distance below the most expensive one: a run of 1/e^focus of its
+  // compute counts 1/e. Infinite = none fades. No law holds over six orders of compute; 3 (a factor
+  // of 20) to 6 lets the runs decide that are nearest to what is asked. Above 0.
+  double focus = HUGE_VAL;
 
   // Bootstrap refits, 0 to 100000; 0 gives no intervals. 400 place the ends of a 90 % interval
   // within about a tenth of its width.
@@ -187,7 +193,10 @@ struct Fit {
   std::vector<Doubt> doubts;
   std::vector<Profile> profiles;
   std::vector<Candidate> candidates;  // where the law was chosen: itself first, then by distance
-  std::vector<Coordinates> draws;     // bootstrap refits; order of seed and number
+  // The runs that were fitted, with what each counts: what a design needs (design.h).
+  Points observed;
+  std::vector<double> observed_log_loss, observed_weights;
+  std::vector<Coordinates> draws;  // bootstrap refits; order of seed and number
   // What N counts: "as given", "6nd_head" (block and head), "6nd" (all), "kaplan" (block). C = 6 N
   // D follows it.
   std::string params_convention = "as given";
@@ -196,6 +205,10 @@ struct Fit {
   bool trusted() const;
   Coordinates coordinates() const;  // of the best minimum
 };
+
+// What each run counts by `focus`: exp(-ln(C_max/C) / focus), where C_max is the compute of the
+// most expensive run or, if higher, `most` FLOPs.
+std::vector<double> focus_weights(const Points& points, double focus, double most = 0);
 
 // Errors: check(options); unusable observations (ErrorKind::input, all named); fewer than two runs
 // or losses that are all equal (ErrorKind::input). A fit that came out but is not to be trusted is

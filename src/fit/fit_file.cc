@@ -215,6 +215,32 @@ void read_candidates(const Json& document, Reader& reader, Fit& fit) {
   }
 }
 
+// One row a run: params, tokens, unique tokens, loss, weight.
+Json observations_to_json(const Fit& fit) {
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < fit.observed.size(); ++i)
+    rows.push_back({std::exp(fit.observed.log_params[i]),
+                    std::exp(fit.observed.log_tokens[i]),
+                    std::exp(fit.observed.log_unique[i]),
+                    std::exp(fit.observed_log_loss[i]),
+                    fit.observed_weights[i]});
+  return rows;
+}
+
+void read_observations(const Json& document, Reader& reader, Fit& fit) {
+  for (const Json& row : reader.member(document, "observations")) {
+    std::array<double, 5> values{};
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      const bool number = row.is_array() && row.size() == values.size() && row[k].is_number();
+      values[k] = number ? row[k].get<double>() : NAN;
+      if (!(values[k] > 0)) return reader.note("an observation is not five numbers above 0");
+    }
+    fit.observed.add(Params(values[0]), Tokens(values[1]), Tokens(values[2]));
+    fit.observed_log_loss.push_back(std::log(values[3]));
+    fit.observed_weights.push_back(values[4]);
+  }
+}
+
 void read_doubts(const Json& document, Reader& reader, Fit& fit) {
   for (const Json& entry : reader.member(document, "doubts"))
     fit.doubts.push_back({reader.text(entry, "subject", ""),
@@ -271,6 +297,7 @@ Json to_json(const Fit& fit) {
           {"trusted", fit.trusted()},
           {"profiles", profiles},
           {"candidates", candidates},
+          {"observations", observations_to_json(fit)},
           {"bootstrap", draws_to_json(fit)}};
 }
 
@@ -292,6 +319,7 @@ Result<Fit> fit_from_json(const Json& document, const std::string& file) {
   }
   read_parameters(document, reader, fit);
   read_profiles(document, reader, fit);
+  read_observations(document, reader, fit);
   read_candidates(document, reader, fit);
   fit.runs = static_cast<int>(reader.number(document, "runs", 0));
   fit.cells = static_cast<int>(reader.number(document, "cells", 0));

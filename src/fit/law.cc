@@ -57,6 +57,21 @@ double Law::log_unrepeated_params(std::span<const double>, double log_n, double)
   return log_n;
 }
 
+Coordinates Law::typical() const {
+  Coordinates x;
+  for (const Parameter& parameter : parameters()) {
+    double value = 1;
+    if (parameter.name == "A") value = 520;
+    if (parameter.name == "B") value = 1490;
+    if (parameter.name == "E") value = 1.87;
+    if (parameter.is_exponent()) value = 0.35;
+    if (parameter.role == Parameter::Role::data_decay) value = 15.4;
+    if (parameter.role == Parameter::Role::params_decay) value = 5.3;
+    x.push_back(std::clamp(parameter.coordinate(value), parameter.lower, parameter.upper));
+  }
+  return x;
+}
+
 std::span<const Law* const> all_laws() {
   static const std::array<const Law*, 16> laws = {&chinchilla(),
                                                   &chinchilla_tied(),

@@ -117,6 +117,11 @@ class Law {
   virtual std::vector<Coordinates> starts(const Points& points,
                                           std::span<const double> log_loss) const = 0;
 
+  // Coordinates as published fits have them: where a design may look around before any run is
+  // known. Made of the parameters' names: A 500, B 1500, E 1.87, exponents 0.35, decay constants 15
+  // and 5, and 1 for what is left.
+  Coordinates typical() const;
+
   // The grid of starts of the law's source, where one is known; else nothing. Coordinates may be
   // infinite, where the source starts at 0: such starts fail and are counted.
   virtual std::vector<Coordinates> published_starts() const { return {}; }

@@ -424,8 +424,7 @@ void descend(const Problem& problem, Minimum& minimum, const SolverOptions& opti
   double lowest = HUGE_VAL;
   const bool squares = std::isinf(problem.delta);  // one round is all there is
   for (int round = 0; round < options.descent_iterations; ++round) {
-    descent.solve(
-        problem.delta, squares ? options.descent_iterations : 12, squares ? 1e-10 : 1e-2);
+    descent.solve(problem.delta, squares ? options.descent_iterations : 12, squares ? 1e-10 : 1e-2);
     const double reached = objective_of(problem, descent.residuals());
     const bool enough = !(reached < lowest * (1 - kEnough));
     if (reached < std::min(lowest, minimum.objective)) {

@@ -1,0 +1,138 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/fit_input.h"
+#include "plan/replay.h"
+
+namespace ration::cli {
+namespace {
+
+// "10%" or "0.1".
+Result<double> share(const Arguments& arguments, const std::string& name) {
+  std::string text = arguments.text(name).value_or("");
+  const bool percent = text.ends_with('%');
+  if (percent) text.pop_back();
+  Result<double> value = parse_quantity(text, "");
+  if (!value) return std::move(value).error().with_context("--" + name);
+  return percent ? *value / 100 : *value;
+}
+
+std::string scores_text(const std::vector<plan::Score>& scores) {
+  std::string text = fmt::format("  {:<15} {:>8} {:>20} {:>12} {:>6} {:>8}\n",
+                                 "strategy",
+                                 "R^2",
+                                 "least to most",
+                                 "mean error",
+                                 "runs",
+                                 "spent");
+  for (const plan::Score& score : scores)
+    text += fmt::format("  {:<15} {:>8.3f} {:>20} {:>10.2f} % {:>6} {:>6.2f} %\n",
+                        plan::name(score.strategy),
+                        score.r_squared,
+                        fmt::format("{:.3f} to {:.3f}", score.low, score.high),
+                        100 * score.mean_error,
+                        score.runs,
+                        100 * score.spent);
+  return text;
+}
+
+Result<int> run_replay(const Arguments& arguments) {
+  plan::ReplayOptions options;
+  options.law = arguments.text("law").value_or(options.law);
+  auto budget = share(arguments, "budget");
+  auto target = share(arguments, "target");
+  auto delta = arguments.quantity("delta", "");
+  auto gamma = arguments.quantity("gamma", "");
+  auto focus = arguments.quantity("focus", "");
+  auto repeats = arguments.integer("repeats");
+  auto seed = arguments.integer("seed");
+  std::vector<Error> problems;
+  if (!budget) problems.push_back(budget.error());
+  if (!target) problems.push_back(target.error());
+  if (!delta) problems.push_back(delta.error());
+  if (!gamma) problems.push_back(gamma.error());
+  if (!focus) problems.push_back(focus.error());
+  if (!repeats) problems.push_back(repeats.error());
+  if (!seed) problems.push_back(seed.error());
+  if (!problems.empty()) return combine(std::move(problems), "the replay cannot be made");
+  options.budget = *budget;
+  options.target = *target;
+  options.delta = (*delta).value_or(options.delta);
+  options.gamma = *gamma;
+  options.focus = (*focus).value_or(options.focus);
+  options.repeats = static_cast<int>(
+      std::clamp((*repeats).value_or(options.repeats), std::int64_t{0}, std::int64_t{1000000}));
+  options.seed = static_cast<std::uint64_t>((*seed).value_or(0));
+
+  Result<FitInput> input = read_input(arguments, arguments.positional.front());
+  if (!input) return std::move(input).error();
+  for (const std::string& note : input->notes) arguments.console.note(note);
+  Result<std::vector<plan::Score>> scores = plan::replay(input->runs, options);
+  if (!scores) return std::move(scores).error();
+  if (!arguments.console.json) {
+    arguments.console.print(scores_text(*scores));
+    return 0;
+  }
+  Json document = {{"schema", "ration.replay/1"}, {"strategies", Json::array()}};
+  for (const plan::Score& score : *scores)
+    document["strategies"].push_back({{"strategy", plan::name(score.strategy)},
+                                      {"r_squared", score.r_squared},
+                                      {"low", score.low},
+                                      {"high", score.high},
+                                      {"mean_error", score.mean_error},
+                                      {"runs", score.runs},
+                                      {"spent", score.spent}});
+  arguments.console.print_json(document);
+  return 0;
+}
+
+}  // namespace
+
+Command plan_replay_command() {
+  std::vector<Option> options = {
+      {.name = "budget",
+       .value = "SHARE",
+       .default_value = "10%",
+       .help = "Share of the cost of all runs that may be bought, such as 10% or 0.1."},
+      {.name = "target",
+       .value = "SHARE",
+       .default_value = "10%",
+       .help = "Share of the runs, the most expensive, that are held out and scored."},
+      {.name = "law", .value = "LAW", .default_value = "data-constrained", .help = "Law to fit."},
+      {.name = "delta",
+       .value = "LN",
+       .default_value = "0.001",
+       .help = "Knee of the Huber loss in units of ln L."},
+      {.name = "gamma",
+       .value = "X",
+       .help = "Gains are divided by cost^X, 0 to 2; by default the best of 1, 0.75, 0.5, 0.25 and "
+               "0."},
+      {.name = "focus",
+       .value = "X",
+       .default_value = "2",
+       .help = "In the fits of all strategies, runs count 1/e at this distance from the target in "
+               "ln C, ln epochs and ln N/U."},
+      {.name = "repeats",
+       .value = "N",
+       .default_value = "20",
+       .help = "Repeats of strategies in which chance plays a part."},
+      {.name = "seed", .value = "N", .default_value = "0", .help = "Seed of chance."},
+  };
+  for (Option& option : input_options()) options.push_back(std::move(option));
+  return {.name = "plan replay",
+          .summary = "Try the choice of next runs on runs that are finished",
+          .arguments = "FILE.csv",
+          .min_arguments = 1,
+          .max_arguments = 1,
+          .options = std::move(options),
+          .description =
+              "Spends a share of what the runs cost, as if none were known, and scores "
+              "the law fitted to them\non the most expensive runs.\n\n"
+              "  ration plan replay runs.csv --budget 1%",
+          .execute = run_replay};
+}
+
+}  // namespace ration::cli

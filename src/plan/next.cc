@@ -1,0 +1,112 @@
+#include "plan/next.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace ration::plan {
+namespace {
+
+// d ln N_opt / d theta by central differences, the optimum solved anew at each.
+std::vector<double> decision_of(const fit::Mode& mode, const Request& request) {
+  constexpr double kStep = 1e-4;
+  std::vector<double> slopes;
+  fit::Coordinates x = mode.x;
+  for (double& coordinate : x) {
+    const double middle = coordinate;
+    coordinate = middle + kStep;
+    const double above = std::log(optimise(*mode.law, x, request).params);
+    coordinate = middle - kStep;
+    const double below = std::log(optimise(*mode.law, x, request).params);
+    coordinate = middle;
+    slopes.push_back((above - below) / (2 * kStep));
+  }
+  return slopes;
+}
+
+void add_targets(const fit::Mode& mode, const Request& request, fit::Points& targets) {
+  const Optimum best = optimise(*mode.law, mode.x, request);
+  constexpr double kAside = 1.5;  // about the ends of a valley of 0.1 %
+  for (const double factor : {1 / kAside, 1.0, kAside}) {
+    const double params = best.params * factor;
+    const Tokens tokens = tokens_for(request.budget, Params(params));
+    targets.add(Params(params), tokens, std::min(request.unique, tokens));
+  }
+}
+
+bool known(const fit::Points& runs, const fit::Points& points, std::size_t i) {
+  constexpr double kSame = 1e-6;
+  for (std::size_t k = 0; k < runs.size(); ++k)
+    if (std::abs(runs.log_params[k] - points.log_params[i]) < kSame &&
+        std::abs(runs.log_tokens[k] - points.log_tokens[i]) < kSame &&
+        std::abs(runs.log_unique[k] - points.log_unique[i]) < kSame)
+      return true;
+  return false;
+}
+
+std::vector<Error> check_choosing(const NextRequest& request) {
+  const auto wrong = [](std::string what, std::string hint) {
+    return Error{.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
+  };
+  std::vector<Error> problems = check(request.plan);
+  if (!(request.choosing.spend > 0))
+    problems.push_back(wrong("nothing to spend", "--spend 1e19flop"));
+  if (request.choosing.count < 1)
+    problems.push_back(wrong(fmt::format("{} runs to choose", request.choosing.count), "--next 8"));
+  const double gamma = request.choosing.gamma.value_or(1);
+  if (!(gamma >= 0 && gamma <= 2))
+    problems.push_back(wrong(fmt::format("a gamma of {:g}", gamma), "0 to 2"));
+  if (!(request.focus > 0))
+    problems.push_back(wrong(fmt::format("a focus of {:g}", request.focus), "above 0, such as 3"));
+  return problems;
+}
+
+}  // namespace
+
+Result<NextRuns> choose_next(const fit::Fit& fit,
+                             const fit::Points& candidates,
+                             const NextRequest& request) {
+  if (std::vector<Error> problems = check_choosing(request); !problems.empty())
+    return combine(std::move(problems), "no runs can be chosen");
+  if (fit.observed.size() == 0)
+    return Error{.kind = ErrorKind::input,
+                 .what = "the fit does not hold the runs that it was made of",
+                 .hint = "fit again; older versions did not keep them"};
+  NextRuns next;
+  std::vector<fit::Mode> modes = fit::modes_of(fit);
+  next.modes = static_cast<int>(modes.size());
+  next.noise = fit::noise_of(fit);
+  for (fit::Mode& mode : modes) {
+    add_targets(mode, request.plan, next.targets);
+    if (request.choosing.gain == fit::Gain::decision)
+      mode.decision = decision_of(mode, request.plan);
+  }
+  fit::Points open;
+  std::vector<std::size_t> place;  // of each in `candidates`
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (known(fit.observed, candidates, i)) continue;
+    open.resize(open.size() + 1);
+    open.set(open.size() - 1,
+             candidates.log_params[i],
+             candidates.log_tokens[i],
+             candidates.log_unique[i]);
+    place.push_back(i);
+  }
+  std::vector<double> weights = fit::relevance(fit.observed, next.targets, request.focus);
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] *= fit.observed_weights[i];
+  const std::vector<double> worth = fit::relevance(open, next.targets, request.focus);
+  next.selection = fit::choose_runs(
+      modes, fit.observed, weights, next.noise, open, worth, next.targets, request.choosing);
+  if (next.selection.runs.empty())
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("none of the {} candidates is new and affordable with {:.3g} "
+                                     "flop",
+                                     candidates.size(),
+                                     request.choosing.spend),
+                 .hint = "raise --spend, or name other candidates"};
+  for (fit::Chosen& run : next.selection.runs) run.candidate = place[run.candidate];
+  return next;
+}
+
+}  // namespace ration::plan

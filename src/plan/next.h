@@ -1,0 +1,42 @@
+#pragma once
+
+// Which runs to train next, so that a plan becomes surer for the least compute.
+//
+//   NextRequest request{.plan = {.budget = Flops(1e21), .unique = Tokens(25e9)}};
+//   request.choosing.spend = 1e19;
+//   Result<NextRuns> next = choose_next(fit, candidates, request);
+//
+// The targets are what the plan asks of the law: its recommendation and both ends of the valley
+// around it, under every mode of the fit (fit/design.h). Cost: 10,000 candidates, 8 runs, one mode
+// take 0.1 s.
+
+#include "fit/design.h"
+#include "plan/plan.h"
+
+namespace ration::plan {
+
+struct NextRequest {
+  Request plan;
+  fit::Choosing choosing;
+
+  // How fast a run's worth fades with its distance from the targets in ln C, ln epochs and ln N/U
+  // (fit::relevance): no law holds over all scales, so far runs tell less. Above 0, infinite = none
+  // fades; with 3 a run of a twentieth of the compute counts 1/e.
+  double focus = 3;
+};
+
+struct NextRuns {
+  fit::Selection selection;
+  fit::Points targets;
+  int modes = 0;     // laws and minima that were kept apart
+  double noise = 0;  // standard deviation of ln L of one run, from the residuals
+};
+
+// Candidates that equal a run of the fit in parameters, tokens and unique tokens are passed over.
+// Errors: check(request.plan), wrong options (ErrorKind::usage); a fit that does not hold its runs
+// (ErrorKind::input); nothing affordable (ErrorKind::input).
+Result<NextRuns> choose_next(const fit::Fit& fit,
+                             const fit::Points& candidates,
+                             const NextRequest& request);
+
+}  // namespace ration::plan
