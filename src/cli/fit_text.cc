@@ -36,6 +36,23 @@ std::string convention_text(const fit::Fit& fit) {
   return {};
 }
 
+// All minima within the noise, by the parameters in which they differ.
+std::string minima_text(const fit::Fit& fit) {
+  if (fit.minima.size() < 2) return {};
+  std::vector<std::size_t> differ;
+  for (std::size_t j = 0; j < fit.parameters.size(); ++j)
+    if (!fit.parameters[j].fixed) differ.push_back(j);
+  std::string text = fmt::format("\nminima within the noise\n  {:>14}", "objective");
+  for (const std::size_t j : differ) text += fmt::format(" {:>10}", fit.parameters[j].name);
+  text += '\n';
+  for (const fit::NearMinimum& minimum : fit.minima) {
+    text += fmt::format("  {:>14.10g}", minimum.objective);
+    for (const std::size_t j : differ) text += fmt::format(" {:>10.5g}", minimum.values[j]);
+    text += '\n';
+  }
+  return text;
+}
+
 std::string without_trailing_spaces(const std::string& text) {
   std::string result;
   for (const char c : text) {
@@ -124,7 +141,7 @@ std::string fit_text(const fit::Fit& fit) {
       fit.search.starts,
       fit.minima.size() > 1 ? fmt::format("; {} minima within the noise", fit.minima.size()) : "",
       fit.search.stopped);
-  return without_trailing_spaces(text) + doubts_text(fit);
+  return without_trailing_spaces(text) + minima_text(fit) + doubts_text(fit);
 }
 
 std::string choice_text(const fit::Fit& fit) {

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "fit/doubts.h"
+#include "fit/parallel.h"
 #include "fit/search.h"
 #include "fit/uncertainty.h"
 
@@ -158,40 +159,54 @@ std::pair<std::optional<double>, std::optional<double>> crossings(
   return ends;
 }
 
+// The profile of one free parameter, and where it crosses the interval's level.
+Profile profile_of(const Problem& problem,
+                   const std::vector<Minimum>& minima,
+                   std::size_t j,
+                   const StandardErrors& errors,
+                   const Options& options,
+                   const std::vector<Coordinates>& draws,
+                   Estimate& e) {
+  const Coordinates& best = minima.front().x;
+  const Parameter& parameter = problem.law.parameters()[j];
+  const double z = two_sided_quantile(options.interval);
+  const double n = std::accumulate(problem.weights.begin(), problem.weights.end(), 0.0);
+  const double level = std::isinf(problem.delta) ? z * z / n : z * z / (2 * n);
+  std::vector<double> values =
+      profile_values(problem, best, j, errors, draws, options.profile_points);
+  values.insert(std::upper_bound(values.begin(), values.end(), best[j]), best[j]);
+  Profile curve{.name = e.name};
+  curve.objectives = profile(problem, minima, j, values);
+  std::vector<double> heights;  // ln of the objective over the least
+  for (double& objective : curve.objectives) {
+    objective = std::max(objective, minima.front().objective);
+    heights.push_back(std::log(objective / minima.front().objective));
+  }
+  const auto [low, high] = crossings(values, heights, level);
+  if (low) e.profile_low = parameter.value(*low);
+  if (high) e.profile_high = parameter.value(*high);
+  for (const double value : values) curve.values.push_back(parameter.value(value));
+  return curve;
+}
+
 // Standard errors and profiles of all free parameters.
 void add_uncertainty(const Problem& problem,
                      const std::vector<Minimum>& minima,
                      const Options& options,
                      Fit& fit) {
-  const Coordinates& best = minima.front().x;
-  const StandardErrors errors = standard_errors(problem, best);
-  const double z = two_sided_quantile(options.interval);
-  const double n = std::accumulate(problem.weights.begin(), problem.weights.end(), 0.0);
-  const double level = std::isinf(problem.delta) ? z * z / n : z * z / (2 * n);
-  for (std::size_t j = 0; j < best.size(); ++j) {
-    const Parameter& parameter = problem.law.parameters()[j];
+  const StandardErrors errors = standard_errors(problem, minima.front().x);
+  std::vector<Profile> curves(problem.law.size());
+  parallel_for(curves.size(), options.threads, [&](std::size_t j) {
     Estimate& e = fit.parameters[j];
-    if (e.fixed) continue;
+    if (e.fixed) return;
     const auto known = [](double error) { return std::isfinite(error) && error > 0; };
     if (known(errors.sandwich[j])) e.sandwich_error = errors.sandwich[j];
     if (known(errors.least_squares[j])) e.least_squares_error = errors.least_squares[j];
-    if (options.profile_points == 0 || !(minima.front().objective > 0)) continue;
-    std::vector<double> values =
-        profile_values(problem, best, j, errors, fit.draws, options.profile_points);
-    values.insert(std::upper_bound(values.begin(), values.end(), best[j]), best[j]);
-    Profile curve{.name = e.name};
-    curve.objectives = profile(problem, minima, j, values, options.threads);
-    std::vector<double> heights;  // ln of the objective over the least
-    for (double& objective : curve.objectives) {
-      objective = std::max(objective, minima.front().objective);
-      heights.push_back(std::log(objective / minima.front().objective));
-    }
-    const auto [low, high] = crossings(values, heights, level);
-    if (low) e.profile_low = parameter.value(*low);
-    if (high) e.profile_high = parameter.value(*high);
-    for (const double value : values) curve.values.push_back(parameter.value(value));
-    fit.profiles.push_back(std::move(curve));
-  }
+    if (options.profile_points > 0 && minima.front().objective > 0)
+      curves[j] = profile_of(problem, minima, j, errors, options, fit.draws, e);
+  });
+  for (Profile& curve : curves)
+    if (!curve.values.empty()) fit.profiles.push_back(std::move(curve));
 }
 
 // Residuals of a fit are smaller than the noise, by n - p against n where it fits squares, so that

@@ -405,7 +405,7 @@ Minimum approach(const Problem& problem, Coordinates start, const SolverOptions&
   if (!std::isfinite(minimum.objective)) return minimum;
   minimum.stop = Stop::unfinished;
   if (mean_size(problem, descent.residuals()) <= spread(problem)) return minimum;
-  descent.solve(HUGE_VAL, options.descent_iterations, 1e-4);
+  descent.solve(HUGE_VAL, options.descent_iterations, 2e-4);
   minimum.x = descent.x();
   minimum.objective = objective_of(problem, descent.residuals());
   minimum.iterations = descent.iterations();

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fit/parallel.h"
-
 namespace ration::fit {
 namespace {
 
@@ -117,8 +115,7 @@ double two_sided_quantile(double probability) {
 std::vector<double> profile(const Problem& problem,
                             const std::vector<Minimum>& minima,
                             std::size_t j,
-                            std::span<const double> values,
-                            int threads) {
+                            std::span<const double> values) {
   const auto lowest_at = [&](double value, const std::vector<Coordinates>& starts) {
     Problem held = problem;
     held.lower[j] = held.upper[j] = value;
@@ -132,8 +129,7 @@ std::vector<double> profile(const Problem& problem,
   std::vector<Coordinates> starts;
   for (const Minimum& minimum : minima) starts.push_back(minimum.x);
   std::vector<Minimum> found(values.size());
-  parallel_for(
-      values.size(), threads, [&](std::size_t k) { found[k] = lowest_at(values[k], starts); });
+  for (std::size_t k = 0; k < values.size(); ++k) found[k] = lowest_at(values[k], starts);
   // A neighbour's solution may lie in a better basin: once up and once down.
   const auto learn = [&](std::size_t k, std::size_t from) {
     if (found[from].x.empty()) return;

@@ -34,7 +34,6 @@ double two_sided_quantile(double probability);
 std::vector<double> profile(const Problem& problem,
                             const std::vector<Minimum>& minima,
                             std::size_t j,
-                            std::span<const double> values,
-                            int threads);
+                            std::span<const double> values);
 
 }  // namespace ration::fit
