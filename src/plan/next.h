@@ -7,8 +7,8 @@
 //   Result<NextRuns> next = choose_next(fit, candidates, request);
 //
 // The targets are what the plan asks of the law: its recommendation and both ends of the valley
-// around it, under every mode of the fit (fit/design.h). Cost: 10,000 candidates, 8 runs, one mode
-// take 0.1 s.
+// around it, under every mode of the fit (fit/design.h). Cost: 10 of 10,000 candidates take 0.04 s,
+// under three modes 0.4 s.
 
 #include "fit/design.h"
 #include "plan/plan.h"
