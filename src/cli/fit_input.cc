@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "fit/fit_file.h"
+#include "fit/jsonl.h"
 #include "run/count.h"
 
 namespace ration::cli {
@@ -61,7 +62,7 @@ Result<FitInput> read_table(const Arguments& arguments, const std::string& file)
                  .hint = "in a table, --column params=NAME chooses the count"};
   Result<std::string> text = real_files().read(file);
   if (!text) return std::move(text).error();
-  Result<fit::Csv> csv = fit::parse_csv(*text, file);
+  Result<fit::Csv> csv = fit::parse_table(*text, file);
   if (!csv) return std::move(csv).error();
   auto columns = parse_pairs("column", arguments.all("column"));
   if (!columns) return std::move(columns).error();
@@ -184,7 +185,7 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(
 }
 
 Result<FitInput> read_input(const Arguments& arguments, const std::string& argument) {
-  const bool table = argument.ends_with(".csv") ||
+  const bool table = argument.ends_with(".csv") || argument.ends_with(".jsonl") ||
                      (real_files().exists(argument) && !argument.ends_with(".toml") &&
                       !argument.empty() && !std::filesystem::is_directory(argument));
   return table ? read_table(arguments, argument) : read_store(arguments, argument);

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "cli/fit_input.h"
+#include "fit/jsonl.h"
 #include "plan/next.h"
 #include "run/count.h"
 #include "scheduler/sweep.h"
@@ -80,7 +81,7 @@ Result<Candidates> candidates_of_sweep(const std::string& file, const std::strin
 Result<Candidates> candidates_of_table(const std::string& file) {
   Result<std::string> text = real_files().read(file);
   if (!text) return std::move(text).error();
-  Result<fit::Csv> csv = fit::parse_csv(*text, file);
+  Result<fit::Csv> csv = fit::parse_table(*text, file);
   if (!csv) return std::move(csv).error();
   Result<fit::RunTable> table = fit::read_runs(*csv, {.need_loss = false});
   if (!table) return std::move(table).error();

@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/fit_input.h"
+#include "fit/jsonl.h"
 
 namespace ration::cli {
 namespace {
@@ -16,7 +17,7 @@ Result<Predicted> predict_table(const Arguments& arguments, const fit::Fit& fit)
   const std::string& file = arguments.positional[1];
   Result<std::string> text = real_files().read(file);
   if (!text) return std::move(text).error();
-  Result<fit::Csv> csv = fit::parse_csv(*text, file);
+  Result<fit::Csv> csv = fit::parse_table(*text, file);
   if (!csv) return std::move(csv).error();
   auto columns = parse_pairs("column", arguments.all("column"));
   if (!columns) return std::move(columns).error();
