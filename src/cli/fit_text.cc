@@ -10,8 +10,6 @@
 namespace ration::cli {
 namespace {
 
-std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
-
 std::string interval_text(const fit::Estimate& e) {
   if (e.fixed) return "held";
   if (!e.low && !e.high) return e.identified ? "-" : "open on both sides";
@@ -26,14 +24,6 @@ std::string profile_text(const fit::Estimate& e) {
   if (!e.profile_high) return fmt::format("{:.6g} or more", *e.profile_low);
   if (!e.profile_low) return fmt::format("{:.6g} or less", *e.profile_high);
   return fmt::format("{:.6g} to {:.6g}", *e.profile_low, *e.profile_high);
-}
-
-// What N stands for, where it is known.
-std::string convention_text(const fit::Fit& fit) {
-  if (fit.params_convention == "6nd_head") return "  N counts layers and output head (6nd_head)\n";
-  if (fit.params_convention == "6nd") return "  N counts all parameters (6nd)\n";
-  if (fit.params_convention == "kaplan") return "  N counts layers without embeddings (kaplan)\n";
-  return {};
 }
 
 // All minima within the noise, by the parameters in which they differ.
@@ -79,27 +69,6 @@ std::string doubts_text(const fit::Fit& fit) {
   return text;
 }
 
-using Format = std::string (*)(double);
-
-std::string amount_text(const plan::Amount& amount, Format format) {
-  if (!amount.low || !amount.high) return format(amount.value);
-  return fmt::format(
-      "{:<9} ({} to {})", format(amount.value), format(*amount.low), format(*amount.high));
-}
-
-std::string three_digits(double value) { return format_quantity(value); }
-std::string tokens_digits(double value) { return format_quantity(value, "tok"); }
-std::string plain_digits(double value) { return fmt::format("{:.3g}", value); }
-std::string loss_digits(double value) { return fmt::format("{:.4f}", value); }
-
-std::string plan_row(std::string_view name,
-                     const plan::Amount& best,
-                     const plan::Amount& baseline,
-                     Format format) {
-  return fmt::format(
-      "  {:<11} {:<38} {}\n", name, amount_text(best, format), amount_text(baseline, format));
-}
-
 const fit::Estimate* find(const fit::Fit& fit, std::string_view name) {
   for (const fit::Estimate& e : fit.parameters)
     if (e.name == name) return &e;
@@ -107,6 +76,15 @@ const fit::Estimate* find(const fit::Fit& fit, std::string_view name) {
 }
 
 }  // namespace
+
+std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
+
+std::string convention_text(const fit::Fit& fit) {
+  if (fit.params_convention == "6nd_head") return "  N counts layers and output head (6nd_head)\n";
+  if (fit.params_convention == "6nd") return "  N counts all parameters (6nd)\n";
+  if (fit.params_convention == "kaplan") return "  N counts layers without embeddings (kaplan)\n";
+  return {};
+}
 
 std::string fit_text(const fit::Fit& fit) {
   std::string text = fmt::format("{}\n  {}\n  {} runs of {} settings from {}\n{}\n",
@@ -190,53 +168,6 @@ std::string comparison_text(const std::vector<fit::Fit>& fits) {
                         100 * fit.residual_rms,
                         decay);
   }
-  return text;
-}
-
-std::string plan_text(const plan::Plan& plan, const fit::Fit& fit) {
-  std::string text = fmt::format("{} and {} unique, by the law {} of {} runs\n{}\n",
-                                 format_quantity(plan.request.budget.value, "flop"),
-                                 format_quantity(plan.request.unique.value, "tok"),
-                                 fit.law->name(),
-                                 fit.runs,
-                                 convention_text(fit));
-  text += fmt::format("  {:<11} {:<38} {}\n",
-                      "",
-                      fit.draws.empty()
-                          ? "recommended"
-                          : fmt::format("recommended ({} interval)", percent(fit.interval)),
-                      "plain Chinchilla plan");
-  text += plan_row("parameters", plan.best.params, plan.baseline.params, three_digits);
-  text += plan_row("tokens", plan.best.tokens, plan.baseline.tokens, tokens_digits);
-  text += plan_row("epochs", plan.best.epochs, plan.baseline.epochs, plain_digits);
-  text += plan_row("loss", plan.best.loss, plan.baseline.loss, loss_digits);
-  text +=
-      fmt::format("\nwithin {:g} % of that loss: {} to {} parameters, {:.3g} to {:.3g} epochs\n",
-                  100 * plan.valley.tolerance,
-                  format_quantity(plan.valley.params.low),
-                  format_quantity(plan.valley.params.high),
-                  plan.valley.epochs.low,
-                  plan.valley.epochs.high);
-  for (const plan::Alternative& other : plan.alternatives)
-    text += fmt::format(
-        "another minimum of the fit, {:.2g} % above the best, says {} parameters, {:.3g} epochs, "
-        "loss {:.4f}\n",
-        100 * (other.objective_ratio - 1),
-        format_quantity(other.optimum.params),
-        other.optimum.epochs,
-        other.optimum.loss);
-  if (!plan.other_laws.empty()) {
-    text += "\nother laws, the nearest to the median first\n";
-    for (const plan::OtherLaw& other : plan.other_laws)
-      text += fmt::format("  {:<26} {:>9} parameters  {:>6.3g} epochs  loss {:.4f}\n",
-                          other.law->name(),
-                          format_quantity(other.optimum.params),
-                          other.optimum.epochs,
-                          other.optimum.loss);
-  }
-  if (plan.warnings.empty()) return text;
-  text += "\nwarnings\n";
-  for (const std::string& warning : plan.warnings) text += fmt::format("  {}\n", warning);
   return text;
 }
 

@@ -1,12 +1,11 @@
 #pragma once
 
-// A fit and a plan as people read them: 80 columns, plain ASCII.
+// A fit as people read it: 80 columns, plain ASCII.
 
 #include <string>
 #include <vector>
 
 #include "fit/fit.h"
-#include "plan/plan.h"
 
 namespace ration::cli {
 
@@ -15,6 +14,9 @@ std::string fit_text(const fit::Fit& fit);
 std::string choice_text(const fit::Fit& fit);
 
 std::string comparison_text(const std::vector<fit::Fit>& fits);
-std::string plan_text(const plan::Plan& plan, const fit::Fit& fit);
+// 0.9 -> "90 %".
+std::string percent(double share);
+// A line that says what N stands for, where that is known; else empty.
+std::string convention_text(const fit::Fit& fit);
 
 }  // namespace ration::cli

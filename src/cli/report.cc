@@ -4,20 +4,10 @@
 
 #include "cli/commands.h"
 #include "cli/fit_input.h"
+#include "cli/page_file.h"
 
 namespace ration::cli {
 namespace {
-
-// The script that draws figures: beside the program's build or installation, or where RATION_SHARE
-// says.
-std::string drawing_script() {
-  const char* given = std::getenv("RATION_SHARE");
-  std::error_code unreadable;
-  const Path program = std::filesystem::read_symlink("/proc/self/exe", unreadable);
-  const Path share =
-      given != nullptr ? Path(given) : program.parent_path().parent_path() / "share" / "ration";
-  return real_files().read(share / "vega.js").value_or("");
-}
 
 Result<std::optional<plan::Plan>> requested_plan(const Arguments& arguments, const fit::Fit& fit) {
   auto budget = arguments.quantity("budget", "flop");
@@ -49,15 +39,11 @@ Result<int> run_report(const Arguments& arguments) {
 
   const report::Page page = report::make_page(*fit, input->runs, *plan ? &**plan : nullptr);
   const Path folder = *arguments.text("out");
-  const std::string script = drawing_script();
+  const std::string script = drawing_script(arguments.console);
   if (Result<void> done = report::write_report(
           real_files(), folder, page, report::losses_csv(*fit, input->runs), script);
       !done)
     return std::move(done).error();
-  if (script.empty())
-    arguments.console.note(
-        "note: the drawing script is not installed; report.html leaves its figures out "
-        "(tools/setup)");
   const Path html = folder / "report.html";
   if (arguments.console.json)
     arguments.console.print_json({{"schema", "ration.report/1"},

@@ -57,6 +57,10 @@ double Law::log_unrepeated_params(std::span<const double>, double log_n, double)
   return log_n;
 }
 
+double Law::log_effective_tokens(std::span<const double>, double log_d, double) const {
+  return log_d;
+}
+
 Coordinates Law::typical() const {
   Coordinates x;
   for (const Parameter& parameter : parameters()) {

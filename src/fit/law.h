@@ -113,6 +113,10 @@ class Law {
   // parameter decay).
   virtual double log_unrepeated_params(std::span<const double> x, double log_n, double log_u) const;
 
+  // ln of the fresh tokens that D tokens from U unique ones are worth by the law's data decay; ln D
+  // for laws without one. U may exceed D.
+  virtual double log_effective_tokens(std::span<const double> x, double log_d, double log_u) const;
+
   // Points to descend from, spread over the basins that the law is known to have for such data.
   virtual std::vector<Coordinates> starts(const Points& points,
                                           std::span<const double> log_loss) const = 0;

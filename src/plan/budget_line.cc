@@ -8,43 +8,143 @@ namespace {
 
 constexpr double kLogSmallest = 4.605170185988092;  // ln 100 parameters
 constexpr double kLogLargest = 32.23619130191664;   // ln 1e14 parameters
+constexpr double kNear = 1e-6;                      // of logarithms: a limit is reached
+
+// ln D that the budget leaves for training, -infinity where serving alone costs more.
+double log_tokens_of_budget(const Request& request, double log_n) {
+  const double fresh = std::log(request.budget.value / 6) - log_n;
+  return request.served.value > 0 ? std::log(std::exp(fresh) - request.served.value / 3) : fresh;
+}
+
+double log_tokens_of_time(const Request& request, double log_n) {
+  if (!request.time) return HUGE_VAL;
+  return std::log(*request.time * tokens_per_second(request, Params(std::exp(log_n))));
+}
+
+// One rate of drawing, for the pools that repeat equally often.
+struct Draw {
+  double unique = 0;
+  double share = 0;
+};
+
+std::vector<Draw> draws_of(const Request& request) {
+  std::vector<Draw> draws;
+  Draw rest{0, 1};
+  for (const Pool& pool : request.pools) {
+    if (pool.share) {
+      draws.push_back({pool.unique.value, *pool.share});
+      rest.share -= *pool.share;
+    } else {
+      rest.unique += pool.unique.value;
+    }
+  }
+  if (rest.unique > 0) draws.push_back(rest);
+  return draws;
+}
+
+double log_tokens_of_epochs(const Request& request) {
+  if (!request.max_epochs) return HUGE_VAL;
+  double tokens = request.max_epochs->value * request.unique.value;
+  for (const Draw& draw : draws_of(request))
+    tokens = std::min(tokens, request.max_epochs->value * draw.unique / draw.share);
+  return std::log(tokens);
+}
+
+double log_tokens_of_limits(const Request& request, double log_n) {
+  // log of a negative number is NaN, which min() would pass over
+  const double budget = log_tokens_of_budget(request, log_n);
+  return std::isnan(budget) ? -HUGE_VAL : std::min(budget, log_tokens_of_time(request, log_n));
+}
 
 struct Ends {
   double first = 0, last = 0;
-  bool limited = false;
+  bool any = false;
 };
 
 Ends ends(const Request& request) {
-  const double log_c6 = std::log(request.budget.value / 6);
-  Ends range{kLogSmallest, std::min(kLogLargest, log_c6)};  // at least one token
-  if (!request.max_epochs) return range;
-  const double fewest = log_c6 - std::log(request.max_epochs->value * request.unique.value);
-  range.limited = fewest > range.first;
-  range.first = std::max(range.first, fewest);
+  const double fewest = request.tokens ? std::log(request.tokens->value) : 0;  // or one token
+  const auto affordable = [&](double log_n) {
+    return log_tokens_of_limits(request, log_n) >= fewest - 1e-12;
+  };
+  Ends range{kLogSmallest, kLogLargest};
+  if (request.max_params) range.last = std::min(range.last, std::log(request.max_params->value));
+  if (request.params) range.first = range.last = std::log(request.params->value);
+  range.any = range.first <= range.last && affordable(range.first);
+  if (request.max_params && request.params) range.any &= *request.params <= *request.max_params;
+  if (request.tokens) range.any &= fewest <= log_tokens_of_epochs(request) + kNear;
+  if (!range.any || affordable(range.last)) return range;
+  double inside = range.first;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (inside + range.last) / 2;
+    (affordable(middle) ? inside : range.last) = middle;
+  }
+  range.last = inside;
   return range;
+}
+
+bool decays(const fit::Law& law) {
+  const std::span<const fit::Parameter> all = law.parameters();
+  return std::any_of(all.begin(), all.end(), [](const fit::Parameter& p) {
+    return p.role == fit::Parameter::Role::data_decay;
+  });
 }
 
 }  // namespace
 
 BudgetLine::BudgetLine(const fit::Law& law, std::span<const double> x, const Request& request)
-    : law_(law),
-      x_(x),
-      log_c6_(std::log(request.budget.value / 6)),
-      log_u_(std::log(request.unique.value)) {
+    : law_(law), x_(x), request_(request), log_u_(std::log(request.unique.value)) {
   const Ends range = ends(request);
   first_ = range.first;
   last_ = range.last;
-  limited_ = range.limited;
   point_.resize(1);
 }
 
-bool BudgetLine::exists(const Request& request) {
-  const Ends range = ends(request);
-  return range.first < range.last;
+bool BudgetLine::exists(const Request& request) { return ends(request).any; }
+
+double BudgetLine::log_tokens(double log_n) const {
+  if (request_.tokens) return std::log(request_.tokens->value);
+  return std::min(log_tokens_of_limits(request_, log_n), log_tokens_of_epochs(request_));
+}
+
+double BudgetLine::log_unique(double log_d) const {
+  if (request_.pools.empty()) return log_u_;
+  const std::vector<Draw> draws = draws_of(request_);
+  if (draws.size() == 1) return log_u_;
+  if (!decays(law_)) {
+    // No law says how pools add up then: the unique tokens are those at which a token, drawn at
+    // random, has been repeated as often as one is on average here.
+    double repeats = 0;
+    for (const Draw& draw : draws)
+      repeats += draw.share * std::max(0.0, draw.share * std::exp(log_d) / draw.unique - 1);
+    return std::min(log_d - std::log1p(repeats), log_u_);
+  }
+  double worth = 0;  // in fresh tokens
+  for (const Draw& draw : draws)
+    worth += std::exp(
+        law_.log_effective_tokens(x_, std::log(draw.share) + log_d, std::log(draw.unique)));
+  const double log_worth = std::log(worth);
+  // What D tokens are worth grows with their unique part.
+  double low = log_d - 60, high = std::min(log_u_, log_d);
+  if (law_.log_effective_tokens(x_, log_d, high) <= log_worth) return log_u_;
+  constexpr int kSteps = 50;
+  for (int i = 0; i < kSteps; ++i) {
+    const double middle = (low + high) / 2;
+    (law_.log_effective_tokens(x_, log_d, middle) < log_worth ? low : high) = middle;
+  }
+  return high;
+}
+
+bool BudgetLine::limited_by_epochs(double log_n) const {
+  return !request_.tokens && log_tokens(log_n) >= log_tokens_of_epochs(request_) - kNear;
+}
+
+bool BudgetLine::limited_by_time(double log_n) const {
+  return log_tokens(log_n) >= log_tokens_of_time(request_, log_n) - kNear;
 }
 
 double BudgetLine::log_loss(double log_n) {
-  point_.set(0, log_n, log_tokens(log_n), log_u_);
+  const double log_d = log_tokens(log_n);
+  point_.set(0, log_n, log_d, log_unique(log_d));
   double log_loss = 0;
   law_.evaluate(x_, point_, {&log_loss, 1}, {});
   return log_loss;
@@ -56,7 +156,8 @@ std::vector<double> BudgetLine::grid(std::size_t points) const {
   const double step = (last_ - first_) / static_cast<double>(points - 1);
   for (std::size_t i = 0; i < points; ++i) {
     const double log_n = first_ + step * static_cast<double>(i);
-    all.set(i, log_n, log_tokens(log_n), log_u_);
+    const double log_d = log_tokens(log_n);
+    all.set(i, log_n, log_d, log_unique(log_d));
   }
   std::vector<double> log_loss(points);
   law_.evaluate(x_, all, log_loss, {});

@@ -1,28 +1,34 @@
 #pragma once
 
-// The allocations that spend a budget C: 6 N D = C, one for each ln N. Private to the room.
+// The allocations that spend what a request allows: for each ln N the most tokens within every
+// limit, or the tokens that the request fixes. Private to the room.
 
 #include <utility>
 #include <vector>
 
 #include "fit/law.h"
-#include "plan/plan.h"
+#include "plan/request.h"
 
 namespace ration::plan {
 
 class BudgetLine {
  public:
-  // `law` and `x` must outlive the line. Needs exists(request).
+  // `law`, `x` and `request` must outlive the line. Needs exists(request).
   BudgetLine(const fit::Law& law, std::span<const double> x, const Request& request);
 
   // Whether any model size from 100 to 1e14 parameters fits the request.
   static bool exists(const Request& request);
 
-  double log_budget_over_6() const { return log_c6_; }
-  double log_unique() const { return log_u_; }
-  double log_tokens(double log_n) const { return log_c6_ - log_n; }
+  // ln D at a model size.
+  double log_tokens(double log_n) const;
+  // ln of the unique tokens that would be worth as much, drawn alike, as the request's pools are
+  // at ln D tokens: the pools' own sum where they repeat equally often.
+  double log_unique(double log_d) const;
   std::pair<double, double> range() const { return {first_, last_}; }  // of ln N
-  bool limited_by_epochs() const { return limited_; }
+
+  // What keeps the tokens at a model size from being more.
+  bool limited_by_epochs(double log_n) const;
+  bool limited_by_time(double log_n) const;
 
   double log_loss(double log_n);
   // ln L at `points` equidistant ln N over the range.
@@ -31,11 +37,10 @@ class BudgetLine {
  private:
   const fit::Law& law_;
   std::span<const double> x_;
-  double log_c6_ = 0;
+  const Request& request_;
   double log_u_ = 0;
   double first_ = 0;
   double last_ = 0;
-  bool limited_ = false;
   fit::Points point_;
 };
 

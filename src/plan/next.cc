@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/budget_line.h"
+
 namespace ration::plan {
 namespace {
 
@@ -26,12 +28,15 @@ std::vector<double> decision_of(const fit::Mode& mode, const Request& request) {
 }
 
 void add_targets(const fit::Mode& mode, const Request& request, fit::Points& targets) {
-  const Optimum best = optimise(*mode.law, mode.x, request);
-  constexpr double kAside = 1.5;  // about the ends of a valley of 0.1 %
-  for (const double factor : {1 / kAside, 1.0, kAside}) {
-    const double params = best.params * factor;
-    const Tokens tokens = tokens_for(request.budget, Params(params));
-    targets.add(Params(params), tokens, std::min(request.unique, tokens));
+  const BudgetLine line(*mode.law, mode.x, request);
+  const auto [first, last] = line.range();
+  const double best = std::log(optimise(*mode.law, mode.x, request).params);
+  const double aside = std::log(1.5);  // about the ends of a valley of 0.1 %
+  for (const double offset : {-aside, 0.0, aside}) {
+    const double log_n = std::clamp(best + offset, first, last);
+    const double log_d = line.log_tokens(log_n);
+    targets.resize(targets.size() + 1);
+    targets.set(targets.size() - 1, log_n, log_d, std::min(line.log_unique(log_d), log_d));
   }
 }
 

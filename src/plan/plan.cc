@@ -12,22 +12,19 @@
 namespace ration::plan {
 namespace {
 
-Error wrong(std::string what, std::string hint) {
-  return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
-}
-
 constexpr Tokens kEndless{1e300};
 
-Optimum optimum_at(BudgetLine& line, double log_n) {
+Optimum optimum_at(BudgetLine& line, const Request& request, double log_n) {
   const double log_d = line.log_tokens(log_n);
   return {std::exp(log_n),
           std::exp(log_d),
-          std::exp(log_d - line.log_unique()),
+          std::exp(log_d - std::log(request.unique.value)),
           std::exp(line.log_loss(log_n))};
 }
 
-Optimum optimise_on(BudgetLine& line, std::size_t points) {
+double lowest_on(BudgetLine& line, std::size_t points) {
   const auto [first, last] = line.range();
+  if (first == last) return first;
   const double step = (last - first) / static_cast<double>(points - 1);
   const std::vector<double> losses = line.grid(points);
   const auto lowest =
@@ -40,11 +37,20 @@ Optimum optimise_on(BudgetLine& line, std::size_t points) {
                                             std::max(first, middle - step),
                                             std::min(last, middle + step),
                                             kBits);
-  Optimum best = optimum_at(line, log_loss <= losses[lowest] ? log_n : middle);
+  return log_loss <= losses[lowest] ? log_n : middle;
+}
+
+Optimum optimise_on(BudgetLine& line, const Request& request, std::size_t points) {
+  const double log_n = lowest_on(line, points);
+  Optimum best = optimum_at(line, request, log_n);
+  if (request.params) return best;
   constexpr double kNearEnd = 1e-6;
-  const double found = std::log(best.params);
-  best.at_max_epochs = line.limited_by_epochs() && found < first + kNearEnd;
-  best.at_end = !best.at_max_epochs && (found < first + kNearEnd || found > last - kNearEnd);
+  const auto [first, last] = line.range();
+  best.at_max_epochs = line.limited_by_epochs(log_n);
+  best.at_max_time = line.limited_by_time(log_n);
+  best.at_max_params = request.max_params && log_n > std::log(request.max_params->value) - kNearEnd;
+  best.at_end = !best.at_max_params && !request.tokens &&
+                (log_n < first + kNearEnd || log_n > last - kNearEnd);
   return best;
 }
 
@@ -70,26 +76,56 @@ double valley_end(BudgetLine& line, double from, double limit, double direction)
   return inside;
 }
 
-Valley find_valley(BudgetLine& line, const Optimum& best, double tolerance) {
+Valley find_valley(BudgetLine& line,
+                   const Request& request,
+                   const Optimum& best,
+                   double tolerance) {
   const double limit = std::log(best.loss) + std::log1p(tolerance);
   const double low = valley_end(line, std::log(best.params), limit, -1);
   const double high = valley_end(line, std::log(best.params), limit, +1);
   const fit::Span tokens = {std::exp(line.log_tokens(high)), std::exp(line.log_tokens(low))};
-  const double unique = std::exp(line.log_unique());
+  const double unique = request.unique.value;
   return {tolerance,
           {std::exp(low), std::exp(high)},
           tokens,
           {tokens.low / unique, tokens.high / unique}};
 }
 
+// The request as it would be if all tokens were fresh.
+Request fresh(Request request) {
+  request.unique = kEndless;
+  request.max_epochs.reset();
+  request.pools.clear();
+  return request;
+}
+
+// The request without what a plan that ignores repetition would not know.
+Request without_limit_of_epochs(Request request) {
+  request.max_epochs.reset();
+  return request;
+}
+
 // The allocation that would be best if all tokens were fresh, judged on `line`, where they are not.
 Optimum baseline_of(const fit::Law& law,
                     std::span<const double> x,
-                    Flops budget,
+                    const Request& request,
                     BudgetLine& line,
                     std::size_t points) {
-  const Request fresh = {.budget = budget, .unique = kEndless};
-  return optimum_at(line, std::log(optimise(law, x, fresh, points).params));
+  return optimum_at(line, request, std::log(optimise(law, x, fresh(request), points).params));
+}
+
+std::vector<PoolUse> use_of_pools(const Request& request, double tokens) {
+  double shares = 0, free = 0;
+  for (const Pool& pool : request.pools) {
+    shares += pool.share.value_or(0);
+    if (!pool.share) free += pool.unique.value;
+  }
+  std::vector<PoolUse> uses;
+  for (const Pool& pool : request.pools) {
+    const double share = pool.share.value_or((1 - shares) * pool.unique.value / free);
+    uses.push_back({pool.name, share, share * tokens, share * tokens / pool.unique.value});
+  }
+  return uses;
 }
 
 // Values over the draws of one allocation, and their intervals.
@@ -119,33 +155,37 @@ Allocation allocation(const Optimum& optimum, Draws& draws, double interval) {
 
 }  // namespace
 
-std::vector<Error> check(const Request& request) {
-  const auto positive = [](double value) { return std::isfinite(value) && value > 0; };
-  std::vector<Error> problems;
-  if (!positive(request.budget.value))
-    problems.push_back(wrong("the budget is not above 0 FLOPs", "--budget 1e21flop"));
-  if (!positive(request.unique.value))
-    problems.push_back(wrong("the unique tokens are not above 0", "--unique 25Btok"));
-  if (request.max_epochs && !positive(request.max_epochs->value))
-    problems.push_back(wrong("the limit of epochs is not above 0", "--max-epochs 8"));
-  if (!(request.tolerance > 0 && request.tolerance < 1))
-    problems.push_back(wrong(fmt::format("a tolerance of {}", request.tolerance),
-                             "a share of the loss between 0 and 1, such as 0.001"));
-  if (!problems.empty()) return problems;
-  if (!BudgetLine::exists(request))
-    problems.push_back(
-        wrong("no model size fits: the budget is too small, or so large that the limit of epochs "
-              "asks for a model beyond 1e14 parameters",
-              "raise --max-epochs or the unique tokens, or lower the budget"));
-  return problems;
-}
-
 Optimum optimise(const fit::Law& law,
                  std::span<const double> x,
                  const Request& request,
                  std::size_t points) {
   BudgetLine line(law, x, request);
-  return optimise_on(line, points);
+  return optimise_on(line, request, points);
+}
+
+std::vector<Allocation> trace(
+    const fit::Fit& fit, const Request& request, double params, double factor, std::size_t points) {
+  const fit::Coordinates x = fit.coordinates();
+  const BudgetLine line(*fit.law, x, request);
+  const auto [first, last] = line.range();
+  const double low = std::max(first, std::log(params / factor));
+  const double high = std::min(last, std::log(params * factor));
+  if (!(low < high)) points = 1;
+  std::vector<Allocation> all;
+  fit::Points where;
+  where.resize(points);
+  for (std::size_t i = 0; i < points; ++i) {
+    const double part = points == 1 ? 0 : static_cast<double>(i) / static_cast<double>(points - 1);
+    const double log_n = low + part * (high - low);
+    const double log_d = line.log_tokens(log_n);
+    where.set(i, log_n, log_d, line.log_unique(log_d));
+    all.push_back(
+        {{std::exp(log_n)}, {std::exp(log_d)}, {std::exp(log_d) / request.unique.value}, {}});
+  }
+  const std::vector<fit::Prediction> losses = fit::predict(fit, where);
+  for (std::size_t i = 0; i < points; ++i)
+    all[i].loss = {losses[i].value, losses[i].low, losses[i].high};
+  return all;
 }
 
 double loss_of(
@@ -170,21 +210,35 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
   BudgetLine line(law, x, request);
   constexpr std::size_t kGrid = 4000;     // 0.007 apart in ln N
   constexpr std::size_t kDrawGrid = 100;  // laws are smooth: enough to find the basin
-  const Optimum best = optimise_on(line, kGrid);
-  const Optimum baseline = baseline_of(law, x, request.budget, line, kGrid);
+  const Request unlimited = without_limit_of_epochs(request);
+  BudgetLine plain(law, x, unlimited);
+  const Optimum best = optimise_on(line, request, kGrid);
+  const Optimum baseline = baseline_of(law, x, request, plain, kGrid);
 
   Draws of_best, of_baseline;
   for (const fit::Coordinates& draw : fit.draws) {
     BudgetLine drawn(law, draw, request);
-    of_best.add(optimise_on(drawn, kDrawGrid), std::exp(drawn.log_loss(std::log(best.params))));
-    of_baseline.add(baseline_of(law, draw, request.budget, drawn, kDrawGrid),
-                    std::exp(drawn.log_loss(std::log(baseline.params))));
+    BudgetLine drawn_plain(law, draw, unlimited);
+    of_best.add(optimise_on(drawn, request, kDrawGrid),
+                std::exp(drawn.log_loss(std::log(best.params))));
+    of_baseline.add(baseline_of(law, draw, request, drawn_plain, kDrawGrid),
+                    std::exp(drawn_plain.log_loss(std::log(baseline.params))));
   }
 
   Plan plan{.request = request,
+            .optimum = best,
             .best = allocation(best, of_best, fit.interval),
             .baseline = allocation(baseline, of_baseline, fit.interval),
-            .valley = find_valley(line, best, request.tolerance)};
+            .valley = find_valley(line, request, best, request.tolerance)};
+  plan.flops = 6 * best.params * best.tokens;
+  if (!request.speeds.empty())
+    plan.seconds = best.tokens / tokens_per_second(request, Params(best.params));
+  plan.pools = use_of_pools(request, best.tokens);
+  if (request.pools.size() > 1) {
+    Request proportional = request;
+    proportional.pools.clear();
+    plan.proportional_loss = optimise(law, x, proportional).loss;
+  }
   for (std::size_t i = 1; i < fit.minima.size(); ++i) {
     fit::Coordinates other;
     for (std::size_t j = 0; j < law.size(); ++j)

@@ -5,9 +5,10 @@
 //   Result<Plan> plan = make_plan(fit, {.budget = Flops(1e21), .unique = Tokens(25e9)});
 //   print(plan->best.params.value, plan->best.epochs.low, plan->best.epochs.high);
 //
-// Along 6 N D = C the loss is a function of ln N alone; it is bracketed on a grid over the whole
-// range of model sizes and minimised by Brent's method, without assuming one minimum. No fitting
-// happens here. Cost: 20 ms for a fit with 400 bootstrap draws.
+// Along 6 N D = C, or whatever else a request limits (request.h), the loss is a function of ln N
+// alone; it is bracketed on a grid over the whole range of model sizes and minimised by Brent's
+// method, without assuming one minimum. No fitting happens here. Cost: 20 ms for a fit with 400
+// bootstrap draws.
 
 #include <optional>
 #include <string>
@@ -17,25 +18,9 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "fit/fit.h"
+#include "plan/request.h"
 
 namespace ration::plan {
-
-struct Request {
-  // Compute to spend, above 0, with C = 6 N D in the fit's convention of counting N.
-  Flops budget;
-
-  // Distinct tokens at hand, above 0.
-  Tokens unique;
-
-  // Upper limit of epochs, above 0; nothing = none.
-  std::optional<Epochs> max_epochs = {};
-
-  // The valley is where the loss stays within this share of the least one, above 0 and below 1. 0.1
-  // % is about the noise between two seeds of a large run.
-  double tolerance = 1e-3;
-};
-
-std::vector<Error> check(const Request& request);
 
 // A number with its interval; no interval when the fit has no draws.
 struct Amount {
@@ -46,16 +31,25 @@ struct Amount {
 struct Allocation {
   Amount params;
   Amount tokens;  // seen, repeats included
-  Amount epochs;  // below 1 where not all unique tokens are used
+  Amount epochs;  // over all unique tokens; below 1 where not all are used
   // Predicted for this allocation: its interval shows how uncertain the law is there.
   Amount loss;
 };
 
-// The least loss on the budget line for one set of coordinates.
+// The least loss within the limits for one set of coordinates, and which of them bind there.
 struct Optimum {
   double params = 0, tokens = 0, epochs = 0, loss = 0;
   bool at_end = false;  // at the smallest or largest model searched
   bool at_max_epochs = false;
+  bool at_max_params = false;
+  bool at_max_time = false;
+};
+
+// How often a pool is repeated in the recommended allocation.
+struct PoolUse {
+  std::string name;
+  double share = 0;  // of the training tokens
+  double tokens = 0, epochs = 0;
 };
 
 struct Valley {
@@ -78,8 +72,15 @@ struct OtherLaw {
 
 struct Plan {
   Request request;
-  Allocation best;
+  Optimum optimum;
+  Allocation best;      // the same, with intervals
   Allocation baseline;  // what the law without repetition recommends, judged by the law with it
+  double flops = 0;     // 6 N D of the recommended allocation
+  std::optional<double> seconds;  // of its training, where speeds are given
+  std::vector<PoolUse> pools;
+  // Loss of the best allocation if all pools were drawn in proportion to their sizes; where pools
+  // have shares.
+  std::optional<double> proportional_loss;
   Valley valley;
   std::vector<Alternative> alternatives;  // one for each further minimum
   std::vector<OtherLaw> other_laws;       // of a fit whose law was chosen; the nearest first
@@ -91,6 +92,15 @@ Optimum optimise(const fit::Law& law,
                  std::span<const double> x,
                  const Request& request,
                  std::size_t points = 4000);
+
+// The allocations around an optimum that the same limits allow, by ascending model size: `points`
+// of them from 1/`factor` to `factor` times its parameters. Fewer where the range ends; one where
+// the request fixes the parameters.
+std::vector<Allocation> trace(const fit::Fit& fit,
+                              const Request& request,
+                              double params,
+                              double factor = 36,
+                              std::size_t points = 160);
 
 // The loss in nats of one allocation.
 double loss_of(

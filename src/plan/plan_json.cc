@@ -1,4 +1,7 @@
-#include "plan/plan.h"
+#include <cmath>
+
+#include "plan/frontier.h"
+#include "plan/repetition.h"
 
 namespace ration::plan {
 namespace {
@@ -30,7 +33,51 @@ Json to_json(const Alternative& alternative) {
           {"loss", alternative.optimum.loss}};
 }
 
+Json positive_or_null(double value) {
+  return std::isfinite(value) && value > 0 ? Json(value) : Json(nullptr);
+}
+
+Json limits_json(const Optimum& optimum) {
+  Json limits = Json::array();
+  if (optimum.at_max_epochs) limits.push_back("epochs");
+  if (optimum.at_max_params) limits.push_back("params");
+  if (optimum.at_max_time) limits.push_back("time");
+  return limits;
+}
+
 }  // namespace
+
+Json to_json(const Repetition& repetition) {
+  Json rows = Json::array();
+  for (const EpochRow& row : repetition.rows)
+    rows.push_back({{"epochs", row.epochs},
+                    {"tokens", row.tokens},
+                    {"loss", to_json(row.loss)},
+                    {"gain_of_next", row.gain},
+                    {"worth", row.worth}});
+  return {{"params", repetition.params},
+          {"rows", rows},
+          {"half_life", repetition.half_life ? to_json(*repetition.half_life) : Json(nullptr)},
+          {"harmful_from", optional_number(repetition.harmful_from)}};
+}
+
+Json to_json(const Exchange& exchange) {
+  return {{"factor", exchange.factor},
+          {"gain_of_data", to_json(exchange.gain_of_data)},
+          {"gain_of_compute", to_json(exchange.gain_of_compute)},
+          {"compute_for_data", optional_number(exchange.compute_for_data)}};
+}
+
+Json to_json(const std::vector<FrontierPoint>& points) {
+  Json rows = Json::array();
+  for (const FrontierPoint& point : points) {
+    Json row = to_json(point.best);
+    row["budget"] = point.budget.value;
+    row["limits"] = limits_json(point.optimum);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
 
 Json to_json(const Plan& plan, const fit::Fit& fit) {
   Json document = to_json(plan.best);
@@ -38,10 +85,21 @@ Json to_json(const Plan& plan, const fit::Fit& fit) {
   document["law"] = fit.law->name();
   document["interval"] = fit.interval;
   document["params_convention"] = fit.params_convention;
-  document["budget"] = plan.request.budget.value;
+  document["budget"] = positive_or_null(plan.request.budget.value);
   document["unique_tokens"] = plan.request.unique.value;
   document["max_epochs"] =
       plan.request.max_epochs ? Json(plan.request.max_epochs->value) : Json(nullptr);
+  document["limits"] = limits_json(plan.optimum);
+  document["flops"] = plan.flops;
+  document["seconds"] = optional_number(plan.seconds);
+  document["served_tokens"] = plan.request.served.value;
+  document["pools"] = Json::array();
+  for (const PoolUse& pool : plan.pools)
+    document["pools"].push_back({{"name", pool.name},
+                                 {"share", pool.share},
+                                 {"tokens", pool.tokens},
+                                 {"epochs", pool.epochs}});
+  document["proportional_loss"] = optional_number(plan.proportional_loss);
   document["baseline"] = to_json(plan.baseline);
   document["valley"] = {{"tolerance", plan.valley.tolerance},
                         {"params", to_json(plan.valley.params)},

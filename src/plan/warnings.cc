@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/text.h"
 
 namespace ration::plan {
@@ -42,9 +44,15 @@ std::vector<std::string> find_warnings(const fit::Fit& fit,
         best.epochs));
   if (best.at_max_epochs)
     warnings.emplace_back("the limit of epochs binds: more epochs would lower the loss");
+  if (best.at_max_params)
+    warnings.emplace_back("the limit of parameters binds: a larger model would lower the loss");
+  if (best.at_max_time && std::isfinite(request.budget.value) &&
+      6 * best.params * best.tokens < 0.999 * request.budget.value)
+    warnings.push_back(fmt::format("the limit of time binds: it allows {:.3g} % of the budget",
+                                   100 * 6 * best.params * best.tokens / request.budget.value));
   if (best.at_end)
     warnings.emplace_back("the optimum lies at the end of the model sizes searched (100 to 1e14)");
-  warn_beyond("budget", request.budget.value, fit.range.flops, "flop", warnings);
+  warn_beyond("budget", 6 * best.params * best.tokens, fit.range.flops, "flop", warnings);
   warn_beyond("parameters", best.params, fit.range.params, "", warnings);
   warn_beyond("tokens", best.tokens, fit.range.tokens, "tok", warnings);
   if (best.epochs > 1) warn_beyond("epochs", best.epochs, fit.range.epochs, "", warnings);

@@ -55,6 +55,25 @@ Json marked_point(const plan::Allocation& allocation, const std::string& name) {
                        format_quantity(allocation.epochs.value, ""))}};
 }
 
+void add_interval(Json& row, const plan::Amount& loss) {
+  if (loss.low) row["low"] = rounded(*loss.low);
+  if (loss.high) row["high"] = rounded(*loss.high);
+}
+
+// The interval of rows with `low` and `high`.
+Json band(const Json& rows, const Json& x, Json y) {
+  y["field"] = "low";
+  return {{"data", {{"values", rows}}},
+          {"mark", {{"type", "area"}, {"opacity", 0.2}}},
+          {"encoding", {{"x", x}, {"y", y}, {"y2", {{"field", "high"}}}}}};
+}
+
+Json line(const Json& rows, const Json& x, const Json& y) {
+  return {{"data", {{"values", rows}}},
+          {"mark", {{"type", "line"}, {"strokeWidth", 2}}},
+          {"encoding", {{"x", x}, {"y", y}}}};
+}
+
 fit::Points points_of(std::span<const fit::Observation> runs) {
   fit::Points points;
   for (const fit::Observation& run : runs) points.add(run.params, run.tokens, run.unique);
@@ -115,40 +134,23 @@ Json sorted_labels(std::span<const fit::Observation> runs, Number number, Label 
 }  // namespace
 
 Figure budget_figure(const fit::Fit& fit, const plan::Plan& plan) {
-  const double unique = plan.request.unique.value;
-  const double best = plan.best.epochs.value, base = plan.baseline.epochs.value;
-  const std::vector<double> epochs =
-      log_grid(std::min(best, base) / 6, std::max(best, base) * 6, 160);
-  fit::Points points;
-  for (const double e : epochs) {
-    const Tokens tokens(e * unique);
-    points.add(Params(plan.request.budget.value / (6 * tokens.value)),
-               tokens,
-               Tokens(std::min(unique, tokens.value)));
-  }
-  const std::vector<fit::Prediction> predicted = fit::predict(fit, points);
+  const double best = plan.best.params.value, base = plan.baseline.params.value;
+  const double factor = 6 * std::max(best / base, base / best);
   Json curve = Json::array();
-  for (std::size_t i = 0; i < epochs.size(); ++i) {
-    Json row = {{"epochs", rounded(epochs[i])},
-                {"loss", rounded(predicted[i].value)},
-                {"params", rounded(std::exp(points.log_params[i]))}};
-    if (predicted[i].low) row["low"] = rounded(*predicted[i].low);
-    if (predicted[i].high) row["high"] = rounded(*predicted[i].high);
+  for (const plan::Allocation& a : plan::trace(fit, plan.request, best, factor)) {
+    Json row = {{"epochs", rounded(a.epochs.value)},
+                {"loss", rounded(a.loss.value)},
+                {"params", rounded(a.params.value)}};
+    add_interval(row, a.loss);
     curve.push_back(std::move(row));
   }
   const Json x =
-      axis("epochs", "epochs over the unique tokens (the budget fixes the model size)", true);
+      axis("epochs", "epochs over the unique tokens (the limits then fix the model size)", true);
   const Json y = axis("loss", "predicted held-out loss (nats a token)", false);
   const Json marks = {marked_point(plan.best, "recommended"),
                       marked_point(plan.baseline, "without the cost of repetition")};
-  Json band_y = y, band_y2 = {{"field", "high"}};
-  band_y["field"] = "low";
-  Json layers = {{{"data", {{"values", curve}}},
-                  {"mark", {{"type", "area"}, {"opacity", 0.2}}},
-                  {"encoding", {{"x", x}, {"y", band_y}, {"y2", band_y2}}}},
-                 {{"data", {{"values", curve}}},
-                  {"mark", {{"type", "line"}, {"strokeWidth", 2}}},
-                  {"encoding", {{"x", x}, {"y", y}}}},
+  Json layers = {band(curve, x, y),
+                 line(curve, x, y),
                  {{"data", {{"values", marks}}},
                   {"mark", {{"type", "point"}, {"filled", true}, {"size", 140}, {"opacity", 1}}},
                   {"encoding",
@@ -169,10 +171,67 @@ Figure budget_figure(const fit::Fit& fit, const plan::Plan& plan) {
                         "Predicted loss against epochs at a fixed compute budget");
   return {.name = "loss-against-epochs",
           .caption = fmt::format(
-              "Predicted loss at {} and {} unique tokens; the band is the {:.0f} % interval.",
-              format_quantity(plan.request.budget.value, "flop"),
-              format_quantity(unique, ""),
+              "Predicted loss with {} and {} unique tokens; the band is the {:.0f} % interval.",
+              format_quantity(plan.flops, "flop"),
+              format_quantity(plan.request.unique.value, ""),
               100 * fit.interval),
+          .spec = std::move(spec)};
+}
+
+Figure epochs_figure(const fit::Fit& fit, const plan::Repetition& repetition) {
+  Json rows = Json::array();
+  for (const plan::EpochRow& row : repetition.rows) {
+    Json point = {{"epochs", rounded(row.epochs)},
+                  {"loss", rounded(row.loss.value)},
+                  {"worth", rounded(row.worth)}};
+    add_interval(point, row.loss);
+    rows.push_back(std::move(point));
+  }
+  const Json x = axis("epochs", "epochs", true);
+  const Json loss = axis("loss", "predicted held-out loss (nats a token)", false);
+  const Json worth = axis("worth", "worth of a repeated token (fresh = 1)", false);
+  const auto panel = [](Json layers) {
+    return Json{{"width", 300}, {"height", 260}, {"layer", std::move(layers)}};
+  };
+  Json spec = top_level({{"hconcat",
+                          {panel({band(rows, x, loss), line(rows, x, loss)}),
+                           panel(Json::array({line(rows, x, worth)}))}}},
+                        "What each epoch buys");
+  return {.name = "what-epochs-buy",
+          .caption = fmt::format("What repeating buys {}: the loss with its {:.0f} % interval, and "
+                                 "what the next repeated token is worth in fresh ones.",
+                                 size_label(Params(repetition.params)),
+                                 100 * fit.interval),
+          .spec = std::move(spec)};
+}
+
+Figure frontier_figure(const fit::Fit& fit, std::span<const plan::FrontierPoint> points) {
+  Json losses = Json::array(), epochs = Json::array();
+  for (const plan::FrontierPoint& point : points) {
+    Json row = {{"budget", rounded(point.budget.value)},
+                {"loss", rounded(point.best.loss.value)},
+                {"epochs", rounded(point.best.epochs.value)}};
+    Json other = row;
+    add_interval(row, point.best.loss);
+    add_interval(other, point.best.epochs);
+    losses.push_back(std::move(row));
+    epochs.push_back(std::move(other));
+  }
+  Json x = axis("budget", "compute (FLOPs)", true);
+  x["axis"]["format"] = ".0e";
+  const Json loss = axis("loss", "least predicted loss (nats a token)", false);
+  const Json epoch = axis("epochs", "epochs over the unique tokens", true);
+  const auto panel = [](Json layers) {
+    return Json{{"width", 300}, {"height", 260}, {"layer", std::move(layers)}};
+  };
+  Json spec = top_level({{"hconcat",
+                          {panel({band(losses, x, loss), line(losses, x, loss)}),
+                           panel({band(epochs, x, epoch), line(epochs, x, epoch)})}}},
+                        "The least loss over compute, and the epochs that reach it");
+  return {.name = "frontier",
+          .caption = fmt::format("The least loss that each budget buys and the epochs it takes; "
+                                 "the bands are {:.0f} % intervals.",
+                                 100 * fit.interval),
           .spec = std::move(spec)};
 }
 

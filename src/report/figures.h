@@ -5,14 +5,21 @@
 #include <span>
 
 #include "fit/fit.h"
-#include "plan/plan.h"
+#include "plan/frontier.h"
+#include "plan/repetition.h"
 #include "report/page.h"
 
 namespace ration::report {
 
-// Predicted loss against epochs at the plan's budget and unique tokens, with its interval, the
+// Predicted loss against epochs within the plan's limits, with its interval, the
 // recommendation and the plan that ignores repetition.
 Figure budget_figure(const fit::Fit& fit, const plan::Plan& plan);
+
+// Loss and the worth of a repeated token against epochs, at one model size.
+Figure epochs_figure(const fit::Fit& fit, const plan::Repetition& repetition);
+
+// The least loss, and the epochs that reach it, against compute.
+Figure frontier_figure(const fit::Fit& fit, std::span<const plan::FrontierPoint> points);
 
 // Every run and the law through it: loss against epochs, one panel for each amount of unique
 // tokens, one line for each model size.

@@ -36,8 +36,8 @@ std::vector<std::string> allocation_row(const std::string& name, const plan::All
 Section plan_section(const fit::Fit& fit, const plan::Plan& plan) {
   Section section{.title = "Recommendation"};
   section.paragraphs.push_back(
-      fmt::format("For {} of compute and {} unique tokens; {:.0f} % intervals in brackets.",
-                  format_quantity(plan.request.budget.value, "flop"),
+      fmt::format("With {} of compute and {} unique tokens; {:.0f} % intervals in brackets.",
+                  format_quantity(plan.flops, "flop"),
                   format_quantity(plan.request.unique.value, ""),
                   100 * fit.interval));
   section.tables.push_back(
@@ -94,6 +94,24 @@ Page make_page(const fit::Fit& fit,
   if (plan != nullptr) page.sections.push_back(plan_section(fit, *plan));
   page.sections.push_back(law_section(fit, runs));
   return page;
+}
+
+Page plan_page(const fit::Fit& fit, const plan::Plan& plan, const plan::Repetition& repetition) {
+  Page page{.title = "What to train with too little data"};
+  page.sections.push_back(plan_section(fit, plan));
+  page.sections.back().figures.push_back(epochs_figure(fit, repetition));
+  return page;
+}
+
+Page frontier_page(const fit::Fit& fit, std::span<const plan::FrontierPoint> points) {
+  Section section{.title = "What each budget buys"};
+  Table table{
+      .header = {"compute", "parameters", "tokens", "epochs", "predicted loss (nats a token)"}};
+  for (const plan::FrontierPoint& point : points)
+    table.rows.push_back(allocation_row(format_quantity(point.budget.value, "flop"), point.best));
+  section.figures.push_back(frontier_figure(fit, points));
+  section.tables.push_back(std::move(table));
+  return {.title = "What to train with too little data", .sections = {std::move(section)}};
 }
 
 std::string losses_csv(const fit::Fit& fit, std::span<const fit::Observation> runs) {

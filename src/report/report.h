@@ -11,13 +11,19 @@
 
 #include "base/files.h"
 #include "fit/fit.h"
+#include "plan/frontier.h"
 #include "plan/plan.h"
+#include "plan/repetition.h"
 #include "report/page.h"
 
 namespace ration::report {
 
 // `plan` may be null: the page then holds the fit alone. `runs` are those of the fit, in any order.
 Page make_page(const fit::Fit& fit, std::span<const fit::Observation> runs, const plan::Plan* plan);
+
+// A plan alone, or plans over a range of budgets.
+Page plan_page(const fit::Fit& fit, const plan::Plan& plan, const plan::Repetition& repetition);
+Page frontier_page(const fit::Fit& fit, std::span<const plan::FrontierPoint> points);
 
 // params,tokens,unique_tokens,epochs,loss,predicted_loss,low,high: one line a run, losses in nats a
 // token.

@@ -160,6 +160,98 @@ TEST_F(FitCommand, PlansAndPredictsFromItsFile) {
               HasSubstr("name,params,tokens,predicted_loss,low,high\n\"a, b\",1e9,2e10,"));
 }
 
+TEST_F(FitCommand, PlansOverARangeOfBudgets) {
+  ASSERT_EQ(fit().code, 0);
+  const std::string table = (folder_ / "frontier.csv").string();
+  const Outcome outcome = ration({"plan",
+                                  "--fit",
+                                  file_,
+                                  "--frontier",
+                                  "1e20flop:1e22flop:3",
+                                  "--unique",
+                                  "1Ttok",
+                                  "--csv",
+                                  table,
+                                  "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json document = json(outcome);
+  EXPECT_EQ(document["schema"], "ration.frontier/1");
+  EXPECT_EQ(document["frontier"].size(), 3U);
+  EXPECT_THAT(*real_files().read(table), HasSubstr("\n1e+21,"));
+}
+
+TEST_F(FitCommand, PlansWithinTimeMemoryAndPools) {
+  ASSERT_EQ(fit().code, 0);
+  const Json document = json(ration({"plan",
+                                     "--fit",
+                                     file_,
+                                     "--time",
+                                     "1h",
+                                     "--speed",
+                                     "100M=1Mtok",
+                                     "--memory",
+                                     "16GB",
+                                     "--served",
+                                     "0",
+                                     "--pool",
+                                     "web=10Btok",
+                                     "--pool",
+                                     "code=1Btok:0.25",
+                                     "--json"}));
+  EXPECT_NEAR(document["seconds"].get<double>(), 3600, 1);
+  EXPECT_TRUE(document["budget"].is_null());
+  EXPECT_LE(document["params"]["value"].get<double>(), 1e9);
+  EXPECT_NEAR(document["pools"][1]["share"].get<double>(), 0.25, 1e-12);
+  EXPECT_TRUE(document["exchange"].is_object());
+}
+
+TEST_F(FitCommand, FindsTheBudgetOfALoss) {
+  ASSERT_EQ(fit().code, 0);
+  const Json document =
+      json(ration({"plan", "--fit", file_, "--loss", "2.2", "--unique", "1Ttok", "--json"}));
+  EXPECT_NEAR(document["loss"]["value"].get<double>(), 2.2, 1e-5);
+}
+
+TEST_F(FitCommand, DrawsThePlan) {
+  ASSERT_EQ(fit().code, 0);
+  const std::string page = (folder_ / "plan.html").string();
+  const Outcome outcome = ration({"plan",
+                                  "--fit",
+                                  file_,
+                                  "--budget",
+                                  "1e21flop",
+                                  "--unique",
+                                  "1Ttok",
+                                  "--figure",
+                                  page,
+                                  "--details"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("what each epoch buys"));
+  EXPECT_THAT(*real_files().read(page), HasSubstr("Recommendation"));
+}
+
+TEST_F(FitCommand, NamesEveryWrongLimit) {
+  ASSERT_EQ(fit().code, 0);
+  const Outcome outcome = ration({"plan",
+                                  "--fit",
+                                  file_,
+                                  "--budget",
+                                  "1e21flop",
+                                  "--loss",
+                                  "2",
+                                  "--pool",
+                                  "web",
+                                  "--speed",
+                                  "fast",
+                                  "--unique",
+                                  "1B"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("--pool"), HasSubstr("--speed"), HasSubstr("give one of them")));
+  EXPECT_THAT(ration({"plan", "--fit", file_, "--frontier", "1e21", "--unique", "1B"}).err,
+              HasSubstr("LOW:HIGH"));
+}
+
 TEST_F(FitCommand, PlanNamesWhatIsMissing) {
   const Outcome outcome = ration({"plan", "--budget", "1e21tok"});
 

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "base/random.h"
+#include "plan/support.h"
 
 namespace ration::plan {
 namespace {
@@ -12,30 +12,6 @@ namespace {
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-const fit::Coordinates kPublished = {
-    6.255414, 7.3049974, 0.6254804, 0.3526596, 0.3526596, std::log(15.387756), std::log(5.309743)};
-
-fit::Fit published_fit() {
-  fit::Fit fit{.law = fit::find_law("data-constrained"), .objective = 1, .interval = 0.9};
-  for (std::size_t j = 0; j < kPublished.size(); ++j) {
-    const fit::Parameter& parameter = fit.law->parameters()[j];
-    const double value = parameter.value(kPublished[j]);
-    fit.parameters.push_back({.name = std::string(parameter.name), .value = value});
-  }
-  return fit;
-}
-
-// The published constants jittered by a hundredth: stands for bootstrap draws.
-fit::Fit fit_with_draws() {
-  fit::Fit fit = published_fit();
-  Stream stream(1, StreamId::bootstrap);
-  for (int k = 0; k < 100; ++k) {
-    fit.draws.push_back(kPublished);
-    for (double& coordinate : fit.draws.back()) coordinate *= 1 + 0.01 * stream.normal();
-  }
-  return fit;
-}
 
 Plan planned(const fit::Fit& fit, const Request& request) {
   Result<Plan> plan = make_plan(fit, request);
@@ -163,8 +139,16 @@ TEST(Plan, RefusesRequestsThatMakeNoSense) {
       check({.budget = Flops(0), .unique = Tokens(NAN), .max_epochs = Epochs(-1), .tolerance = 2})
           .size(),
       4U);
-  EXPECT_THAT(check({.budget = Flops(1e30), .unique = Tokens(10), .max_epochs = Epochs(1)})[0].what,
-              HasSubstr("no model size fits"));
+  const std::vector<Error> tiny = check({.budget = Flops(10), .unique = Tokens(10)});
+  ASSERT_EQ(tiny.size(), 1U);
+  EXPECT_THAT(tiny[0].what, HasSubstr("no model of 100 to 1e14 parameters"));
+}
+
+TEST(Plan, LeavesComputeUnspentWhereTheLimitOfEpochsAsksForIt) {
+  const Plan plan = planned(
+      published_fit(), {.budget = Flops(1e30), .unique = Tokens(1e9), .max_epochs = Epochs(1)});
+  EXPECT_NEAR(plan.best.epochs.value, 1, 1e-6);
+  EXPECT_LE(plan.flops, 1e30);
 }
 
 TEST(Plan, RefusesALawInOneVariable) {

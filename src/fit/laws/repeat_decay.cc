@@ -122,6 +122,15 @@ class RepeatDecay final : public Law {
                                double log_u) const override {
     return form_.params_decay ? std::min(log_n, base_terms(x).log_params_for_tokens(log_u)) : log_n;
   }
+  double log_effective_tokens(std::span<const double> x,
+                              double log_d,
+                              double log_u) const override {
+    if (log_d <= log_u) return log_d;
+    const double repeats = std::expm1(log_d - log_u);
+    Growth growth;
+    grow(&repeats, 1, std::exp(x[decay_index()]), growth);
+    return log_u + growth.log_factor[0];
+  }
 
   void evaluate(std::span<const double> x,
                 const Points& points,
