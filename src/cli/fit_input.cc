@@ -71,6 +71,8 @@ Result<FitInput> read_table(const Arguments& arguments, const std::string& file)
                                                 .where = arguments.text("where").value_or(""),
                                                 .drop_outliers = arguments.flag("drop-outliers")});
   if (!table) return std::move(table).error();
+  if (Result<void> usable = fit::check_for_fit(*csv, *table); !usable)
+    return std::move(usable).error();
 
   FitInput input{.runs = std::move(table->runs),
                  .source = Path(file).filename().string(),
@@ -156,8 +158,8 @@ std::vector<Option> input_options() {
        .value = "ROLE=NAME",
        .help =
            "Column of the table for params, tokens, unique_tokens, epochs, loss, weight, run "
-           "(rows of one run are its checkpoints) or group (rows resampled together), where its "
-           "name is not found by itself.",
+           "(rows of one run are its checkpoints), group (rows resampled together) or loss_unit, "
+           "where its name is not found by itself.",
        .repeatable = true},
       {.name = "params",
        .value = "COUNT",

@@ -48,6 +48,29 @@ std::vector<CsvCell> split(std::string_view line) {
   }
 }
 
+// Takes one row off the front: a line, or several where one ends inside quotes. A quote that is not
+// closed within 64 KiB belongs to its line alone, so that one mistake does not hide the rest.
+std::string_view take_row(std::string_view& text) {
+  constexpr std::size_t kLongest = 1 << 16;
+  bool at_start = true, inside = false;
+  std::size_t length = std::min(text.size(), text.find('\n'));
+  for (std::size_t i = 0; i < std::min(text.size(), kLongest); ++i) {
+    const char c = text[i];
+    if (c == '\n' && !inside) {
+      length = i;
+      break;
+    }
+    if (inside)
+      inside = c != '"';  // "" leaves and enters again
+    else if (c == '"')
+      inside = at_start || text[i - 1] == '"';
+    at_start = !inside && (c == ',' || (at_start && (c == ' ' || c == '\t')));
+  }
+  const std::string_view row = text.substr(0, length);
+  text.remove_prefix(std::min(text.size(), length + 1));
+  return row;
+}
+
 }  // namespace
 
 std::vector<std::string> Csv::names() const {
@@ -73,9 +96,9 @@ Result<Csv> parse_csv(std::string_view text, const std::string& file) {
   Csv csv{.file = file};
   std::vector<Error> problems;
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  for (int number = 1; !text.empty(); ++number) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  for (int number = 1, next = 1; !text.empty(); number = next) {
+    std::string_view line = take_row(text);
+    next += 1 + static_cast<int>(std::count(line.begin(), line.end(), '\n'));
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (trim(line).empty() || line.starts_with('#')) continue;
     CsvRow row{number, std::string(line), split(line)};

@@ -1,8 +1,8 @@
 #pragma once
 
 // Comma-separated text with one header row, as the table of runs arrives: cells that know their
-// place. Quotes as in RFC 4180 ("" inside quotes is a quote), line breaks inside quotes excepted;
-// `#` begins a comment line, blank lines are skipped, a byte-order mark and CRLF are taken.
+// place. Quotes as in RFC 4180 ("" inside quotes is a quote, and lines may break there); `#` begins
+// a comment line, blank lines are skipped, a byte-order mark and CRLF are taken.
 
 #include <string>
 #include <string_view>
@@ -18,7 +18,7 @@ struct CsvCell {
 };
 
 struct CsvRow {
-  int line = 0;  // in the file, from 1
+  int line = 0;  // in the file, from 1; the first of several
   std::string raw;
   std::vector<CsvCell> cells;
 };

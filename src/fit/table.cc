@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "fit/loss_unit.h"
 #include "fit/where.h"
 
 namespace ration::fit {
@@ -36,7 +37,8 @@ const std::vector<Role>& roles() {
       {"epochs", {"epochs"}, false},
       {"weight", {"weight"}, false},
       {"run", {"run_id", "run"}, false},
-      {"group", {}, false}};
+      {"group", {}, false},
+      {"loss_unit", {"loss_unit", "loss_units"}, false}};
   return all;
 }
 
@@ -44,7 +46,7 @@ constexpr int kAbsent = -1;
 
 struct Columns {
   int params = kAbsent, tokens = kAbsent, unique = kAbsent, loss = kAbsent, epochs = kAbsent;
-  int weight = kAbsent, run = kAbsent, group = kAbsent;
+  int weight = kAbsent, run = kAbsent, group = kAbsent, loss_unit = kAbsent;
 };
 
 std::string lower_case(std::string text) {
@@ -108,12 +110,15 @@ Columns find_columns(const Csv& csv, const TableOptions& options, std::vector<Er
       problems.push_back(
           {.kind = ErrorKind::usage,
            .what = fmt::format("--column: nothing is called \"{}\"", wanted),
-           .hint = "params, tokens, unique_tokens, epochs, loss, weight, run or group"});
-  std::array<int, 8> found{};
+           .hint = "params, tokens, unique_tokens, epochs, loss, weight, run, group or loss_unit"});
+  std::array<int, 9> found{};
   for (std::size_t i = 0; i < found.size(); ++i)
     found[i] = find_role(csv, roles()[i], options, problems);
-  return {found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7]};
+  return {found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7], found[8]};
 }
+
+constexpr const char* kConvert =
+    "`ration import` converts bits and perplexities; or take some rows with --where";
 
 // Reads the numbers of one row; problems are collected, so that all of them are known in one pass.
 class RowReader {
@@ -135,10 +140,19 @@ class RowReader {
     return value;
   }
 
-  double refuse(std::size_t cell, std::string what) {
-    problems_.push_back(
-        {.kind = ErrorKind::input, .what = std::move(what), .where = csv_.place(row_, cell)});
+  double refuse(std::size_t cell, std::string what, std::string hint = {}) {
+    problems_.push_back({.kind = ErrorKind::input,
+                         .what = std::move(what),
+                         .hint = std::move(hint),
+                         .where = csv_.place(row_, cell)});
     return 0;
+  }
+
+  void nats(int column) {
+    const auto cell = static_cast<std::size_t>(column);
+    const std::string& text = row_.cells[cell].text;
+    if (text.empty() || loss_unit_in(text) == LossUnit::nats) return;
+    refuse(cell, fmt::format("the loss is in \"{}\", not in nats a token", text), kConvert);
   }
 
  private:
@@ -171,6 +185,7 @@ Observation read_row(const Csv& csv,
   run.run = text(columns.run);
   run.cell = text(columns.group);
   if (options.need_loss) run.loss = Loss(reader.positive(columns.loss, "loss"));
+  if (options.need_loss && columns.loss_unit != kAbsent) reader.nats(columns.loss_unit);
 
   const bool too_many = run.unique.value > run.tokens.value * (1 + kRounding);
   if (too_many && run.tokens.value > 0 && std::isfinite(run.unique.value)) {
@@ -184,13 +199,87 @@ Observation read_row(const Csv& csv,
   return run;
 }
 
+void check_loss_name(const Csv& csv, int column, std::vector<Error>& problems) {
+  if (column == kAbsent) return;
+  const CsvCell& name = csv.header.cells[static_cast<std::size_t>(column)];
+  if (loss_unit_in(name.text).value_or(LossUnit::nats) == LossUnit::nats) return;
+  problems.push_back({.kind = ErrorKind::input,
+                      .what = fmt::format("column \"{}\" holds losses in {} by its name",
+                                          name.text,
+                                          name_of(*loss_unit_in(name.text))),
+                      .hint = "laws are fitted to nats a token: `ration import` converts",
+                      .where = csv.place(csv.header, static_cast<std::size_t>(column))});
+}
+
+// "lines 2 to 9 and 12"; at most eight stretches.
+std::string lines_of(const Csv& csv, const RunTable& table) {
+  std::vector<std::string> stretches;
+  for (std::size_t i = 0; i < table.rows.size();) {
+    std::size_t end = i + 1;
+    while (end < table.rows.size() &&
+           csv.rows[table.rows[end]].line == csv.rows[table.rows[end - 1]].line + 1)
+      ++end;
+    const int first = csv.rows[table.rows[i]].line, last = csv.rows[table.rows[end - 1]].line;
+    if (stretches.size() == 8) {
+      stretches.emplace_back("more");
+      break;
+    }
+    stretches.push_back(first == last ? fmt::format("{}", first)
+                                      : fmt::format("{} to {}", first, last));
+    i = end;
+  }
+  const bool one = table.rows.size() == 1;
+  return fmt::format("line{} {}", one ? "" : "s", fmt::join(stretches, ", "));
+}
+
 }  // namespace
+
+Result<void> check_for_fit(const Csv& csv, const RunTable& table) {
+  const std::vector<Observation>& runs = table.runs;
+  const bool one_run =
+      runs.size() == 1 ||
+      (!runs.front().run.empty() && std::all_of(runs.begin(), runs.end(), [&](const auto& run) {
+        return run.run == runs.front().run;
+      }));
+  const auto problem = [&](std::string what, std::string hint) {
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("{} ({} of {})", what, lines_of(csv, table), csv.file),
+                 .hint = std::move(hint)};
+  };
+  if (one_run)
+    return problem(runs.size() == 1
+                       ? std::string("one run is too few to fit a law")
+                       : fmt::format("one run is too few to fit a law: all rows belong to \"{}\"",
+                                     runs.front().run),
+                   "add runs that differ in parameters, tokens and unique tokens");
+  if (std::all_of(
+          runs.begin(), runs.end(), [&](const auto& run) { return run.loss == runs.front().loss; }))
+    return problem(fmt::format("all {} losses equal {}", runs.size(), runs.front().loss.value),
+                   "is the loss column the right one?");
+
+  std::vector<double> losses;
+  for (const Observation& run : runs) losses.push_back(run.loss.value);
+  std::vector<Error> problems;
+  for (const std::size_t i : perplexities_among(losses)) {
+    const CsvRow& row = csv.rows[table.rows[i]];
+    problems.push_back({.kind = ErrorKind::input,
+                        .what = fmt::format("a loss of {} among losses in nats: a perplexity? "
+                                            "(its logarithm is {:.4g})",
+                                            losses[i],
+                                            std::log(losses[i])),
+                        .hint = kConvert,
+                        .where = SourceRef{csv.file, row.line, 0, row.raw.substr(0, 160)}});
+  }
+  if (problems.empty()) return {};
+  return combine(std::move(problems), fmt::format("{} mixes units of loss", csv.file));
+}
 
 Result<RunTable> read_runs(const Csv& csv, const TableOptions& options) {
   std::vector<Error> problems;
   const Columns columns = find_columns(csv, options, problems);
   Result<RowFilter> filter = RowFilter::parse(options.where, csv);
   if (!filter) problems.push_back(filter.error());
+  if (options.need_loss) check_loss_name(csv, columns.loss, problems);
   const int outlier = csv.find("outlier");
   if (options.drop_outliers && outlier == kAbsent)
     problems.push_back(no_column(csv, "--drop-outliers needs a column \"outlier\"", "outlier"));

@@ -15,6 +15,7 @@
 //   weight         weight; without it 1
 //   run            run_id, run: rows of one run are its checkpoints and share one weight
 //   group          only when named: rows that are resampled together
+//   loss_unit      loss_unit, loss_units: every row must say nats
 
 #include <string>
 #include <utility>
@@ -48,7 +49,12 @@ struct RunTable {
 };
 
 // Errors (ErrorKind::input or usage, every problem with its place): missing columns, cells that are
-// not numbers, NaN, infinite, zero or negative numbers, fewer tokens than unique tokens.
+// not numbers, NaN, infinite, zero or negative numbers, fewer tokens than unique tokens, losses
+// that a column (its name, or a column loss_unit) says are not nats.
 Result<RunTable> read_runs(const Csv& csv, const TableOptions& options = {});
+
+// Whether a law can be fitted to the table at all. Errors (ErrorKind::input) name the rows: one
+// run, losses that are all equal, perplexities among nats (loss_unit.h).
+Result<void> check_for_fit(const Csv& csv, const RunTable& table);
 
 }  // namespace ration::fit

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "fit/loss_unit.h"
+
 namespace ration::fit {
 namespace {
 
@@ -124,6 +126,78 @@ TEST(RunTable, DropsFlaggedOutliersWhenAsked) {
   EXPECT_EQ(read(text, {.drop_outliers = true})->runs.size(), 1U);
   EXPECT_THAT(problem("params,tokens,loss\n1,2,3\n", {.drop_outliers = true}),
               HasSubstr("needs a column \"outlier\""));
+}
+
+std::string doubt(std::string_view text) {
+  const Csv csv = parse_csv(text, "runs.csv").value();
+  const Result<RunTable> table = read_runs(csv);
+  if (!table) return table.error().describe();
+  const Result<void> usable = check_for_fit(csv, *table);
+  return usable ? "no problem" : usable.error().describe();
+}
+
+TEST(RunTable, RefusesLossesInOtherUnitsThanNats) {
+  EXPECT_THAT(problem("params,tokens,loss,loss_unit\n1,2,3,nats\n1,2,3,nats/token\n1,2,3,bits\n"
+                      "1,2,3,ppl\n"),
+              AllOf(HasSubstr("runs.csv:4"),
+                    HasSubstr("in \"bits\", not in nats"),
+                    HasSubstr("runs.csv:5"),
+                    Not(HasSubstr("runs.csv:3"))));
+  EXPECT_THAT(problem("params,tokens,val_ppl\n1,2,3\n", {.columns = {{"loss", "val_ppl"}}}),
+              HasSubstr("column \"val_ppl\" holds losses in perplexity by its name"));
+  EXPECT_TRUE(read("params,tokens,loss_nats\n1,2,3\n"));
+}
+
+TEST(RunTable, IsNoFitWithOneRunOrEqualLosses) {
+  EXPECT_THAT(doubt("params,tokens,loss\n1e9,2e9,3\n"),
+              AllOf(HasSubstr("one run is too few"), HasSubstr("line 2 of runs.csv")));
+  EXPECT_THAT(doubt("params,tokens,loss,run\n1e9,2e9,3,a\n1e9,3e9,2.9,a\n"),
+              AllOf(HasSubstr("all rows belong to \"a\""), HasSubstr("lines 2 to 3")));
+  EXPECT_THAT(doubt("params,tokens,loss\n1e9,2e9,3\n# x\n2e9,2e9,3\n"),
+              AllOf(HasSubstr("all 2 losses equal 3"), HasSubstr("lines 2, 4")));
+  EXPECT_EQ(doubt("params,tokens,loss,run\n1e9,2e9,3,a\n1e9,3e9,2.9,b\n"), "no problem");
+}
+
+TEST(RunTable, IsNoFitWithPerplexitiesAmongNats) {
+  EXPECT_THAT(doubt("params,tokens,loss\n1e9,2e9,3\n1e9,3e9,21.5\n1e9,4e9,2.8\n"),
+              AllOf(HasSubstr("runs.csv:3"), HasSubstr("21.5 among losses in nats")));
+}
+
+TEST(LossUnits, OfValuesAreMixedOnlyWhereLogarithmsLieAmongTheRest) {
+  using Places = std::vector<std::size_t>;
+  EXPECT_EQ(perplexities_among(std::vector{3.0, 20.0, 2.5, 16.0}), (Places{1, 3}));
+  EXPECT_EQ(perplexities_among(std::vector{20.0, 30.0, 60.0}), Places{}) << "nothing else is there";
+  EXPECT_EQ(perplexities_among(std::vector{3.0, 10.9, 2.5}), Places{}) << "an untrained model";
+  EXPECT_EQ(perplexities_among(std::vector{3.0, 10.9, 2.5}, 6.5), (Places{1}));
+  EXPECT_EQ(perplexities_among(std::vector{3.0, 14.0, 5.0, 9.0}), Places{}) << "no gap";
+  EXPECT_EQ(perplexities_among(std::vector{3.0, 1e6, 2.5}), Places{}) << "a loss that exploded";
+}
+
+TEST(LossUnits, AreReadInNames) {
+  EXPECT_EQ(loss_unit_in("val/ppl"), LossUnit::perplexity);
+  EXPECT_EQ(loss_unit_in("eval_bits_per_byte"), LossUnit::bits_per_byte);
+  EXPECT_EQ(loss_unit_in("test-BPT"), LossUnit::bits);
+  EXPECT_EQ(loss_unit_in("nats/byte"), LossUnit::nats_per_byte);
+  EXPECT_EQ(loss_unit_in("loss_nats"), LossUnit::nats);
+  EXPECT_FALSE(loss_unit_in("supplied_loss"));
+}
+
+TEST(Csv, ReadsLineBreaksInsideQuotes) {
+  const Csv csv = parse_csv("name,note\na,\"two\nlines, \"\"quoted\"\"\"\nb,x\n", "t.csv").value();
+
+  ASSERT_EQ(csv.rows.size(), 2U);
+  EXPECT_EQ(csv.rows[0].cells[1].text, "two\nlines, \"quoted\"");
+  EXPECT_EQ(csv.rows[1].line, 4);
+}
+
+TEST(Csv, LetsAQuoteThatIsNeverClosedSpoilItsLineAlone) {
+  const Csv csv = parse_csv("name,x\n\"a,1\nb,2\n", "t.csv").value_or(Csv());
+  const Result<Csv> same = parse_csv("name,x\n1,\"a\nb,2\n", "t.csv");
+
+  EXPECT_TRUE(csv.rows.empty()) << "its first cell holds the comma";
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->rows.size(), 2U);
+  EXPECT_EQ(same->rows[0].cells[1].text, "a");
 }
 
 TEST(Csv, ReadsQuotesCommentsAndForeignLineEnds) {
