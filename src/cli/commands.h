@@ -15,6 +15,7 @@ Command db_rebuild_command();
 Command explain_command();
 Command fit_command();
 Command help_command();
+Command import_command();
 Command init_command();
 Command logs_command();
 Command plan_command();
