@@ -413,7 +413,7 @@ std::vector<const Point*> Importer::chosen(const Run& run, double last) {
   }
   if (options_.pick == Pick::last) return {points.back()};
   return {*std::min_element(points.begin(), points.end(), [](const Point* a, const Point* b) {
-    return *a->loss < *b->loss;
+    return std::isnan(*b->loss) ? !std::isnan(*a->loss) : *a->loss < *b->loss;
   })};
 }
 
@@ -422,13 +422,14 @@ bool Importer::sound(const Run& run, const Point& point, const ImportedRun& row)
   const Table& table = tables_[point.source];
   const auto positive = [&](Role role, double value, std::string_view what) {
     if (std::isfinite(value) && value > 0) return;
-    refuse(
-        run,
-        point,
-        role,
-        std::isfinite(value) ? fmt::format("{} {} is not above 0", what, value)
-                             : fmt::format("{} is {}", what, value),
-        std::isfinite(value) ? "" : "a run that diverged is no data point; --where leaves it out");
+    refuse(run,
+           point,
+           role,
+           std::isfinite(value) ? fmt::format("{} {} is not above 0", what, value)
+                                : fmt::format("{} is {}", what, value),
+           std::isfinite(value) ? ""
+                                : "a run that diverged is no data point; --where leaves it out, "
+                                  "and points that were not logged: --where \"loss>0\"");
   };
   positive(Role::params, row.params, "params");
   positive(Role::tokens, row.tokens, "tokens");

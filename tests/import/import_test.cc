@@ -344,6 +344,16 @@ TEST_F(Import, NamesRunsThatNobodyKnowsTheSizeOf) {
               HasSubstr("no column \"sed\""));
 }
 
+TEST_F(Import, TellsDivergedRunsFromPointsThatWereNotLogged) {
+  const std::string text =
+      "run,step,params,tokens,loss\na,1,1e8,1e9,nan\na,2,1e8,2e9,3\na,3,1e8,3e9,2.9\na,4,1e8,4e9,"
+      "nan\n";
+
+  EXPECT_THAT(problem(text), AllOf(HasSubstr("run a: loss is nan"), HasSubstr("t.csv:5")));
+  EXPECT_EQ(imported(text, {.where = "loss>0"}).runs[0].tokens, 3e9);
+  EXPECT_EQ(imported(text, {.pick = Pick::best}).runs[0].loss, 2.9);
+}
+
 TEST_F(Import, KeepsReplicasApart) {
   const Imported runs =
       imported("run,params,tokens,loss\nx,1e8,2e9,3\nx,1e8,2e9,3.01\ny,1e8,4e9,2.9\n");
