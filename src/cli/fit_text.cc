@@ -122,6 +122,18 @@ std::string fit_text(const fit::Fit& fit) {
   return without_trailing_spaces(text) + minima_text(fit) + doubts_text(fit);
 }
 
+namespace {
+
+// Over all runs, each predicted with the fifth by compute left out that it belongs to; nothing
+// where no compute was measured at three sizes.
+std::string regret_text(const fit::Candidate& candidate) {
+  for (const fit::Extrapolation& e : candidate.extrapolations)
+    if (e.axis == "level" && e.choices > 0) return fmt::format("  {:>7.4f}", e.regret);
+  return fmt::format("  {:>7}", "-");
+}
+
+}  // namespace
+
 std::string choice_text(const fit::Fit& fit) {
   std::string text =
       "\nlaws weighed: the first is nearest to the median of all where the runs end\n"
@@ -130,7 +142,7 @@ std::string choice_text(const fit::Fit& fit) {
   text += fmt::format("  {:>7}", "");
   for (const fit::Extrapolation& e : fit.candidates.front().extrapolations)
     text += fmt::format("  {:>7}", e.axis);
-  text += '\n';
+  text += "   regret\n";
   double least_bic = HUGE_VAL;
   for (const fit::Candidate& c : fit.candidates) least_bic = std::min(least_bic, c.bic);
   for (const fit::Candidate& c : fit.candidates) {
@@ -141,7 +153,7 @@ std::string choice_text(const fit::Fit& fit) {
                         c.bic - least_bic);
     for (const fit::Extrapolation& e : c.extrapolations)
       text += fmt::format("  {:>7.4f}", e.mean_error);
-    text += '\n';
+    text += regret_text(c) + '\n';
   }
   return without_trailing_spaces(text);
 }

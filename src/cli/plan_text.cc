@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/text.h"
 #include "cli/fit_text.h"
@@ -77,6 +79,47 @@ std::string pools_text(const plan::Plan& plan) {
   return text;
 }
 
+// "3 laws", "5 minima of one law" or "7 minima of 3 laws".
+std::string opinions_text(const std::vector<plan::Opinion>& opinions) {
+  std::set<const fit::Law*> laws;
+  for (const plan::Opinion& opinion : opinions) laws.insert(opinion.law);
+  if (laws.size() == opinions.size()) return fmt::format("{} laws", laws.size());
+  if (laws.size() == 1) return fmt::format("{} minima of one law", opinions.size());
+  return fmt::format("{} minima of {} laws", opinions.size(), laws.size());
+}
+
+std::string average_text(const plan::AveragedPlan& average, const fit::Fit& fit) {
+  const auto row = [](std::string_view name, const plan::Amount& amount, Format format) {
+    return fmt::format("  {:<11} {}\n", name, amount_text(amount, format));
+  };
+  std::vector<plan::Opinion> near;
+  for (const plan::Opinion& opinion : average.opinions)
+    if (opinion.near) near.push_back(opinion);
+  const auto [least, most] = std::minmax_element(
+      near.begin(), near.end(), [](const plan::Opinion& a, const plan::Opinion& b) {
+        return a.optimum.params < b.optimum.params;
+      });
+  std::string range;
+  if (near.size() > 1)
+    range =
+        fmt::format("  {} and {} within its reach: {:.3g} to {:.3g} epochs, {} to {} parameters\n",
+                    fit.law->name(),
+                    near.size() - 1,
+                    most->optimum.epochs,
+                    least->optimum.epochs,
+                    format_quantity(least->optimum.params),
+                    format_quantity(most->optimum.params));
+  return fmt::format("\naverage of {}{}\n",
+                     opinions_text(average.opinions),
+                     average.best.loss.low
+                         ? fmt::format(" ({} interval over all)", percent(fit.interval))
+                         : "") +
+         row("parameters", average.best.params, three_digits) +
+         row("tokens", average.best.tokens, tokens_digits) +
+         row("epochs", average.best.epochs, plain_digits) +
+         row("loss", average.best.loss, loss_digits) + range;
+}
+
 }  // namespace
 
 std::string plan_text(const plan::Plan& plan, const fit::Fit& fit) {
@@ -113,6 +156,7 @@ std::string plan_text(const plan::Plan& plan, const fit::Fit& fit) {
         format_quantity(other.optimum.params),
         other.optimum.epochs,
         other.optimum.loss);
+  if (plan.average) text += average_text(*plan.average, fit);
   if (!plan.other_laws.empty()) {
     text += "\nother laws, the nearest to the median first\n";
     for (const plan::OtherLaw& other : plan.other_laws)

@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/fit_input.h"
+#include "fit/average.h"
 #include "fit/jsonl.h"
 
 namespace ration::cli {
@@ -11,6 +12,7 @@ struct Predicted {
   fit::Csv csv;
   fit::RunTable table;
   std::vector<fit::Prediction> predictions;
+  std::vector<fit::Prediction> averages;  // where several laws or minima are within reach
 };
 
 Result<Predicted> predict_table(const Arguments& arguments, const fit::Fit& fit) {
@@ -27,12 +29,18 @@ Result<Predicted> predict_table(const Arguments& arguments, const fit::Fit& fit)
   if (!table) return std::move(table).error();
   fit::Points points;
   for (const fit::Observation& run : table->runs) points.add(run.params, run.tokens, run.unique);
-  std::vector<fit::Prediction> predictions = fit::predict(fit, points);
-  return Predicted{std::move(*csv), std::move(*table), std::move(predictions)};
+  Predicted predicted{std::move(*csv), std::move(*table), fit::predict(fit, points), {}};
+  const fit::Average average = fit::average_of(fit);
+  if (average.modes.size() > 1) predicted.averages = fit::predict(average, points, fit.interval);
+  return predicted;
 }
 
 std::string number(const std::optional<double>& value) {
   return value ? fmt::format("{}", *value) : std::string();
+}
+
+std::string numbers(const fit::Prediction& p) {
+  return fmt::format("{},{},{}", p.value, number(p.low), number(p.high));
 }
 
 std::string as_csv(const Predicted& predicted) {
@@ -41,14 +49,14 @@ std::string as_csv(const Predicted& predicted) {
     for (const fit::CsvCell& cell : row.cells) text += fit::csv_cell(cell.text) + ",";
     return text;
   };
-  std::string text = line(predicted.csv.header) + "predicted_loss,low,high\n";
+  const bool averaged = !predicted.averages.empty();
+  std::string text = line(predicted.csv.header) + "predicted_loss,low,high" +
+                     (averaged ? ",average_loss,average_low,average_high\n" : "\n");
   for (std::size_t i = 0; i < predicted.predictions.size(); ++i) {
     const fit::Prediction& p = predicted.predictions[i];
-    text += fmt::format("{}{},{},{}\n",
-                        line(predicted.csv.rows[predicted.table.rows[i]]),
-                        p.value,
-                        number(p.low),
-                        number(p.high));
+    text += line(predicted.csv.rows[predicted.table.rows[i]]) + numbers(p);
+    if (averaged) text += "," + numbers(predicted.averages[i]);
+    text += '\n';
   }
   return text;
 }
@@ -66,6 +74,11 @@ Json as_json(const Predicted& predicted, const fit::Fit& fit) {
                     {"predicted_loss", p.value},
                     {"low", optional(p.low)},
                     {"high", optional(p.high)}});
+    if (predicted.averages.empty()) continue;
+    const fit::Prediction& average = predicted.averages[i];
+    rows.back()["average"] = {{"predicted_loss", average.value},
+                              {"low", optional(average.low)},
+                              {"high", optional(average.high)}};
   }
   return {{"schema", "ration.predict/1"},
           {"law", fit.law->name()},
@@ -117,7 +130,9 @@ Command predict_command() {
                {.name = "force", .help = "Use a fit that is not to be trusted."}},
           .description =
               "The columns predicted_loss, low and high are added; the interval is that of "
-              "the law's value, the\nnoise of a single run not included.",
+              "the law's value, the\nnoise of a single run not included. Of a fit by --law auto, "
+              "or with several minima, the\ncolumns average_loss, average_low and "
+              "average_high follow: the mean over laws and minima.",
           .execute = run_predict};
 }
 

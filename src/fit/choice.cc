@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "fit/parallel.h"
 
@@ -14,6 +15,9 @@ struct Fold {
   std::string axis;
   std::vector<Observation> train, test;
 };
+
+// Places in a list of runs.
+using Group = std::vector<std::size_t>;
 
 double compute_of(const Observation& run) { return run.params.value * run.tokens.value; }
 double epochs_of(const Observation& run) { return run.tokens / run.unique; }
@@ -91,6 +95,55 @@ std::vector<double> log_losses(const Law& law, const Coordinates& x, const Point
   return values;
 }
 
+// Runs among which a plan would have chosen: at one compute, and either all on fresh tokens or with
+// one number of unique ones; of at least three sizes.
+std::vector<Group> rivals(std::span<const Observation> runs) {
+  constexpr double kSameCompute = 1.03;  // counts of runs are rounded
+  constexpr double kSameUnique = 1.001;
+  constexpr std::size_t kLeastSizes = 3;
+  const auto unique_of = [](const Observation& run) {
+    return run.tokens > run.unique ? run.unique.value : HUGE_VAL;
+  };
+  Group order(runs.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return compute_of(runs[a]) < compute_of(runs[b]);
+  });
+  std::vector<Group> groups;
+  std::vector<bool> taken(runs.size());
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    if (taken[k]) continue;
+    const Observation& first = runs[order[k]];
+    Group group;
+    std::set<double> sizes;
+    for (std::size_t m = k; m < order.size(); ++m) {
+      const Observation& run = runs[order[m]];
+      if (compute_of(run) > kSameCompute * compute_of(first)) break;
+      const double low = std::min(unique_of(run), unique_of(first));
+      const double high = std::max(unique_of(run), unique_of(first));
+      if (taken[m] || high > kSameUnique * low) continue;
+      taken[m] = true;
+      group.push_back(order[m]);
+      sizes.insert(run.params.value);
+    }
+    if (sizes.size() >= kLeastSizes) groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+void add_regrets(const std::vector<double>& predicted, const Fold& fold, Extrapolation& sum) {
+  for (const Group& group : rivals(fold.test)) {
+    const std::size_t picked =
+        *std::min_element(group.begin(), group.end(), [&](std::size_t a, std::size_t b) {
+          return predicted[a] < predicted[b];
+        });
+    double least = HUGE_VAL;
+    for (const std::size_t i : group) least = std::min(least, fold.test[i].loss.value);
+    sum.regret += fold.test[picked].loss.value - least;
+    ++sum.choices;
+  }
+}
+
 void add_errors(const Candidate& candidate,
                 const Options& options,
                 const Fold& fold,
@@ -105,6 +158,7 @@ void add_errors(const Candidate& candidate,
     sum.bias += r;
     ++sum.runs;
   }
+  add_regrets(predicted, fold, sum);
 }
 
 // One entry an axis, in the order of the folds.
@@ -127,6 +181,7 @@ std::vector<Extrapolation> extrapolate(const Candidate& candidate,
     add_errors(candidate, quick, fold, all.back());
   }
   for (Extrapolation& e : all) {
+    if (e.choices > 0) e.regret /= e.choices;
     if (e.runs == 0) continue;
     e.mean_error /= e.runs;
     e.bias /= e.runs;
@@ -162,6 +217,30 @@ void add_information(const Runs& runs, Candidate& candidate) {
   const auto p = static_cast<double>(candidate.law->size());
   candidate.aic = 2 * n * std::log(sum / n) + 2 * p;
   candidate.bic = 2 * n * std::log(sum / n) + p * std::log(n);
+}
+
+// The chosen law is left to the caller, who fits it with everything.
+void add_draws(std::span<const Observation> runs,
+               const Options& options,
+               std::vector<Candidate>& candidates) {
+  constexpr int kDraws = 50;  // a part of a mixture needs fewer than a law that stands alone
+  for (std::size_t c = 1; c < candidates.size(); ++c) {
+    Candidate& candidate = candidates[c];
+    Options again = options;
+    again.law = std::string(candidate.law->name());
+    again.fixed.clear();
+    again.starts = Starts::spread;
+    again.resamples = std::min(options.resamples, kDraws);
+    again.profile_points = 0;
+    again.start_from.clear();
+    for (const NearMinimum& minimum : candidate.minima) {
+      Coordinates x;
+      for (std::size_t j = 0; j < minimum.values.size(); ++j)
+        x.push_back(candidate.law->parameters()[j].coordinate(minimum.values[j]));
+      again.start_from.push_back(std::move(x));
+    }
+    if (Result<Fit> fit = fit_law(runs, again)) candidate.draws = std::move(fit->draws);
+  }
 }
 
 // Whether a law says the same as one that is known: another parametrisation, which must not count
@@ -213,7 +292,10 @@ Result<Choice> choose_law(std::span<const Observation> runs,
       continue;
     }
     if (fit->cells <= static_cast<int>(law->size())) continue;
-    Candidate candidate{.law = law, .x = fit->coordinates(), .objective = fit->objective};
+    Candidate candidate{.law = law,
+                        .x = fit->coordinates(),
+                        .objective = fit->objective,
+                        .minima = std::move(fit->minima)};
     add_information(all, candidate);
     if (restates(candidate, choice.candidates, region)) continue;
     choice.candidates.push_back(std::move(candidate));
@@ -232,6 +314,7 @@ Result<Choice> choose_law(std::span<const Observation> runs,
   std::stable_sort(choice.candidates.begin(),
                    choice.candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.distance < b.distance; });
+  add_draws(runs, options, choice.candidates);
   return choice;
 }
 

@@ -27,8 +27,9 @@ struct Choice {
 Points beyond(std::span<const Observation> runs);
 
 // Fits every law that weighs parameters against tokens; those with repetition only where some run
-// repeats its tokens, and none that needs more settings than there are. `options.law` is not read,
-// and there is no bootstrap. Errors as fit_law; ErrorKind::untrusted where no law can be fitted.
+// repeats its tokens, and none that needs more settings than there are. `options.law` is not read.
+// All but the chosen get up to 50 bootstrap refits, which an average draws on (average.h). Errors
+// as fit_law; ErrorKind::untrusted where no law can be fitted.
 Result<Choice> choose_law(std::span<const Observation> runs,
                           const Options& options,
                           const Points& region);

@@ -159,6 +159,11 @@ struct Extrapolation {
   int runs = 0;           // scored, over all cuts
   double mean_error = 0;  // |ln Lhat - ln L|
   double bias = 0;        // ln Lhat - ln L
+  // What following the law would have cost: of sizes measured at one compute and one number of
+  // unique tokens, the loss of the one that it predicts to be best, less the least measured, in
+  // nats a token; the mean over so many such choices.
+  int choices = 0;
+  double regret = 0;
 };
 
 // A law that was weighed when the law was chosen (choice.h).
@@ -169,6 +174,8 @@ struct Candidate {
   double aic = 0, bic = 0;  // of the Laplace density with scale mean |r|
   std::vector<Extrapolation> extrapolations;
   double distance = 0;  // mean |ln Lhat - median of all laws| over the region asked for
+  std::vector<NearMinimum> minima = {};  // within the noise, the best (`x`) first
+  std::vector<Coordinates> draws = {};   // bootstrap refits, fewer than a fit has
 };
 
 // What the runs cover; beyond it the law extrapolates.

@@ -37,17 +37,30 @@ Json named(const Law& law, const std::vector<double>& values) {
   return object;
 }
 
-Json draws_to_json(const Fit& fit) {
-  Json names = Json::array();
-  for (const Parameter& parameter : fit.law->parameters()) names.push_back(parameter.name);
+Json draws_to_json(const Law& law, const std::vector<Coordinates>& draws) {
   Json rows = Json::array();
-  for (const Coordinates& draw : fit.draws) {
+  for (const Coordinates& draw : draws) {
     Json row = Json::array();
-    for (std::size_t j = 0; j < draw.size(); ++j)
-      row.push_back(fit.law->parameters()[j].value(draw[j]));
+    for (std::size_t j = 0; j < draw.size(); ++j) row.push_back(law.parameters()[j].value(draw[j]));
     rows.push_back(std::move(row));
   }
-  return {{"resamples", fit.draws.size()}, {"seed", fit.seed}, {"order", names}, {"draws", rows}};
+  return rows;
+}
+
+Json bootstrap_to_json(const Fit& fit) {
+  Json names = Json::array();
+  for (const Parameter& parameter : fit.law->parameters()) names.push_back(parameter.name);
+  return {{"resamples", fit.draws.size()},
+          {"seed", fit.seed},
+          {"order", names},
+          {"draws", draws_to_json(*fit.law, fit.draws)}};
+}
+
+Json minima_to_json(const Law& law, const std::vector<NearMinimum>& minima) {
+  Json rows = Json::array();
+  for (const NearMinimum& m : minima)
+    rows.push_back({{"objective", m.objective}, {"parameters", named(law, m.values)}});
+  return rows;
 }
 
 // Reads members and keeps the first problem, so that the reading code stays straight.
@@ -128,35 +141,39 @@ void read_parameters(const Json& document, Reader& reader, Fit& fit) {
   }
 }
 
-void read_minima(const Json& document, Reader& reader, Fit& fit) {
-  for (const Json& entry : reader.member(document, "minima")) {
+// The member "minima" of a fit or of a candidate.
+std::vector<NearMinimum> read_minima(const Json& object, const Law& law, Reader& reader) {
+  std::vector<NearMinimum> minima;
+  for (const Json& entry : reader.member(object, "minima")) {
     NearMinimum minimum{.objective = reader.number(entry, "objective")};
-    for (const Parameter& parameter : fit.law->parameters())
+    for (const Parameter& parameter : law.parameters())
       minimum.values.push_back(
           reader.number(reader.member(entry, "parameters"), std::string(parameter.name)));
-    fit.minima.push_back(std::move(minimum));
+    minima.push_back(std::move(minimum));
   }
+  return minima;
 }
 
-void read_draws(const Json& document, Reader& reader, Fit& fit) {
-  const Json bootstrap = reader.member(document, "bootstrap");
-  if (bootstrap.is_null()) return;
-  fit.seed = static_cast<std::uint64_t>(reader.number(bootstrap, "seed", 0));
+// The member "draws" of a fit's bootstrap or of a candidate.
+std::vector<Coordinates> read_draws(const Json& object, const Law& law, Reader& reader) {
+  std::vector<Coordinates> draws;
   std::size_t number = 0;
-  for (const Json& row : reader.member(bootstrap, "draws")) {
+  for (const Json& row : reader.member(object, "draws")) {
     ++number;
     Coordinates draw;
-    if (!row.is_array() || row.size() != fit.law->size())
-      return reader.note(
-          fmt::format("bootstrap draw {} does not hold {} numbers", number, fit.law->size()));
+    if (!row.is_array() || row.size() != law.size()) {
+      reader.note(fmt::format("bootstrap draw {} does not hold {} numbers", number, law.size()));
+      break;
+    }
     for (std::size_t j = 0; j < row.size(); ++j) {
       const double value = row[j].is_number() ? row[j].get<double>() : NAN;
-      draw.push_back(fit.law->parameters()[j].coordinate(value));
+      draw.push_back(law.parameters()[j].coordinate(value));
       if (!std::isfinite(draw.back()))
-        return reader.note(fmt::format("bootstrap draw {} holds an impossible value", number));
+        reader.note(fmt::format("bootstrap draw {} holds an impossible value", number));
     }
-    fit.draws.push_back(std::move(draw));
+    draws.push_back(std::move(draw));
   }
+  return draws;
 }
 
 void read_profiles(const Json& document, Reader& reader, Fit& fit) {
@@ -180,7 +197,11 @@ void read_profiles(const Json& document, Reader& reader, Fit& fit) {
 Json to_json(const Candidate& candidate) {
   Json extrapolations = Json::object();
   for (const Extrapolation& e : candidate.extrapolations)
-    extrapolations[e.axis] = {{"runs", e.runs}, {"mean_error", e.mean_error}, {"bias", e.bias}};
+    extrapolations[e.axis] = {{"runs", e.runs},
+                              {"mean_error", e.mean_error},
+                              {"bias", e.bias},
+                              {"choices", e.choices},
+                              {"regret", e.choices > 0 ? Json(e.regret) : Json(nullptr)}};
   std::vector<double> values;
   for (std::size_t j = 0; j < candidate.x.size(); ++j)
     values.push_back(candidate.law->parameters()[j].value(candidate.x[j]));
@@ -190,7 +211,9 @@ Json to_json(const Candidate& candidate) {
           {"aic", candidate.aic},
           {"bic", candidate.bic},
           {"distance", candidate.distance},
-          {"extrapolation", extrapolations}};
+          {"extrapolation", extrapolations},
+          {"minima", minima_to_json(*candidate.law, candidate.minima)},
+          {"draws", draws_to_json(*candidate.law, candidate.draws)}};
 }
 
 void read_candidates(const Json& document, Reader& reader, Fit& fit) {
@@ -210,7 +233,11 @@ void read_candidates(const Json& document, Reader& reader, Fit& fit) {
         candidate.extrapolations.push_back({axis,
                                             static_cast<int>(reader.number(e, "runs", 0)),
                                             reader.number(e, "mean_error", 0),
-                                            reader.number(e, "bias", 0)});
+                                            reader.number(e, "bias", 0),
+                                            static_cast<int>(reader.number(e, "choices", 0)),
+                                            reader.optional(e, "regret").value_or(0)});
+    candidate.minima = read_minima(entry, *candidate.law, reader);
+    candidate.draws = read_draws(entry, *candidate.law, reader);
     fit.candidates.push_back(std::move(candidate));
   }
 }
@@ -255,9 +282,6 @@ void read_doubts(const Json& document, Reader& reader, Fit& fit) {
 Json to_json(const Fit& fit) {
   Json parameters = Json::object();
   for (const Estimate& e : fit.parameters) parameters[e.name] = to_json(e);
-  Json minima = Json::array();
-  for (const NearMinimum& m : fit.minima)
-    minima.push_back({{"objective", m.objective}, {"parameters", named(*fit.law, m.values)}});
   Json doubts = Json::array();
   for (const Doubt& d : fit.doubts)
     doubts.push_back({{"subject", d.subject}, {"what", d.what}, {"fatal", d.fatal}});
@@ -279,7 +303,7 @@ Json to_json(const Fit& fit) {
           {"interval", fit.interval},
           {"parameters", parameters},
           {"params_convention", fit.params_convention},
-          {"minima", minima},
+          {"minima", minima_to_json(*fit.law, fit.minima)},
           {"search",
            {{"starts", fit.search.starts},
             {"agree", fit.search.agree},
@@ -298,7 +322,7 @@ Json to_json(const Fit& fit) {
           {"profiles", profiles},
           {"candidates", candidates},
           {"observations", observations_to_json(fit)},
-          {"bootstrap", draws_to_json(fit)}};
+          {"bootstrap", bootstrap_to_json(fit)}};
 }
 
 Result<Fit> fit_from_json(const Json& document, const std::string& file) {
@@ -336,8 +360,10 @@ Result<Fit> fit_from_json(const Json& document, const std::string& file) {
                reader.span(range, "unique_tokens"),
                reader.span(range, "epochs"),
                reader.span(range, "flops")};
-  if (!reader.problem()) read_minima(document, reader, fit);
-  if (!reader.problem()) read_draws(document, reader, fit);
+  fit.minima = read_minima(document, *fit.law, reader);
+  const Json bootstrap = reader.member(document, "bootstrap");
+  fit.seed = static_cast<std::uint64_t>(reader.number(bootstrap, "seed", 0));
+  fit.draws = read_draws(bootstrap, *fit.law, reader);
   read_doubts(document, reader, fit);
   if (reader.problem()) return *reader.problem();
   return fit;

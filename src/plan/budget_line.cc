@@ -92,11 +92,17 @@ bool decays(const fit::Law& law) {
 }  // namespace
 
 BudgetLine::BudgetLine(const fit::Law& law, std::span<const double> x, const Request& request)
-    : law_(law), x_(x), request_(request), log_u_(std::log(request.unique.value)) {
+    : members_{{&law, x, 1}}, request_(request), log_u_(std::log(request.unique.value)) {
   const Ends range = ends(request);
   first_ = range.first;
   last_ = range.last;
   point_.resize(1);
+}
+
+BudgetLine::BudgetLine(std::span<const fit::Mode> modes, const Request& request)
+    : BudgetLine(*modes.front().law, modes.front().x, request) {
+  members_.clear();
+  for (const fit::Mode& mode : modes) members_.push_back({mode.law, mode.x, mode.weight});
 }
 
 bool BudgetLine::exists(const Request& request) { return ends(request).any; }
@@ -106,11 +112,13 @@ double BudgetLine::log_tokens(double log_n) const {
   return std::min(log_tokens_of_limits(request_, log_n), log_tokens_of_epochs(request_));
 }
 
-double BudgetLine::log_unique(double log_d) const {
+double BudgetLine::log_unique(double log_d) const { return log_unique(members_.front(), log_d); }
+
+double BudgetLine::log_unique(const Member& member, double log_d) const {
   if (request_.pools.empty()) return log_u_;
   const std::vector<Draw> draws = draws_of(request_);
   if (draws.size() == 1) return log_u_;
-  if (!decays(law_)) {
+  if (!decays(*member.law)) {
     // No law says how pools add up then: the unique tokens are those at which a token, drawn at
     // random, has been repeated as often as one is on average here.
     double repeats = 0;
@@ -120,16 +128,17 @@ double BudgetLine::log_unique(double log_d) const {
   }
   double worth = 0;  // in fresh tokens
   for (const Draw& draw : draws)
-    worth += std::exp(
-        law_.log_effective_tokens(x_, std::log(draw.share) + log_d, std::log(draw.unique)));
+    worth += std::exp(member.law->log_effective_tokens(
+        member.x, std::log(draw.share) + log_d, std::log(draw.unique)));
   const double log_worth = std::log(worth);
   // What D tokens are worth grows with their unique part.
   double low = log_d - 60, high = std::min(log_u_, log_d);
-  if (law_.log_effective_tokens(x_, log_d, high) <= log_worth) return log_u_;
+  if (member.law->log_effective_tokens(member.x, log_d, high) <= log_worth) return log_u_;
   constexpr int kSteps = 50;
   for (int i = 0; i < kSteps; ++i) {
     const double middle = (low + high) / 2;
-    (law_.log_effective_tokens(x_, log_d, middle) < log_worth ? low : high) = middle;
+    const bool below = member.law->log_effective_tokens(member.x, log_d, middle) < log_worth;
+    (below ? low : high) = middle;
   }
   return high;
 }
@@ -144,24 +153,31 @@ bool BudgetLine::limited_by_time(double log_n) const {
 
 double BudgetLine::log_loss(double log_n) {
   const double log_d = log_tokens(log_n);
-  point_.set(0, log_n, log_d, log_unique(log_d));
-  double log_loss = 0;
-  law_.evaluate(x_, point_, {&log_loss, 1}, {});
-  return log_loss;
+  double mean = 0;
+  for (const Member& member : members_) {
+    point_.set(0, log_n, log_d, log_unique(member, log_d));
+    double log_loss = 0;
+    member.law->evaluate(member.x, point_, {&log_loss, 1}, {});
+    mean += member.weight * log_loss;
+  }
+  return mean;
 }
 
 std::vector<double> BudgetLine::grid(std::size_t points) const {
   fit::Points all;
   all.resize(points);
   const double step = (last_ - first_) / static_cast<double>(points - 1);
-  for (std::size_t i = 0; i < points; ++i) {
-    const double log_n = first_ + step * static_cast<double>(i);
-    const double log_d = log_tokens(log_n);
-    all.set(i, log_n, log_d, log_unique(log_d));
+  std::vector<double> mean(points), log_loss(points);
+  for (const Member& member : members_) {
+    for (std::size_t i = 0; i < points; ++i) {
+      const double log_n = first_ + step * static_cast<double>(i);
+      const double log_d = log_tokens(log_n);
+      all.set(i, log_n, log_d, log_unique(member, log_d));
+    }
+    member.law->evaluate(member.x, all, log_loss, {});
+    for (std::size_t i = 0; i < points; ++i) mean[i] += member.weight * log_loss[i];
   }
-  std::vector<double> log_loss(points);
-  law_.evaluate(x_, all, log_loss, {});
-  return log_loss;
+  return mean;
 }
 
 }  // namespace ration::plan

@@ -6,6 +6,7 @@
 #include <boost/math/tools/minima.hpp>
 #include <cmath>
 
+#include "fit/average.h"
 #include "plan/budget_line.h"
 #include "plan/warnings.h"
 
@@ -153,6 +154,47 @@ Allocation allocation(const Optimum& optimum, Draws& draws, double interval) {
           amount(optimum.loss, draws.loss, interval)};
 }
 
+constexpr std::size_t kGrid = 4000;     // 0.007 apart in ln N
+constexpr std::size_t kDrawGrid = 100;  // laws are smooth: enough to find the basin
+
+bool near(const fit::Fit& fit, const fit::Law& law) {
+  if (&law == fit.law) return true;
+  return std::any_of(fit.candidates.begin(), fit.candidates.end(), [&](const fit::Candidate& c) {
+    return c.law == &law && fit::within_reach(c, fit.candidates.front());
+  });
+}
+
+std::optional<AveragedPlan> average_plan(const fit::Fit& fit, const Request& request) {
+  const fit::Average average = fit::average_of(fit);
+  if (average.modes.size() < 2) return std::nullopt;
+  BudgetLine line(average.modes, request);
+  const Optimum best = optimise_on(line, request, kGrid);
+  AveragedPlan plan;
+  for (const fit::Mode& mode : average.modes)
+    plan.opinions.push_back({mode.law,
+                             mode.weight,
+                             near(fit, *mode.law),
+                             optimise(*mode.law, mode.x, request, kDrawGrid)});
+  Draws draws;
+  std::vector<double> weights;
+  for (const fit::Mode& draw : average.draws) {
+    BudgetLine drawn(*draw.law, draw.x, request);
+    draws.add(optimise_on(drawn, request, kDrawGrid),
+              std::exp(drawn.log_loss(std::log(best.params))));
+    weights.push_back(draw.weight);
+  }
+  const auto amount_of = [&](double value, const std::vector<double>& drawn) -> Amount {
+    if (drawn.empty()) return {value};
+    const fit::Span ends = fit::weighted_interval(drawn, weights, fit.interval);
+    return {value, ends.low, ends.high};
+  };
+  plan.best = {amount_of(best.params, draws.params),
+               amount_of(best.tokens, draws.tokens),
+               amount_of(best.epochs, draws.epochs),
+               amount_of(best.loss, draws.loss)};
+  return plan;
+}
+
 }  // namespace
 
 Optimum optimise(const fit::Law& law,
@@ -208,8 +250,6 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
         .what = fmt::format("the law {} does not weigh parameters against tokens", law.name()),
         .hint = "plan with a law in both, such as data-constrained"};
   BudgetLine line(law, x, request);
-  constexpr std::size_t kGrid = 4000;     // 0.007 apart in ln N
-  constexpr std::size_t kDrawGrid = 100;  // laws are smooth: enough to find the basin
   const Request unlimited = without_limit_of_epochs(request);
   BudgetLine plain(law, x, unlimited);
   const Optimum best = optimise_on(line, request, kGrid);
@@ -251,7 +291,8 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
     plan.other_laws.push_back(
         {other.law, other.distance, optimise(*other.law, other.x, request, kDrawGrid)});
   }
-  plan.warnings = find_warnings(fit, request, best);
+  plan.average = average_plan(fit, request);
+  plan.warnings = find_warnings(fit, plan);
   return plan;
 }
 

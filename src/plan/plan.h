@@ -63,6 +63,21 @@ struct Alternative {
   Optimum optimum;
 };
 
+// What one of the laws and minima that are averaged recommends (fit/average.h).
+struct Opinion {
+  const fit::Law* law = nullptr;
+  double weight = 0;  // all add up to 1
+  bool near = true;   // as credible as the fit's law: a minimum of it, or a law within reach
+  Optimum optimum;
+};
+
+// The allocation with the least loss, averaged over all opinions. Its intervals are those of the
+// mixture: each bootstrap refit of each law counts by the law's weight.
+struct AveragedPlan {
+  Allocation best;
+  std::vector<Opinion> opinions;  // the fit's law at its best minimum first
+};
+
 // What another law that was weighed would recommend.
 struct OtherLaw {
   const fit::Law* law = nullptr;
@@ -83,6 +98,7 @@ struct Plan {
   std::optional<double> proportional_loss;
   Valley valley;
   std::vector<Alternative> alternatives;  // one for each further minimum
+  std::optional<AveragedPlan> average;    // where there are several minima or laws
   std::vector<OtherLaw> other_laws;       // of a fit whose law was chosen; the nearest first
   std::vector<std::string> warnings;
 };

@@ -33,6 +33,20 @@ Json to_json(const Alternative& alternative) {
           {"loss", alternative.optimum.loss}};
 }
 
+Json to_json(const AveragedPlan& average) {
+  Json document = to_json(average.best);
+  document["opinions"] = Json::array();
+  for (const Opinion& opinion : average.opinions)
+    document["opinions"].push_back({{"law", opinion.law->name()},
+                                    {"weight", opinion.weight},
+                                    {"near", opinion.near},
+                                    {"params", opinion.optimum.params},
+                                    {"tokens", opinion.optimum.tokens},
+                                    {"epochs", opinion.optimum.epochs},
+                                    {"loss", opinion.optimum.loss}});
+  return document;
+}
+
 Json positive_or_null(double value) {
   return std::isfinite(value) && value > 0 ? Json(value) : Json(nullptr);
 }
@@ -116,6 +130,7 @@ Json to_json(const Plan& plan, const fit::Fit& fit) {
                                       {"tokens", other.optimum.tokens},
                                       {"epochs", other.optimum.epochs},
                                       {"loss", other.optimum.loss}});
+  document["average"] = plan.average ? to_json(*plan.average) : Json(nullptr);
   document["warnings"] = plan.warnings;
   return document;
 }

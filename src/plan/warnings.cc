@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -30,11 +32,43 @@ void warn_beyond(std::string_view what,
                                    format_quantity(seen.low, unit)));
 }
 
+// Where credible opinions lie further apart than the interval of the fit's own law, which knows of
+// no other.
+void warn_of_disagreement(const Plan& plan,
+                          const AveragedPlan& average,
+                          std::vector<std::string>& warnings) {
+  std::vector<Opinion> all;
+  std::copy_if(average.opinions.begin(),
+               average.opinions.end(),
+               std::back_inserter(all),
+               [](const Opinion& opinion) { return opinion.near; });
+  const auto [least, most] =
+      std::minmax_element(all.begin(), all.end(), [](const Opinion& a, const Opinion& b) {
+        return a.optimum.params < b.optimum.params;
+      });
+  constexpr double kMargin = 1.001;
+  const double low = plan.best.params.low.value_or(plan.valley.params.low);
+  const double high = plan.best.params.high.value_or(plan.valley.params.high);
+  if (least->optimum.params * kMargin >= low && most->optimum.params <= high * kMargin) return;
+  const bool laws = std::any_of(
+      all.begin(), all.end(), [&](const Opinion& o) { return o.law != all.front().law; });
+  warnings.push_back(
+      fmt::format("{} disagree: {:.3g} to {:.3g} epochs, {} to {} parameters; more than the {} of "
+                  "{} says",
+                  laws ? "laws" : "minima of the fit",
+                  most->optimum.epochs,
+                  least->optimum.epochs,
+                  format_quantity(least->optimum.params),
+                  format_quantity(most->optimum.params),
+                  plan.best.params.low ? "interval" : "valley",
+                  all.front().law->name()));
+}
+
 }  // namespace
 
-std::vector<std::string> find_warnings(const fit::Fit& fit,
-                                       const Request& request,
-                                       const Optimum& best) {
+std::vector<std::string> find_warnings(const fit::Fit& fit, const Plan& plan) {
+  const Request& request = plan.request;
+  const Optimum& best = plan.optimum;
   std::vector<std::string> warnings;
   if (!fit.trusted()) warnings.emplace_back("the fit is not to be trusted (see its doubts)");
   if (!fit.law->describes_repetition() && best.epochs > 1)
@@ -57,6 +91,7 @@ std::vector<std::string> find_warnings(const fit::Fit& fit,
   warn_beyond("tokens", best.tokens, fit.range.tokens, "tok", warnings);
   if (best.epochs > 1) warn_beyond("epochs", best.epochs, fit.range.epochs, "", warnings);
   warn_beyond("unique tokens", request.unique.value, fit.range.unique_tokens, "tok", warnings);
+  if (plan.average) warn_of_disagreement(plan, *plan.average, warnings);
   for (const fit::Estimate& e : fit.parameters)
     if (!e.identified) warnings.push_back(fmt::format("{} is not identified by the runs", e.name));
   return warnings;

@@ -6,8 +6,7 @@
 
 namespace ration::plan {
 
-std::vector<std::string> find_warnings(const fit::Fit& fit,
-                                       const Request& request,
-                                       const Optimum& best);
+// Needs everything else of the plan.
+std::vector<std::string> find_warnings(const fit::Fit& fit, const Plan& plan);
 
 }  // namespace ration::plan

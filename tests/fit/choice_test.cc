@@ -94,6 +94,31 @@ TEST(Choice, ScoresEveryLawOnRunsThatItDidNotSee) {
   }
 }
 
+// Five sizes at each of five computes, all on fresh tokens, without noise: whoever knows the law
+// picks the best measured size.
+TEST(Choice, RegretsNothingWhereALawHolds) {
+  const Law& law = *find_law("chinchilla");
+  const Coordinates x = {6.2, 7.3, 0.6, 0.35, 0.37};
+  std::vector<Observation> runs;
+  for (const double flops : {1e18, 6e18, 4e19, 2e20, 1e21})
+    for (const double factor : {0.2, 0.5, 1.0, 2.0, 5.0}) {
+      const Params params(factor * 0.1 * std::sqrt(flops / 6));
+      const Tokens tokens = tokens_for(Flops(flops), params);
+      runs.push_back({params, tokens, tokens, Loss(test::loss_at(law, x, params, tokens, tokens))});
+    }
+
+  const Choice choice = choose_law(runs, {.resamples = 0}, beyond(runs)).value();
+
+  for (const Candidate& candidate : choice.candidates) {
+    const Extrapolation& level = candidate.extrapolations.back();
+    EXPECT_EQ(level.choices, 5) << candidate.law->name();
+    EXPECT_GE(level.regret, 0) << candidate.law->name();
+    if (candidate.law->name() == "chinchilla") {
+      EXPECT_LT(level.regret, 1e-12);
+    }
+  }
+}
+
 TEST(Choice, RefusesRunsThatBearNoLaw) {
   std::vector<Observation> runs =
       test::simulated_runs(*find_law("chinchilla"), {6.2, 7.3, 0.6, 0.35, 0.37}, 0.003);
