@@ -262,7 +262,7 @@ def draw_chinchilla():
         values = [low + (high - low) * i / 40 for i in range(41)]
         curve = rise_of_objective(name, values, words, document["objective"], document["runs"])
         xs = axis("x", f"{name} (the others fitted anew)", False, [low, high])
-        panels.append(panel([*level(), lines(curve, xs, y, color=colours[0]), *rule("x", [paper], f"paper {paper:g}", 0 if name == "alpha" else 7, colours[1], align="right" if name == "alpha" else "left"),
+        panels.append(panel([*level(), lines(curve, xs, y, color=colours[0]), *rule("x", [paper], f"paper {paper:g}", 0 if name == "alpha" else 13, colours[1], align="right" if name == "alpha" else "left"),
                              *rule("x", [replication], f"replication {replication:g}", 1, colours[2])], f"profile of {name}", width=230))
     draw(published / "chinchilla.svg", panels, "The Chinchilla law on 240 published runs")
 

@@ -38,7 +38,7 @@ TEST(Choice, PredictsThePublishedRunsBeyondTheFittedOnes) {
   const std::vector<Observation> beyond_runs =
       test::published_runs("data_constrained_c4.csv", {.where = "split=extrapolate"});
 
-  const Choice choice = choose_law(runs, {}, beyond(runs)).value();
+  const Choice choice = choose_law(runs, {.resamples = 0}, beyond(runs)).value();
 
   const Candidate& chosen = choice.candidates.front();
   EXPECT_LE(mean_error(chosen, beyond_runs, 20), 0.020) << chosen.law->name();
@@ -60,7 +60,7 @@ TEST(Choice, WeighsPlainLawsAloneWhereNothingRepeats) {
                            {.columns = {{"loss", "loss_c4_val"}},
                             .where = "train_corpus=c4_original and chinchilla_multiplier>4"});
 
-  const Choice choice = choose_law(runs, {}, beyond(runs)).value();
+  const Choice choice = choose_law(runs, {.resamples = 0}, beyond(runs)).value();
 
   for (const Candidate& candidate : choice.candidates)
     EXPECT_FALSE(candidate.law->describes_repetition()) << candidate.law->name();
@@ -71,7 +71,7 @@ TEST(Choice, CountsALawOnceHoweverItIsWritten) {
   const std::vector<Observation> runs =
       test::simulated_runs(*find_law("chinchilla"), {6.2, 7.3, 0.6, 0.35, 0.37}, 0.003);
 
-  const Choice choice = choose_law(runs, {}, beyond(runs)).value();
+  const Choice choice = choose_law(runs, {.resamples = 0}, beyond(runs)).value();
 
   EXPECT_THAT(names(choice), testing::Contains("chinchilla-tied"));
   EXPECT_THAT(names(choice), testing::Not(testing::Contains("over-training")));
@@ -83,7 +83,7 @@ TEST(Choice, ScoresEveryLawOnRunsThatItDidNotSee) {
                            {6.2, 7.3, 0.6, 0.35, 0.37, std::log(15.0), std::log(6.0)},
                            0.002);
 
-  const Choice choice = choose_law(runs, {}, beyond(runs)).value();
+  const Choice choice = choose_law(runs, {.resamples = 0}, beyond(runs)).value();
 
   for (const Candidate& candidate : choice.candidates) {
     ASSERT_EQ(candidate.extrapolations.size(), 4U);
@@ -124,7 +124,7 @@ TEST(Choice, RefusesRunsThatBearNoLaw) {
       test::simulated_runs(*find_law("chinchilla"), {6.2, 7.3, 0.6, 0.35, 0.37}, 0.003);
   runs.resize(3);
 
-  EXPECT_FALSE(choose_law(runs, {}, beyond(runs)));
+  EXPECT_FALSE(choose_law(runs, {.resamples = 0}, beyond(runs)));
 }
 
 }  // namespace
