@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "fit/doubts.h"
+#include "fit/observations.h"
 #include "fit/parallel.h"
 #include "fit/search.h"
 #include "fit/uncertainty.h"
@@ -44,52 +45,6 @@ void check_fixed(const Options& options, const Law& law, std::vector<Error>& pro
       problems.push_back(option_error(fmt::format("{} cannot be held at {}", name, value),
                                       fmt::format("its range is {:.4g} to {:.4g}", low, high)));
   }
-}
-
-std::string problem_of(const Observation& run) {
-  const auto bad = [](double value) { return !std::isfinite(value) || value <= 0; };
-  if (bad(run.params.value)) return fmt::format("parameters {}", run.params.value);
-  if (bad(run.tokens.value)) return fmt::format("tokens {}", run.tokens.value);
-  if (bad(run.unique.value)) return fmt::format("unique tokens {}", run.unique.value);
-  if (bad(run.loss.value)) return fmt::format("loss {}", run.loss.value);
-  if (bad(run.weight)) return fmt::format("weight {}", run.weight);
-  if (run.unique > run.tokens)
-    return fmt::format(
-        "more unique tokens ({}) than tokens ({})", run.unique.value, run.tokens.value);
-  return {};
-}
-
-Result<void> check_runs(std::span<const Observation> runs) {
-  std::vector<Error> problems;
-  for (std::size_t i = 0; i < runs.size(); ++i)
-    if (const std::string what = problem_of(runs[i]); !what.empty())
-      problems.push_back(
-          {.kind = ErrorKind::input, .what = fmt::format("run {}: {}", i + 1, what)});
-  if (!problems.empty()) return combine(std::move(problems), "some runs cannot be used");
-  if (runs.size() < 2)
-    return Error{
-        .kind = ErrorKind::input,
-        .what = fmt::format("{} is too few to fit a law", runs.size() == 1 ? "one run" : "no run"),
-        .hint = "add runs that differ in parameters, tokens and unique tokens"};
-  const auto [low, high] =
-      std::minmax_element(runs.begin(), runs.end(), [](const Observation& a, const Observation& b) {
-        return a.loss < b.loss;
-      });
-  if (low->loss == high->loss)
-    return Error{.kind = ErrorKind::input,
-                 .what = fmt::format("all {} losses equal {}", runs.size(), low->loss.value),
-                 .hint = "is the loss column the right one?"};
-  return {};
-}
-
-// The runs in an order of their own, so that no result depends on the order of the rows.
-std::vector<Observation> sorted(std::span<const Observation> runs) {
-  std::vector<Observation> all(runs.begin(), runs.end());
-  std::sort(all.begin(), all.end(), [](const Observation& a, const Observation& b) {
-    return std::tie(a.params, a.tokens, a.unique, a.cell, a.run, a.loss, a.weight) <
-           std::tie(b.params, b.tokens, b.unique, b.cell, b.run, b.loss, b.weight);
-  });
-  return all;
 }
 
 // The number of what each run is resampled with, in order of appearance, and how many there are.

@@ -1,0 +1,19 @@
+#pragma once
+
+// What every procedure asks of its runs before it starts.
+
+#include <span>
+#include <vector>
+
+#include "fit/fit.h"
+
+namespace ration::fit {
+
+// Errors (ErrorKind::input): runs that cannot be used, all named by their number from 1; fewer than
+// two runs, or losses that are all equal.
+Result<void> check_runs(std::span<const Observation> runs);
+
+// The runs in an order of their own, so that no result depends on the order of the rows.
+std::vector<Observation> sorted(std::span<const Observation> runs);
+
+}  // namespace ration::fit
