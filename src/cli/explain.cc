@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/explain_loop.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
 #include "scheduler/local_executor.h"
@@ -26,6 +27,7 @@ struct Explanation {
   std::vector<store::EventRow> events;
   std::vector<std::string> last_words;
   std::string reproduce;  // shell commands
+  std::optional<ChosenBy> chosen;
 };
 
 std::string clock_text(double unix_seconds) {
@@ -108,6 +110,9 @@ Result<Explanation> explain(const store::Reader& store, const std::string& prefi
   if (!e.attempts.empty())
     e.last_words =
         scheduler::last_words(real_files(), folder.log_path(e.attempts.back().number), kLogLines);
+  Result<std::optional<ChosenBy>> chosen = chosen_by(store, e.row.run);
+  if (!chosen) return std::move(chosen).error();
+  e.chosen = std::move(*chosen);
   e.reproduce = reproduce(store, e.row, file->execution.threads);
   return e;
 }
@@ -136,6 +141,7 @@ Json to_json(const Explanation& e) {
           {"run", run_json(e.row)},
           {"why", e.why},
           {"sweeps", e.sweeps},
+          {"loop", e.chosen ? to_json(*e.chosen) : Json()},
           {"attempts", attempts},
           {"events", events},
           {"log", e.last_words},
@@ -146,6 +152,7 @@ std::string to_text(const Explanation& e) {
   std::string text = fmt::format("run {}: {}\n{}\n", e.row.run, name(e.row.state), e.why);
   text += fmt::format("asked for by: {}\n",
                       e.sweeps.empty() ? "no sweep" : fmt::format("{}", fmt::join(e.sweeps, ", ")));
+  if (e.chosen) text += to_text(*e.chosen);
   if (!e.attempts.empty()) {
     std::vector<std::vector<std::string>> cells = {
         {"attempt", "state", "class", "exit", "started", "lasted", "from step", "last step"}};
@@ -177,6 +184,7 @@ std::string to_text(const Explanation& e) {
 Result<int> run_explain(const Arguments& arguments) {
   Result<store::Reader> store = open_store(arguments);
   if (!store) return std::move(store).error();
+  if (arguments.flag("loop")) return explain_loop(arguments, *store);
   Result<Explanation> explanation = explain(*store, arguments.positional.front());
   if (!explanation) return std::move(explanation).error();
   if (arguments.console.json)
@@ -190,12 +198,15 @@ Result<int> run_explain(const Arguments& arguments) {
 
 Command explain_command() {
   return {.name = "explain",
-          .summary = "Say why a run waits, failed or was tried again",
-          .arguments = "RUN",
+          .summary = "Say why a run waits, failed, was tried again, or was chosen by a loop",
+          .arguments = "RUN | SWEEP",
           .min_arguments = 1,
           .max_arguments = 1,
-          .options = {store_option()},
-          .description = "  ration explain 3f2a",
+          .options = {store_option(),
+                      {.name = "loop",
+                       .help = "Name a sweep instead: every decision of its loop (`ration run "
+                               "--until`), with what was known, what it started and why."}},
+          .description = "  ration explain 3f2a\n  ration explain --loop first",
           .execute = run_explain};
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/run_loop.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
 #include "scheduler/scheduler.h"
@@ -237,8 +238,11 @@ Result<int> run_run(const Arguments& arguments) {
   if (!text) return std::move(text).error();
   Result<Sweep> sweep = read_sweep(*text, file);
   if (!sweep) return std::move(sweep).error();
-  if (arguments.flag("dry-run")) return dry_run(arguments, *sweep, *options);
+  Result<bool> loop = wants_loop(arguments);
+  if (!loop) return std::move(loop).error();
   ConsoleObserver observer(arguments.console);
+  if (*loop) return run_loop_command(arguments, *sweep, *options, observer);
+  if (arguments.flag("dry-run")) return dry_run(arguments, *sweep, *options);
   StopSignals signals;
   Result<RunSummary> summary =
       run_sweep(*sweep, *options, {real_files(), system_clock(), observer, &signals});
@@ -299,16 +303,20 @@ std::vector<Option> run_options() {
 }  // namespace
 
 Command run_command() {
+  std::vector<Option> options = run_options();
+  for (Option& option : loop_options()) options.push_back(std::move(option));
   return {
       .name = "run",
       .summary = "Carry out a sweep; repeat it at any time, finished runs are kept",
       .arguments = "SWEEP.toml",
       .min_arguments = 1,
       .max_arguments = 1,
-      .options = run_options(),
+      .options = std::move(options),
       .description =
           "  ration run sweep.toml --dry-run\n"
           "  ration run sweep.toml -j 2\n"
+          "  ration run sweep.toml --until \"interval(epochs) < 25%\" --spend 1e14flop --budget "
+          "1e15flop --unique 2Mtok\n"
           "\n"
           "Ctrl-C once: nothing more is started, active runs write a checkpoint; twice: leave at "
           "once. The same command continues, also after a crash.",

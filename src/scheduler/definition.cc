@@ -60,15 +60,17 @@ class DefinitionReader {
     if (!root) return std::move(problems_).take(summary);
     read_name(*root);
     if (const Member* let = root->find("let")) read_variables(let->node);
+    if (const Member* goal = root->find("goal")) read_goal(goal->node);
     const bool multiply = read_blocks_word(*root);
     Section top{.title = "the top of the file"};
-    read_members(*root, top, {"name", "let", "blocks", "block"});
+    read_members(*root, top, {"name", "goal", "let", "blocks", "block"});
     std::vector<Section> inner;
     if (const Member* block = root->find("block")) inner = read_blocks(block->node);
     if (multiply && inner.size() > 1) inner = {joined(std::move(inner))};
     if (inner.empty()) inner.push_back({.title = top.title});
     check_conditions(top, inner);
-    Definition definition{.source = source_, .names = names_, .name = name_};
+    Definition definition{
+        .source = source_, .names = names_, .name = name_, .goal = std::move(goal_)};
     for (const Section& section : inner) definition.blocks.push_back(block_of(top, section));
     if (!problems_.empty()) return std::move(problems_).take(summary);
     return definition;
@@ -95,6 +97,31 @@ class DefinitionReader {
       report({},
              "the sweep has no name, and the file's cannot be used as one",
              "add name = \"…\": " + hint);
+  }
+
+  // Words for the commands that plan: kept as they are, so that the scheduler need not know them.
+  void read_goal(const Node& goal) {
+    static const std::vector<std::string> kKeys = {"budget", "unique", "law", "delta"};
+    if (goal.kind != Node::Kind::table)
+      return report(
+          goal.place, "goal must be a table", "for example [goal] with a line budget = \"1e15flop\"");
+    for (const Member& member : goal.members) {
+      const bool known = std::find(kKeys.begin(), kKeys.end(), member.key) != kKeys.end();
+      const bool worded = member.node.kind == Node::Kind::value &&
+                          !std::holds_alternative<bool>(member.node.value);
+      if (!known) {
+        std::string hint = did_you_mean(member.key, kKeys);
+        if (hint.empty()) hint = fmt::format("known here: {}", fmt::join(kKeys, ", "));
+        report(member.place, fmt::format("unknown key \"{}\" in goal", member.key), hint);
+      } else if (!worded) {
+        report(member.node.place,
+               fmt::format("{} must be a text or a number", member.key),
+               "as the option of that name takes it, such as \"1e15flop\"");
+      } else {
+        goal_[member.key] =
+            std::visit([](const auto& v) { return fmt::format("{}", v); }, member.node.value);
+      }
+    }
   }
 
   void read_variables(const Node& let) {
@@ -271,6 +298,7 @@ class DefinitionReader {
   Problems problems_;
   SectionReader sections_;
   std::string name_;
+  std::map<std::string, std::string> goal_;
   std::size_t variables_ = 0;
 };
 

@@ -3,6 +3,7 @@
 // A sweep file, understood: blocks of axes over names, with the values and expressions that give
 // each name its value.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +56,7 @@ struct Definition {
   std::shared_ptr<const SourceText> source;  // shared with the expressions, for their messages
   Names names;
   std::string name;  // of the sweep
+  std::map<std::string, std::string> goal = {};  // Sweep::goal
   std::vector<Block> blocks = {};
 };
 

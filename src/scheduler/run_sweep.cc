@@ -158,6 +158,9 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   Result<Expansion> chosen =
       options.expand.only.empty() ? all : expand(sweep, outside.files, options.expand);
   if (!chosen) return std::move(chosen).error();
+  if (options.runs)
+    std::erase_if(chosen->runs,
+                  [&](const PlannedRun& run) { return !options.runs->contains(run.id); });
   std::set<std::string> wanted;
   for (const PlannedRun& run : chosen->runs) wanted.insert(run.id);
   Result<Path> trainer = trainer_for(sweep, *chosen, options, outside);

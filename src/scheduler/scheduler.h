@@ -10,6 +10,8 @@
 // written), a missing trainer, a full disk, a store in use.
 
 #include <array>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,8 @@ struct SweepOptions {
   std::string trainer = {};
   Policy policy = {};  // its `slots` is set from the above
   ExpandOptions expand = {};
+  // Start only these of the sweep's runs, by run-id; nothing = all. The sweep is registered whole.
+  std::optional<std::set<std::string>> runs = {};
   bool retry_failed = false;  // also start runs that failed before
   bool take_over = false;     // see store::WriterOptions
   EngineOptions engine = {};

@@ -13,6 +13,7 @@ Result<Sweep> read_sweep(std::string_view text, const std::string& file) {
                .file = file,
                .source = std::string(text),
                .sha256 = sha256_hex(text),
+               .goal = definition->goal,
                .definition = std::make_shared<const Definition>(std::move(*definition))};
 }
 

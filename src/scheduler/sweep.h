@@ -33,6 +33,9 @@ struct Sweep {
   std::string file;    // as given to read_sweep; messages and the place of relative paths
   std::string source;  // the text as it was read
   std::string sha256;  // of `source`
+  // [goal]: what is to be planned with the runs, as text by key ("budget" -> "1e15flop"). Nothing
+  // here reads the values; the commands that plan do.
+  std::map<std::string, std::string> goal = {};
   std::shared_ptr<const Definition> definition;  // shared: immutable, and sweeps are copied
 };
 

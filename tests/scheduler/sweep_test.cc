@@ -79,6 +79,24 @@ TEST(ReadSweep, RefusesNamesThatMeanSomethingToAShellOrAPath) {
   EXPECT_THAT(problems("name = 3"), ElementsAre("1:8 the name of the sweep cannot be used"));
 }
 
+TEST(ReadSweep, KeepsTheGoalAsTextForTheCommandsThatPlan) {
+  const Result<Sweep> sweep = read_sweep(
+      "name = 'x'\n[goal]\nbudget = '1e15flop'\nunique = 2000000\ndelta = 1e-2\nlaw = 'auto'\n",
+      "sweep.toml");
+
+  ASSERT_TRUE(sweep) << sweep.error().describe();
+  EXPECT_THAT(sweep->goal,
+              ElementsAre(testing::Pair("budget", "1e15flop"),
+                          testing::Pair("delta", "0.01"),
+                          testing::Pair("law", "auto"),
+                          testing::Pair("unique", "2000000")));
+  EXPECT_THAT(problems("goal = 3"), ElementsAre("1:8 goal must be a table"));
+  EXPECT_THAT(problems("[goal]\nbuget = 1\nlaw = true\nunique = [1]\n"),
+              ElementsAre("2:1 unknown key \"buget\" in goal",
+                          "3:7 law must be a text or a number",
+                          "4:10 unique must be a text or a number"));
+}
+
 TEST(ReadSweep, ReportsAllProblemsOfAFileInItsOrder) {
   EXPECT_THAT(problems("dat = 'x'\n"
                        "seeds = 0\n"
