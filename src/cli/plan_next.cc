@@ -99,12 +99,14 @@ Result<plan::NextRequest> next_request(const Arguments& arguments, const plan::R
   auto count = arguments.integer("next");
   auto spend = arguments.quantity("spend", "flop");
   auto gamma = arguments.quantity("gamma", "");
-  auto focus = arguments.quantity("focus", "");
+  auto misfit = arguments.quantity("misfit", "");
+  auto reach = arguments.quantity("reach", "");
   std::vector<Error> problems;
   if (!count) problems.push_back(count.error());
   if (!spend) problems.push_back(spend.error());
   if (!gamma) problems.push_back(gamma.error());
-  if (!focus) problems.push_back(focus.error());
+  if (!misfit) problems.push_back(misfit.error());
+  if (!reach) problems.push_back(reach.error());
   const std::string gain = arguments.text("gain").value_or("");
   if (gain == "decision")
     next.choosing.gain = fit::Gain::decision;
@@ -119,7 +121,8 @@ Result<plan::NextRequest> next_request(const Arguments& arguments, const plan::R
       static_cast<int>(std::clamp((*count).value_or(1), std::int64_t{0}, std::int64_t{100000}));
   next.choosing.spend = (*spend).value_or(request.budget.value);
   next.choosing.gamma = *gamma;
-  next.focus = (*focus).value_or(next.focus);
+  next.misfit.size = (*misfit).value_or(next.misfit.size);
+  next.misfit.reach = (*reach).value_or(next.misfit.reach);
   return next;
 }
 
@@ -199,12 +202,16 @@ std::vector<Option> next_options() {
        .value = "X",
        .help = "Gains are divided by cost^X, 0 to 2; by default the best of 1, 0.75, 0.5, 0.25 and "
                "0."},
-      {.name = "focus",
+      {.name = "misfit",
+       .value = "LN",
+       .default_value = "0.1",
+       .help = "Standard deviation of ln L by which --next takes the law to be wrong at any one "
+               "place, 0 (it is true) to 1."},
+      {.name = "reach",
        .value = "X",
-       .default_value = "3",
-       .help =
-           "Runs count 1/e at this distance from the plan in ln C, ln epochs and ln N/U, for no "
-           "law holds everywhere; inf = all count alike."},
+       .default_value = "8",
+       .help = "Distance in ln C, ln epochs and ln N/U together over which that error falls to 1/e "
+               "of itself, above 0."},
       {.name = "output",
        .value = "FILE",
        .help = "Write the choice of --next: a sweep for `ration run`, or a table.",

@@ -21,16 +21,18 @@ Result<double> share(const Arguments& arguments, const std::string& name) {
 }
 
 std::string scores_text(const std::vector<plan::Score>& scores) {
-  std::string text = fmt::format("  {:<15} {:>8} {:>20} {:>12} {:>6} {:>8}\n",
+  std::string text = fmt::format("  {:<15} {:>8} {:>8} {:>20} {:>12} {:>6} {:>8}\n",
                                  "strategy",
                                  "R^2",
+                                 "median",
                                  "least to most",
                                  "mean error",
                                  "runs",
                                  "spent");
   for (const plan::Score& score : scores)
-    text += fmt::format("  {:<15} {:>8.3f} {:>20} {:>10.2f} % {:>6} {:>6.2f} %\n",
+    text += fmt::format("  {:<15} {:>8.3f} {:>8.3f} {:>20} {:>10.2f} % {:>6} {:>6.2f} %\n",
                         plan::name(score.strategy),
+                        score.everything,
                         score.r_squared,
                         fmt::format("{:.3f} to {:.3f}", score.low, score.high),
                         100 * score.mean_error,
@@ -44,25 +46,28 @@ Result<int> run_replay(const Arguments& arguments) {
   options.law = arguments.text("law").value_or(options.law);
   auto budget = share(arguments, "budget");
   auto target = share(arguments, "target");
-  auto delta = arguments.quantity("delta", "");
+  auto offered = share(arguments, "offered");
   auto gamma = arguments.quantity("gamma", "");
-  auto focus = arguments.quantity("focus", "");
+  auto misfit = arguments.quantity("misfit", "");
+  auto reach = arguments.quantity("reach", "");
   auto repeats = arguments.integer("repeats");
   auto seed = arguments.integer("seed");
   std::vector<Error> problems;
   if (!budget) problems.push_back(budget.error());
   if (!target) problems.push_back(target.error());
-  if (!delta) problems.push_back(delta.error());
+  if (!offered) problems.push_back(offered.error());
   if (!gamma) problems.push_back(gamma.error());
-  if (!focus) problems.push_back(focus.error());
+  if (!misfit) problems.push_back(misfit.error());
+  if (!reach) problems.push_back(reach.error());
   if (!repeats) problems.push_back(repeats.error());
   if (!seed) problems.push_back(seed.error());
   if (!problems.empty()) return combine(std::move(problems), "the replay cannot be made");
   options.budget = *budget;
   options.target = *target;
-  options.delta = (*delta).value_or(options.delta);
+  options.offered = *offered;
   options.gamma = *gamma;
-  options.focus = (*focus).value_or(options.focus);
+  options.misfit.size = (*misfit).value_or(options.misfit.size);
+  options.misfit.reach = (*reach).value_or(options.misfit.reach);
   options.repeats = static_cast<int>(
       std::clamp((*repeats).value_or(options.repeats), std::int64_t{0}, std::int64_t{1000000}));
   options.seed = static_cast<std::uint64_t>((*seed).value_or(0));
@@ -79,6 +84,7 @@ Result<int> run_replay(const Arguments& arguments) {
   Json document = {{"schema", "ration.replay/1"}, {"strategies", Json::array()}};
   for (const plan::Score& score : *scores)
     document["strategies"].push_back({{"strategy", plan::name(score.strategy)},
+                                      {"everything", score.everything},
                                       {"r_squared", score.r_squared},
                                       {"low", score.low},
                                       {"high", score.high},
@@ -102,23 +108,29 @@ Command plan_replay_command() {
        .default_value = "10%",
        .help = "Share of the runs, the most expensive, that are held out and scored."},
       {.name = "law", .value = "LAW", .default_value = "data-constrained", .help = "Law to fit."},
-      {.name = "delta",
-       .value = "LN",
-       .default_value = "0.001",
-       .help = "Knee of the Huber loss in units of ln L."},
       {.name = "gamma",
        .value = "X",
        .help = "Gains are divided by cost^X, 0 to 2; by default the best of 1, 0.75, 0.5, 0.25 and "
                "0."},
-      {.name = "focus",
+      {.name = "misfit",
+       .value = "LN",
+       .default_value = "0.1",
+       .help = "Standard deviation of ln L by which the law is taken to be wrong at any one place, "
+               "by all strategies, 0 (it is true) to 1."},
+      {.name = "reach",
        .value = "X",
-       .default_value = "2",
-       .help = "In the fits of all strategies, runs count 1/e at this distance from the target in "
-               "ln C, ln epochs and ln N/U."},
+       .default_value = "8",
+       .help = "Distance in ln C, ln epochs and ln N/U together over which that error falls to 1/e "
+               "of itself, above 0."},
       {.name = "repeats",
        .value = "N",
        .default_value = "20",
-       .help = "Repeats of strategies in which chance plays a part."},
+       .help = "Times that every strategy is tried: the first is offered all runs (R^2 of its own), "
+               "each other a part of them."},
+      {.name = "offered",
+       .value = "SHARE",
+       .default_value = "80%",
+       .help = "That part, drawn by chance: a choice that is good by one lucky run only shows."},
       {.name = "seed", .value = "N", .default_value = "0", .help = "Seed of chance."},
   };
   for (Option& option : input_options()) options.push_back(std::move(option));

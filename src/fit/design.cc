@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 namespace ration::fit {
 namespace {
@@ -12,99 +13,162 @@ using Eigen::Index;
 using Matrix = Eigen::MatrixXd;
 using Vector = Eigen::VectorXd;
 
-struct Linear {
-  Vector log_loss;
-  Matrix slopes;  // one row a point
+// Rows of numbers that covary before any run is known: by theta, and by the misfit where they are
+// losses.
+struct Features {
+  Matrix by_theta;  // one row a number; covariances are inner products of rows
+  Points places;
+  Index losses = 0;  // rows, the first ones, that are losses at places; the rest has no misfit
 };
 
-Linear linearise(const Mode& mode, const Points& points) {
-  const auto n = static_cast<Index>(points.size());
-  Linear result{Vector(n), Matrix(n, static_cast<Index>(mode.law->size()))};
-  if (n == 0) return result;
-  mode.law->evaluate(mode.x,
-                     points,
-                     {result.log_loss.data(), points.size()},
-                     {result.slopes.data(), static_cast<std::size_t>(result.slopes.size())});
-  return result;
-}
+// What one belief says before the design begins, given the runs that are known.
+class Outset {
+ public:
+  Outset(const Belief& belief, const Points& candidates, const Points& targets)
+      : belief_(belief),
+        outcomes_(belief.predict(candidates)),
+        predictions_(belief.predict(targets)) {
+    const auto p = static_cast<Index>(belief.law->size());
+    const std::vector<double> numbers = prior_precision(*belief.law);
+    root_ = Eigen::Map<const Matrix>(numbers.data(), p, p).llt().matrixL();
+    const Features seen = losses_at(belief.runs);
+    candidates_ = losses_at(candidates);
+    Features asked = losses_at(targets);
+    if (!belief.decision.empty()) {
+      asked.by_theta.conservativeResize(asked.losses + 1, p);
+      asked.by_theta.row(asked.losses) =
+          whitened(Eigen::Map<const Matrix>(belief.decision.data(), 1, p));
+    }
+    pulls = covariances(candidates_, asked);
+    reach = candidates_.by_theta.rowwise().squaredNorm().array() + squared_misfit();
+    variances = asked.by_theta.rowwise().squaredNorm();
+    variances.head(asked.losses).array() += squared_misfit();
+    if (seen.losses == 0) return;
 
-Matrix prior_information(const Law& law) {
-  Vector precision(static_cast<Index>(law.size()));
-  for (std::size_t j = 0; j < law.size(); ++j) {
-    const double deviation = law.parameters()[j].scale == Scale::log ? 3 : 0.3;
-    precision[static_cast<Index>(j)] = 1 / (deviation * deviation);
+    Matrix known = covariances(seen, seen);
+    for (Index i = 0; i < seen.losses; ++i)
+      known(i, i) +=
+          noise_variance() / belief.run_weights[static_cast<std::size_t>(i)];
+    const Eigen::LLT<Matrix> factor(known);
+    explained_ = factor.matrixL().solve(covariances(seen, candidates_));
+    const Matrix answers = factor.matrixL().solve(covariances(seen, asked));
+    pulls -= explained_.transpose() * answers;
+    reach -= explained_.colwise().squaredNorm();
+    variances -= answers.colwise().squaredNorm();
   }
-  return precision.asDiagonal();
-}
 
-// One mode with its covariance and what follows from it for candidates and targets.
+  double noise_variance() const { return belief_.noise * belief_.noise; }
+  std::span<const double> outcomes() const { return outcomes_; }        // ln L of the candidates
+  std::span<const double> predictions() const { return predictions_; }  // of the targets
+  bool decides() const { return !belief_.decision.empty(); }
+
+  // Covariance of all candidates with one. Kept, for several designs ask for the same.
+  const Vector& column(Index c) {
+    Vector& column = columns_[c];
+    if (column.size() > 0) return column;
+    column = candidates_.by_theta * candidates_.by_theta.row(c).transpose();
+    for (Index i = 0; i < column.size(); ++i) column[i] += shared_misfit(i, c);
+    if (explained_.size() > 0) column -= explained_.transpose() * explained_.col(c);
+    return column;
+  }
+
+  Matrix pulls;      // covariances, candidates x (targets, then the decision)
+  Vector reach;      // variance of each candidate's loss without its noise
+  Vector variances;  // of the targets and the decision
+
+ private:
+  double squared_misfit() const { return belief_.misfit.size * belief_.misfit.size; }
+  double shared_misfit(Index i, Index c) const {
+    return squared_misfit() * std::exp(-distance(candidates_.places,
+                                                 static_cast<std::size_t>(i),
+                                                 candidates_.places,
+                                                 static_cast<std::size_t>(c)) /
+                                       belief_.misfit.reach);
+  }
+  Matrix whitened(const Matrix& slopes) const {
+    return root_.triangularView<Eigen::Lower>().solve(slopes.transpose()).transpose();
+  }
+  Features losses_at(const Points& points) const {
+    const auto n = static_cast<Index>(points.size());
+    Matrix slopes(n, root_.rows());
+    Vector log_loss(n);
+    if (n > 0)
+      belief_.law->evaluate(belief_.x,
+                            points,
+                            {log_loss.data(), points.size()},
+                            {slopes.data(), static_cast<std::size_t>(slopes.size())});
+    return {whitened(slopes), points, n};
+  }
+  Matrix covariances(const Features& a, const Features& b) const {
+    Matrix result = a.by_theta * b.by_theta.transpose();
+    for (Index j = 0; j < b.losses; ++j)
+      for (Index i = 0; i < a.losses; ++i)
+        result(i, j) += squared_misfit() * std::exp(-distance(a.places,
+                                                              static_cast<std::size_t>(i),
+                                                              b.places,
+                                                              static_cast<std::size_t>(j)) /
+                                                    belief_.misfit.reach);
+    return result;
+  }
+
+  const Belief& belief_;
+  std::vector<double> outcomes_, predictions_;
+  Matrix root_;  // Cholesky factor of the prior's precision
+  Features candidates_;
+  Matrix explained_;  // runs x candidates: explained_' explained_ is what the runs have explained
+  std::map<Index, Vector> columns_;
+};
+
+// A belief while candidates are taken.
 class Believer {
  public:
-  Believer(const Mode& mode,
-           const Points& runs,
-           std::span<const double> run_weights,
-           double noise,
-           const Points& candidates,
-           std::span<const double> candidate_weights,
-           const Points& targets)
-      : weight(mode.weight),
-        variances_(static_cast<Index>(candidates.size())),
-        candidates_(linearise(mode, candidates)),
-        targets_(linearise(mode, targets)) {
-    for (Index c = 0; c < variances_.size(); ++c)
-      variances_[c] = noise * noise / candidate_weights[static_cast<std::size_t>(c)];
-    const Linear seen = linearise(mode, runs);
-    Matrix information = prior_information(*mode.law);
-    for (Index i = 0; i < seen.slopes.rows(); ++i)
-      information += run_weights[static_cast<std::size_t>(i)] / (noise * noise) *
-                     seen.slopes.row(i).transpose() * seen.slopes.row(i);
-    covariance_ =
-        information.ldlt().solve(Matrix::Identity(information.rows(), information.cols()));
-    if (!mode.decision.empty())
-      decision_ =
-          Eigen::Map<const Vector>(mode.decision.data(), static_cast<Index>(mode.decision.size()));
-    follow();
-  }
+  Believer(Outset& outset, double credence)
+      : weight(credence),
+        outset_(&outset),
+        pulls_(outset.pulls),
+        reach_(outset.reach),
+        variances_(outset.variances),
+        targets_(static_cast<Index>(outset.predictions().size())) {}
 
-  const Vector& outcomes() const { return candidates_.log_loss; }     // m of each candidate
-  double spread(Index c) const { return variances_[c] + reach_[c]; }  // variance of its outcome
-  auto pulls(Index c) const { return pulls_.row(c); }                 // g_t' S g for each target
-  const Vector& predictions() const { return targets_.log_loss; }     // f
+  double outcome(Index c) const { return outset_->outcomes()[static_cast<std::size_t>(c)]; }
+  double spread(Index c) const {  // variance of its outcome
+    return outset_->noise_variance() + std::max(reach_[c], 0.0);
+  }
+  auto pulls(Index c) const { return pulls_.row(c).head(targets_); }
+  Eigen::Map<const Vector> predictions() const {
+    return {outset_->predictions().data(), targets_};
+  }
 
   double prediction_gain(Index c) const {
-    return pulls_.row(c).squaredNorm() / static_cast<double>(pulls_.cols()) / spread(c);
+    return pulls(c).squaredNorm() / static_cast<double>(targets_) / spread(c);
   }
   double decision_gain(Index c) const {
-    const double pull = candidates_.slopes.row(c).dot(covariance_ * decision_);
-    return pull * pull / spread(c);
+    return outset_->decides() ? pulls_(c, targets_) * pulls_(c, targets_) / spread(c) : 0;
   }
-  double determinant_gain(Index c) const { return std::log1p(reach_[c] / variances_[c]); }
-
-  double target_variance() const {
-    return (targets_.slopes * covariance_).cwiseProduct(targets_.slopes).rowwise().sum().mean();
+  double determinant_gain(Index c) const {
+    return std::log(spread(c) / outset_->noise_variance());
   }
+  double target_variance() const { return variances_.head(targets_).mean(); }
 
   void learn(Index c) {
-    const Vector direction = covariance_ * candidates_.slopes.row(c).transpose();
-    covariance_ -= direction * direction.transpose() / spread(c);
-    follow();
+    Vector column = outset_->column(c);
+    for (const Vector& earlier : learnt_) column -= earlier * earlier[c];
+    column /= std::sqrt(spread(c));
+    const Vector answer = pulls_.row(c).transpose() / std::sqrt(spread(c));
+    pulls_ -= column * answer.transpose();
+    reach_ -= column.cwiseAbs2();
+    variances_ -= answer.cwiseAbs2();
+    learnt_.push_back(std::move(column));
   }
 
   double weight = 1;
 
  private:
-  void follow() {
-    const Matrix spread = candidates_.slopes * covariance_;
-    reach_ = spread.cwiseProduct(candidates_.slopes).rowwise().sum();
-    pulls_ = spread * targets_.slopes.transpose();
-  }
-
-  Vector variances_;  // of one run of each candidate
-  Linear candidates_, targets_;
-  Matrix covariance_;
-  Matrix pulls_;  // candidates x targets
-  Vector reach_;  // g' S g of each candidate
-  Vector decision_;
+  Outset* outset_;
+  Matrix pulls_;
+  Vector reach_, variances_;
+  Index targets_ = 0;
+  std::vector<Vector> learnt_;  // sum of learnt learnt' is what the candidates taken explain
 };
 
 double disagreement(const std::vector<Believer>& modes) {
@@ -148,10 +212,10 @@ double expected_disagreement(const std::vector<Believer>& modes, Index c) {
   std::vector<double> credence(count), surprise(count);
   for (const Believer& source : modes)
     for (const auto& [node, node_weight] : kNodes) {
-      const double outcome = source.outcomes()[c] + node * std::sqrt(source.spread(c));
+      const double outcome = source.outcome(c) + node * std::sqrt(source.spread(c));
       double most = -HUGE_VAL, total = 0;
       for (std::size_t k = 0; k < count; ++k) {
-        surprise[k] = outcome - modes[k].outcomes()[c];
+        surprise[k] = outcome - modes[k].outcome(c);
         credence[k] = std::log(modes[k].weight) - std::log(modes[k].spread(c)) / 2 -
                       surprise[k] * surprise[k] / (2 * modes[k].spread(c));
         most = std::max(most, credence[k]);
@@ -228,21 +292,17 @@ Selection choose_with(std::vector<Believer> believers,
 
 }  // namespace
 
-Selection choose_runs(const std::vector<Mode>& modes,
-                      const Points& runs,
-                      std::span<const double> run_weights,
-                      double noise,
+Selection choose_runs(const std::vector<Belief>& beliefs,
                       const Points& candidates,
-                      std::span<const double> candidate_weights,
                       const Points& targets,
                       const Choosing& options) {
-  std::vector<Believer> believers;
   double total = 0;
-  for (const Mode& mode : modes) total += mode.weight;
-  for (const Mode& mode : modes) {
-    believers.emplace_back(mode, runs, run_weights, noise, candidates, candidate_weights, targets);
-    believers.back().weight /= total;
-  }
+  for (const Belief& belief : beliefs) total += belief.weight;
+  std::vector<Outset> outsets;
+  for (const Belief& belief : beliefs) outsets.emplace_back(belief, candidates, targets);
+  std::vector<Believer> believers;
+  for (std::size_t k = 0; k < beliefs.size(); ++k)
+    believers.emplace_back(outsets[k], beliefs[k].weight / total);
   if (options.gamma) return choose_with(believers, candidates, options, *options.gamma);
   Selection best;
   for (const double gamma : {1.0, 0.75, 0.5, 0.25, 0.0}) {
@@ -251,31 +311,6 @@ Selection choose_runs(const std::vector<Mode>& modes,
       best = std::move(selection);
   }
   return best;
-}
-
-std::vector<double> relevance(const Points& points, const Points& targets, double focus) {
-  const auto axes = [](const Points& p, std::size_t i) {
-    return std::array<double, 3>{p.log_params[i] + p.log_tokens[i],
-                                 p.log_tokens[i] - p.log_unique[i],
-                                 p.log_params[i] - p.log_unique[i]};
-  };
-  std::array<double, 3> low, high;
-  low.fill(HUGE_VAL);
-  high.fill(-HUGE_VAL);
-  for (std::size_t i = 0; i < targets.size(); ++i)
-    for (std::size_t k = 0; k < low.size(); ++k) {
-      low[k] = std::min(low[k], axes(targets, i)[k]);
-      high[k] = std::max(high[k], axes(targets, i)[k]);
-    }
-  std::vector<double> weights;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const std::array<double, 3> place = axes(points, i);
-    double distance = 0;
-    for (std::size_t k = 0; k < low.size(); ++k)
-      distance += std::max({0.0, low[k] - place[k], place[k] - high[k]});
-    weights.push_back(std::exp(-distance / focus));
-  }
-  return weights;
 }
 
 std::vector<Mode> modes_of(const Fit& fit) {
@@ -293,17 +328,6 @@ std::vector<Mode> modes_of(const Fit& fit) {
     if (fit.candidates[c].distance <= kNear * fit.candidates.front().distance)
       modes.push_back({fit.candidates[c].law, fit.candidates[c].x, 1});
   return modes;
-}
-
-double noise_of(const Fit& fit) {
-  std::vector<double> sizes(fit.observed.size());
-  if (sizes.empty()) return std::max(fit.residual_rms, 1e-4);
-  fit.law->evaluate(fit.coordinates(), fit.observed, sizes, {});
-  for (std::size_t i = 0; i < sizes.size(); ++i)
-    sizes[i] = std::abs(sizes[i] - fit.observed_log_loss[i]);
-  const auto middle = sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2);
-  std::nth_element(sizes.begin(), middle, sizes.end());
-  return std::max(1.4826 * *middle, 1e-4);
 }
 
 }  // namespace ration::fit

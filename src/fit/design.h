@@ -1,35 +1,30 @@
 #pragma once
 
-// Which runs would teach a fit most: optimal design around one or several fitted laws.
+// Which runs would teach a fit most: optimal design around one or several beliefs (belief.h).
 //
-// Each mode (a law at a minimum) is linearised: with g(x) = d ln Lhat(x)/d theta and noise variance
-// s^2, runs add g g'/s^2 to the information M, and S = M^-1 is the covariance of theta. A candidate
-// is worth, for the targets t with weights w_t,
-//   prediction  sum_t w_t (g_t' S g)^2 / (s^2 + g' S g)     the fall of their variance
-//   decision    (v' S g)^2 / (s^2 + g' S g)                 that of ln N_opt, v = d ln N_opt/d
-//   theta determinant ln(1 + g' S g / s^2)                        that of the volume of theta's
-//   region
-// Where modes disagree, prediction adds the expected fall of sum_{k<l} w_k w_l |f_k - f_l|^2 over
-// the targets, by the mixture of normals that the modes predict for the candidate's outcome ("Spend
+// Each belief is linearised: with g(x) = d ln Lhat(x)/d theta and S the covariance of theta, what is
+// believed of ln L at two settings varies together by g'S g' and what misfits there have in common,
+// all given the runs that are known. A candidate c with the noise variance s^2 is worth, for the
+// targets t with equal weights,
+//   prediction   mean over t of cov(t, c)^2 / (s^2 + var(c))   the fall of their variance
+//   decision     cov(v'theta, c)^2 / (s^2 + var(c))            that of ln N_opt, v = d ln N_opt/d
+//                                                              theta
+//   determinant  ln(1 + var(c) / s^2)                          twice what its outcome tells of all
+// Where beliefs disagree, prediction adds the expected fall of sum_{k<l} w_k w_l |f_k - f_l|^2 over
+// the targets, by the mixture of normals that they predict for the candidate's outcome ("Spend
 // Less, Fit Better", 2026). Gains are divided by cost^gamma and candidates are taken greedily.
+// Because misfits are alike where settings are, a second run beside a first is worth little, and
+// one near the targets more than any number far from them.
 
 #include <optional>
-#include <span>
 #include <vector>
 
+#include "fit/belief.h"
 #include "fit/fit.h"
 
 namespace ration::fit {
 
 enum class Gain { prediction, decision, determinant };
-
-// A law at a minimum, one of those that the runs cannot tell apart.
-struct Mode {
-  const Law* law = nullptr;
-  Coordinates x;
-  double weight = 1;                  // in proportion to its credence, above 0
-  std::vector<double> decision = {};  // d ln N_opt / d theta; needed by Gain::decision alone
-};
 
 struct Choosing {
   Gain gain = Gain::prediction;
@@ -60,28 +55,15 @@ struct Selection {
   Outlook outlook;
 };
 
-// `noise`: standard deviation of ln L of a run of weight 1, above 0; one of weight w has
-// noise / sqrt(w). Weights: one a point, above 0 (focus_weights tells what far runs are worth).
-// `runs` may be empty: a weak prior (standard deviation 3 of logarithms, 0.3 of exponents) keeps
-// every covariance finite.
-Selection choose_runs(const std::vector<Mode>& modes,
-                      const Points& runs,
-                      std::span<const double> run_weights,
-                      double noise,
+// Needs one belief or more, all of the same runs.
+Selection choose_runs(const std::vector<Belief>& beliefs,
                       const Points& candidates,
-                      std::span<const double> candidate_weights,
                       const Points& targets,
                       const Choosing& options);
 
-// What runs count for targets, by their distance from the box that the targets span in ln C, ln
-// epochs and ln N/U: exp(-(sum of the three distances) / focus). Runs inside it count 1.
-std::vector<double> relevance(const Points& points, const Points& targets, double focus);
-
-// The modes of a fit: its minima within the noise, each by exp(-n ln(objective/best)); where the
-// law was chosen, also the laws up to twice its distance from the median, equally credible.
+// Where a fit says that its law may be: its minima within the noise, each by exp(-n
+// ln(objective/best)); where the law was chosen, also the laws up to twice its distance from the
+// median, equally credible.
 std::vector<Mode> modes_of(const Fit& fit);
-
-// The noise of single runs as the residuals show it: 1.4826 median |r|, at least 1e-4.
-double noise_of(const Fit& fit);
 
 }  // namespace ration::fit

@@ -62,15 +62,32 @@ double Law::log_effective_tokens(std::span<const double>, double log_d, double) 
 }
 
 Coordinates Law::typical() const {
+  // A, B, E and exponents: "Chinchilla Scaling: A Replication Attempt" (2024), p and q being
+  // A 6^eta and B 6^eta; the frontier that they imply falls as C^-0.18. nc, dc and their exponents:
+  // "Scaling Laws for Neural Language Models" (2020). P: a penalty that is lost in the noise of runs
+  // until tokens have been repeated ten times.
+  constexpr std::array<std::pair<std::string_view, double>, 11> kNamed = {{{"A", 482},
+                                                                           {"B", 2085},
+                                                                           {"E", 1.82},
+                                                                           {"p", 663},
+                                                                           {"q", 2868},
+                                                                           {"eta", 0.178},
+                                                                           {"nc", 6.4e13},
+                                                                           {"dc", 1.8e13},
+                                                                           {"alpha_n", 0.076},
+                                                                           {"alpha_d", 0.103},
+                                                                           {"P", 1e-3}}};
   Coordinates x;
   for (const Parameter& parameter : parameters()) {
+    using Role = Parameter::Role;
     double value = 1;
-    if (parameter.name == "A") value = 520;
-    if (parameter.name == "B") value = 1490;
-    if (parameter.name == "E") value = 1.87;
-    if (parameter.is_exponent()) value = 0.35;
-    if (parameter.role == Parameter::Role::data_decay) value = 15.4;
-    if (parameter.role == Parameter::Role::params_decay) value = 5.3;
+    if (parameter.role == Role::params_exponent) value = 0.348;
+    if (parameter.role == Role::tokens_exponent) value = 0.366;
+    if (parameter.role == Role::shared_exponent) value = 0.357;
+    if (parameter.role == Role::compute_exponent) value = 0.18;
+    if (parameter.role == Role::data_decay || parameter.role == Role::params_decay) value = 10;
+    for (const auto& [name, known] : kNamed)
+      if (parameter.name == name) value = known;
     x.push_back(std::clamp(parameter.coordinate(value), parameter.lower, parameter.upper));
   }
   return x;

@@ -121,9 +121,9 @@ class Law {
   virtual std::vector<Coordinates> starts(const Points& points,
                                           std::span<const double> log_loss) const = 0;
 
-  // Coordinates as published fits have them: where a design may look around before any run is
-  // known. Made of the parameters' names: A 500, B 1500, E 1.87, exponents 0.35, decay constants 15
-  // and 5, and 1 for what is left.
+  // Where a law may be before any run is known, and designs start: constants published for other
+  // runs than those of "Scaling Data-Constrained Language Models", by the parameters' names (law.cc
+  // has sources); decay constants, of which that study is the only source, are 10, a guess.
   Coordinates typical() const;
 
   // The grid of starts of the law's source, where one is known; else nothing. Coordinates may be

@@ -11,16 +11,16 @@ namespace ration::plan {
 namespace {
 
 // d ln N_opt / d theta by central differences, the optimum solved anew at each.
-std::vector<double> decision_of(const fit::Mode& mode, const Request& request) {
+std::vector<double> decision_of(const fit::Belief& belief, const Request& request) {
   constexpr double kStep = 1e-4;
   std::vector<double> slopes;
-  fit::Coordinates x = mode.x;
+  fit::Coordinates x = belief.x;
   for (double& coordinate : x) {
     const double middle = coordinate;
     coordinate = middle + kStep;
-    const double above = std::log(optimise(*mode.law, x, request).params);
+    const double above = std::log(optimise(*belief.law, x, request).params);
     coordinate = middle - kStep;
-    const double below = std::log(optimise(*mode.law, x, request).params);
+    const double below = std::log(optimise(*belief.law, x, request).params);
     coordinate = middle;
     slopes.push_back((above - below) / (2 * kStep));
   }
@@ -62,8 +62,7 @@ std::vector<Error> check_choosing(const NextRequest& request) {
   const double gamma = request.choosing.gamma.value_or(1);
   if (!(gamma >= 0 && gamma <= 2))
     problems.push_back(wrong(fmt::format("a gamma of {:g}", gamma), "0 to 2"));
-  if (!(request.focus > 0))
-    problems.push_back(wrong(fmt::format("a focus of {:g}", request.focus), "above 0, such as 3"));
+  for (Error& problem : check(request.misfit)) problems.push_back(std::move(problem));
   return problems;
 }
 
@@ -79,14 +78,14 @@ Result<NextRuns> choose_next(const fit::Fit& fit,
                  .what = "the fit does not hold the runs that it was made of",
                  .hint = "fit again; older versions did not keep them"};
   NextRuns next;
-  std::vector<fit::Mode> modes = fit::modes_of(fit);
-  next.modes = static_cast<int>(modes.size());
-  next.noise = fit::noise_of(fit);
-  for (fit::Mode& mode : modes) {
-    add_targets(mode, request.plan, next.targets);
-    if (request.choosing.gain == fit::Gain::decision)
-      mode.decision = decision_of(mode, request.plan);
-  }
+  const std::vector<fit::Mode> modes = fit::modes_of(fit);
+  for (const fit::Mode& mode : modes) add_targets(mode, request.plan, next.targets);
+  std::vector<fit::Belief> beliefs = fit::believe(
+      modes, fit.observed, fit.observed_log_loss, fit.observed_weights, request.misfit);
+  if (request.choosing.gain == fit::Gain::decision)
+    for (fit::Belief& belief : beliefs) belief.decision = decision_of(belief, request.plan);
+  next.modes = static_cast<int>(beliefs.size());
+  next.noise = beliefs.front().noise;
   fit::Points open;
   std::vector<std::size_t> place;  // of each in `candidates`
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -98,11 +97,7 @@ Result<NextRuns> choose_next(const fit::Fit& fit,
              candidates.log_unique[i]);
     place.push_back(i);
   }
-  std::vector<double> weights = fit::relevance(fit.observed, next.targets, request.focus);
-  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] *= fit.observed_weights[i];
-  const std::vector<double> worth = fit::relevance(open, next.targets, request.focus);
-  next.selection = fit::choose_runs(
-      modes, fit.observed, weights, next.noise, open, worth, next.targets, request.choosing);
+  next.selection = fit::choose_runs(beliefs, open, next.targets, request.choosing);
   if (next.selection.runs.empty())
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("none of the {} candidates is new and affordable with {:.3g} "

@@ -7,8 +7,8 @@
 //   Result<NextRuns> next = choose_next(fit, candidates, request);
 //
 // The targets are what the plan asks of the law: its recommendation and both ends of the valley
-// around it, under every mode of the fit (fit/design.h). Cost: 10 of 10,000 candidates take 0.04 s,
-// under three modes 0.4 s.
+// around it, under every mode of the fit (fit/design.h). The laws are then weighed anew against the
+// fit's runs, with a prior and a misfit (fit/belief.h). Cost: kCOST.
 
 #include "fit/design.h"
 #include "plan/plan.h"
@@ -19,17 +19,14 @@ struct NextRequest {
   Request plan;
   fit::Choosing choosing;
 
-  // How fast a run's worth fades with its distance from the targets in ln C, ln epochs and ln N/U
-  // (fit::relevance): no law holds over all scales, so far runs tell less. Above 0, infinite = none
-  // fades; with 3 a run of a twentieth of the compute counts 1/e.
-  double focus = 3;
+  fit::Misfit misfit;  // what the law may get wrong
 };
 
 struct NextRuns {
   fit::Selection selection;
   fit::Points targets;
-  int modes = 0;     // laws and minima that were kept apart
-  double noise = 0;  // standard deviation of ln L of one run, from the residuals
+  int modes = 0;     // beliefs: laws and minima that were kept apart
+  double noise = 0;  // standard deviation of ln L of one run, under the most credible of them
 };
 
 // Candidates that equal a run of the fit in parameters, tokens and unique tokens are passed over.

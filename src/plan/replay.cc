@@ -48,71 +48,51 @@ Indices buy_in_order(const Table& table, const Indices& order, double budget) {
   return bought;
 }
 
-fit::Options quiet(const ReplayOptions& options) {
-  fit::Options quick;
-  quick.law = options.law;
-  quick.delta = options.delta;
-  quick.resamples = 0;
-  quick.profile_points = 0;
-  quick.threads = 1;
-  return quick;
-}
-
-// The runs that were bought, each with what it counts for the target.
-std::vector<fit::Observation> pick(const Table& table, const Indices& rows, double focus) {
-  const fit::Points targets = points_of(table, range(table.buyable, table.runs.size()));
-  const std::vector<double> weights = fit::relevance(points_of(table, rows), targets, focus);
-  std::vector<fit::Observation> picked;
-  for (const std::size_t i : rows) {
-    fit::Observation run = table.runs[i];
-    run.weight = weights[picked.size()];
-    picked.push_back(std::move(run));
-  }
-  return picked;
-}
-
-// Buys in rounds: what is known so far is fitted, and a tenth of the budget is spent by that fit.
-// The first rounds know nothing; they look around a typical law.
-Indices buy_by_design(const Table& table, const ReplayOptions& options, Stream& chance) {
-  constexpr double kRounds = 12;
+// What is believed once some runs are known, starting from what was believed before.
+std::vector<fit::Belief> learn(const Table& table,
+                               const Indices& rows,
+                               const ReplayOptions& options,
+                               const std::vector<fit::Belief>& before = {}) {
   const fit::Law& law = *fit::find_law(options.law);
-  const double budget = options.budget * table.total;
-  double left = budget;
-  Indices bought;
-  Indices open = range(0, table.buyable);
-  for (std::size_t i = open.size(); i > 1; --i) std::swap(open[i - 1], open[chance.below(i)]);
-  const fit::Points targets = points_of(table, range(table.buyable, table.runs.size()));
   std::vector<fit::Mode> modes = {{&law, law.typical()}};
-  double noise = 0.01;
-  while (!open.empty()) {
-    const bool enough = bought.size() > law.size() + 1;
-    if (enough) {
-      const Result<fit::Fit> fit = fit::fit_law(pick(table, bought, options.focus), quiet(options));
-      if (fit) {
-        modes = fit::modes_of(*fit);
-        noise = std::max(fit::noise_of(*fit), 0.003);
-      }
-    }
-    const fit::Points known = points_of(table, bought);
-    const fit::Points offered = points_of(table, open);
-    const std::vector<double> weights = fit::relevance(known, targets, options.focus);
-    const std::vector<double> worth = fit::relevance(offered, targets, options.focus);
-    const double share = enough ? budget / kRounds : budget / 3;
+  for (const fit::Belief& belief : before) modes.push_back({belief.law, belief.x});
+  std::vector<double> log_loss, weights;
+  for (const std::size_t i : rows) {
+    log_loss.push_back(std::log(table.runs[i].loss.value));
+    weights.push_back(table.runs[i].weight);
+  }
+  return fit::believe(modes, points_of(table, rows), log_loss, weights, options.misfit);
+}
+
+// Buys in rounds. Each plans how to spend all that is left, buys the cheapest of the plan for an
+// even share of it, and looks at the results: what is dear is then chosen by what is cheap.
+Indices buy_by_design(const Table& table, Indices open, const ReplayOptions& options) {
+  constexpr int kRounds = 8;
+  constexpr std::size_t kFewest = 3;  // runs a round, whatever they cost
+  const fit::Points targets = points_of(table, range(table.buyable, table.runs.size()));
+  double left = options.budget * table.total;
+  Indices bought;
+  std::vector<fit::Belief> beliefs;
+  for (int round = 0; !open.empty(); ++round) {
+    beliefs = learn(table, bought, options, beliefs);
     fit::Choosing choosing;
     choosing.gamma = options.gamma;
-    choosing.count = enough ? 8 : static_cast<int>(law.size()) + 2;
-    choosing.spend = std::min(left, std::max(share, table.cost(0)));
-    fit::Selection chosen =
-        fit::choose_runs(modes, known, weights, noise, offered, worth, targets, choosing);
-    if (chosen.runs.empty()) {
-      choosing.spend = left;  // the round's share buys nothing: what is left may
-      choosing.count = 1;
-      chosen = fit::choose_runs(modes, known, weights, noise, offered, worth, targets, choosing);
-    }
-    if (chosen.runs.empty()) break;
-    left -= chosen.spent;
+    choosing.count = static_cast<int>(open.size());
+    choosing.spend = left;
+    fit::Selection plan = fit::choose_runs(beliefs, points_of(table, open), targets, choosing);
+    if (plan.runs.empty()) break;
+    std::stable_sort(plan.runs.begin(), plan.runs.end(), [](const auto& a, const auto& b) {
+      return a.cost < b.cost;
+    });
+    const double share = left / std::max(1, kRounds - round);
+    double spent = 0;
     Indices gone;
-    for (const fit::Chosen& run : chosen.runs) gone.push_back(run.candidate);
+    for (const fit::Chosen& run : plan.runs) {
+      if (gone.size() >= kFewest && spent + run.cost > share) break;
+      spent += run.cost;
+      gone.push_back(run.candidate);
+    }
+    left -= spent;
     std::sort(gone.rbegin(), gone.rend());
     for (const std::size_t place : gone) {
       bought.push_back(open[place]);
@@ -122,15 +102,32 @@ Indices buy_by_design(const Table& table, const ReplayOptions& options, Stream& 
   return bought;
 }
 
-Indices buy(const Table& table, Strategy strategy, const ReplayOptions& options, Stream& chance) {
+void shuffle(Indices& order, Stream& chance) {
+  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[chance.below(i)]);
+}
+
+// Rows that one repeat may buy, cheapest first.
+Indices offer(const Table& table, const ReplayOptions& options, bool all, Stream& chance) {
+  Indices rows = range(0, table.buyable);
+  if (all) return rows;
+  shuffle(rows, chance);
+  rows.resize(static_cast<std::size_t>(
+      std::ceil(options.offered * static_cast<double>(table.buyable))));
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+Indices buy(const Table& table,
+            Strategy strategy,
+            Indices order,
+            const ReplayOptions& options,
+            Stream& chance) {
   const double budget = options.budget * table.total;
-  Indices order = range(0, table.buyable);
   switch (strategy) {
     case Strategy::design:
-      return buy_by_design(table, options, chance);
+      return buy_by_design(table, std::move(order), options);
     case Strategy::random:
-      for (std::size_t i = order.size(); i > 1; --i)
-        std::swap(order[i - 1], order[chance.below(i)]);
+      shuffle(order, chance);
       return buy_in_order(table, order, budget);
     case Strategy::cheapest:
       return buy_in_order(table, order, budget);
@@ -161,10 +158,9 @@ struct Outcome {
 Outcome judge(const Table& table, const Indices& bought, const ReplayOptions& options) {
   Outcome outcome{.runs = static_cast<int>(bought.size())};
   for (const std::size_t i : bought) outcome.spent += table.cost(i) / table.total;
-  const Result<fit::Fit> fit = fit::fit_law(pick(table, bought, options.focus), quiet(options));
-  if (!fit) return outcome;
   const Indices target = range(table.buyable, table.runs.size());
-  const std::vector<fit::Prediction> predicted = fit::predict(*fit, points_of(table, target));
+  const std::vector<double> predicted =
+      learn(table, bought, options).front().predict(points_of(table, target));
   double mean = 0;
   for (const std::size_t i : target)
     mean += table.runs[i].loss.value / static_cast<double>(target.size());
@@ -172,10 +168,10 @@ Outcome judge(const Table& table, const Indices& bought, const ReplayOptions& op
   outcome.mean_error = 0;
   for (std::size_t k = 0; k < target.size(); ++k) {
     const double loss = table.runs[target[k]].loss.value;
-    left += std::pow(predicted[k].value - loss, 2);
+    left += std::pow(std::exp(predicted[k]) - loss, 2);
     spread += std::pow(loss - mean, 2);
     outcome.mean_error +=
-        std::abs(std::log(predicted[k].value / loss)) / static_cast<double>(target.size());
+        std::abs(predicted[k] - std::log(loss)) / static_cast<double>(target.size());
   }
   outcome.r_squared = 1 - left / spread;
   return outcome;
@@ -193,6 +189,7 @@ Score summarise(Strategy strategy, const std::vector<Outcome>& outcomes) {
   const std::size_t middle = outcomes.size() / 2;
   const std::vector<double> r = sorted(outcomes, [](const Outcome& o) { return o.r_squared; });
   return {strategy,
+          outcomes.front().r_squared,
           r[middle],
           r.front(),
           r.back(),
@@ -224,13 +221,18 @@ Result<std::vector<Score>> replay(std::span<const fit::Observation> runs,
   const auto wrong = [](std::string what, std::string hint) {
     return Error{.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
   };
-  std::vector<Error> problems = fit::check(quiet(options));
+  fit::Options fitting;
+  fitting.law = options.law;
+  std::vector<Error> problems = fit::check(fitting);
+  for (Error& problem : fit::check(options.misfit)) problems.push_back(std::move(problem));
   if (!(options.budget > 0 && options.budget <= 1))
     problems.push_back(wrong(fmt::format("a budget of {:g}", options.budget), "--budget 10%"));
   if (!(options.target > 0 && options.target < 1))
     problems.push_back(wrong(fmt::format("a target of {:g}", options.target), "--target 20%"));
   if (options.repeats < 1 || options.repeats > 1000)
     problems.push_back(wrong(fmt::format("{} repeats", options.repeats), "1 to 1000"));
+  if (!(options.offered > 0 && options.offered <= 1))
+    problems.push_back(wrong(fmt::format("{:g} of the runs offered", options.offered), "0.8"));
   if (!problems.empty()) return combine(std::move(problems), "the replay cannot be made");
 
   Table table{.runs = {runs.begin(), runs.end()}};
@@ -254,11 +256,8 @@ Result<std::vector<Score>> replay(std::span<const fit::Observation> runs,
 
   constexpr std::array<Strategy, 5> kAll = {
       Strategy::design, Strategy::random, Strategy::grid, Strategy::cheapest, Strategy::all};
-  std::vector<std::vector<Outcome>> outcomes;
-  for (const Strategy strategy : kAll) {
-    const bool chance = strategy == Strategy::design || strategy == Strategy::random;
-    outcomes.emplace_back(chance ? static_cast<std::size_t>(options.repeats) : 1);
-  }
+  std::vector<std::vector<Outcome>> outcomes(
+      kAll.size(), std::vector<Outcome>(static_cast<std::size_t>(options.repeats)));
   std::vector<std::pair<std::size_t, std::size_t>> work;
   for (std::size_t s = 0; s < kAll.size(); ++s)
     for (std::size_t r = 0; r < outcomes[s].size(); ++r) work.emplace_back(s, r);
@@ -266,8 +265,10 @@ Result<std::vector<Score>> replay(std::span<const fit::Observation> runs,
   const auto loop = [&] {
     for (std::size_t w = next++; w < work.size(); w = next++) {
       const auto [s, r] = work[w];
-      Stream stream(options.seed, StreamId::starts, r);
-      outcomes[s][r] = judge(table, buy(table, kAll[s], options, stream), options);
+      Stream chance(options.seed, StreamId::starts, r);
+      Indices order = offer(table, options, r == 0, chance);
+      outcomes[s][r] =
+          judge(table, buy(table, kAll[s], std::move(order), options, chance), options);
     }
   };
   {
