@@ -204,12 +204,12 @@ std::vector<Option> next_options() {
                "0."},
       {.name = "misfit",
        .value = "LN",
-       .default_value = "0.1",
+       .default_value = "0.2",
        .help = "Standard deviation of ln L by which --next takes the law to be wrong at any one "
                "place, 0 (it is true) to 1."},
       {.name = "reach",
        .value = "X",
-       .default_value = "8",
+       .default_value = "6",
        .help = "Distance in ln C, ln epochs and ln N/U together over which that error falls to 1/e "
                "of itself, above 0."},
       {.name = "output",

@@ -43,7 +43,7 @@ std::string scores_text(const std::vector<plan::Score>& scores) {
 
 Result<int> run_replay(const Arguments& arguments) {
   plan::ReplayOptions options;
-  options.law = arguments.text("law").value_or(options.law);
+  if (arguments.flag("law")) options.laws = arguments.all("law");
   auto budget = share(arguments, "budget");
   auto target = share(arguments, "target");
   auto offered = share(arguments, "offered");
@@ -107,26 +107,31 @@ Command plan_replay_command() {
        .value = "SHARE",
        .default_value = "10%",
        .help = "Share of the runs, the most expensive, that are held out and scored."},
-      {.name = "law", .value = "LAW", .default_value = "data-constrained", .help = "Law to fit."},
+      {.name = "law",
+       .value = "LAW",
+       .help = "Law to believe, by default data-constrained; of several, the predictions are "
+               "averaged.",
+       .repeatable = true},
       {.name = "gamma",
        .value = "X",
        .help = "Gains are divided by cost^X, 0 to 2; by default the best of 1, 0.75, 0.5, 0.25 and "
                "0."},
       {.name = "misfit",
        .value = "LN",
-       .default_value = "0.1",
+       .default_value = "0.2",
        .help = "Standard deviation of ln L by which the law is taken to be wrong at any one place, "
                "by all strategies, 0 (it is true) to 1."},
       {.name = "reach",
        .value = "X",
-       .default_value = "8",
+       .default_value = "6",
        .help = "Distance in ln C, ln epochs and ln N/U together over which that error falls to 1/e "
                "of itself, above 0."},
       {.name = "repeats",
        .value = "N",
        .default_value = "20",
-       .help = "Times that every strategy is tried: the first is offered all runs (R^2 of its own), "
-               "each other a part of them."},
+       .help =
+           "Times that every strategy is tried: the first is offered all runs (R^2 of its own), "
+           "each other a part of them."},
       {.name = "offered",
        .value = "SHARE",
        .default_value = "80%",

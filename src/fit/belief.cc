@@ -113,8 +113,7 @@ class Question {
     const Matrix all = at.slopes * covariance_ * at.slopes.transpose() + misfit_ +
                        Matrix((noise * noise * variances_).asDiagonal());
     const Eigen::LLT<Matrix> factor(all);
-    const Vector z =
-        factor.matrixL().solve(log_loss_ - at.log_loss + at.slopes * offset(x));
+    const Vector z = factor.matrixL().solve(log_loss_ - at.log_loss + at.slopes * offset(x));
     return -z.squaredNorm() / 2 - factor.matrixLLT().diagonal().array().log().sum();
   }
   double log_evidence(const Coordinates& x) const {
@@ -240,9 +239,9 @@ std::vector<Error> check(const Misfit& misfit) {
         {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)});
   };
   if (!(misfit.size >= 0 && misfit.size <= 1))
-    wrong(fmt::format("a misfit of {:g}", misfit.size), "0 to 1 in units of ln L; 0.1 is typical");
+    wrong(fmt::format("a misfit of {:g}", misfit.size), "0 to 1 in units of ln L, such as 0.2");
   if (!(misfit.reach > 0))
-    wrong(fmt::format("a reach of {:g}", misfit.reach), "above 0 in units of ln C; 3 to 10");
+    wrong(fmt::format("a reach of {:g}", misfit.reach), "above 0 in units of ln C, such as 6");
   return problems;
 }
 
@@ -281,7 +280,8 @@ std::vector<double> prior_precision(const Law& law) {
   const auto tie = [&](std::string_view scale, Role role, double log_size) {
     const auto term = find([&](const Parameter& q) { return q.name == scale; });
     auto exponent = find([&](const Parameter& q) { return q.role == role; });
-    if (!exponent) exponent = find([](const Parameter& q) { return q.role == Role::shared_exponent; });
+    if (!exponent)
+      exponent = find([](const Parameter& q) { return q.role == Role::shared_exponent; });
     if (!term || !exponent) return;
     to_known(*term, *exponent) = -log_size;
     deviations[*term] = 1;

@@ -47,8 +47,7 @@ class Outset {
 
     Matrix known = covariances(seen, seen);
     for (Index i = 0; i < seen.losses; ++i)
-      known(i, i) +=
-          noise_variance() / belief.run_weights[static_cast<std::size_t>(i)];
+      known(i, i) += noise_variance() / belief.run_weights[static_cast<std::size_t>(i)];
     const Eigen::LLT<Matrix> factor(known);
     explained_ = factor.matrixL().solve(covariances(seen, candidates_));
     const Matrix answers = factor.matrixL().solve(covariances(seen, asked));
@@ -135,9 +134,7 @@ class Believer {
     return outset_->noise_variance() + std::max(reach_[c], 0.0);
   }
   auto pulls(Index c) const { return pulls_.row(c).head(targets_); }
-  Eigen::Map<const Vector> predictions() const {
-    return {outset_->predictions().data(), targets_};
-  }
+  Eigen::Map<const Vector> predictions() const { return {outset_->predictions().data(), targets_}; }
 
   double prediction_gain(Index c) const {
     return pulls(c).squaredNorm() / static_cast<double>(targets_) / spread(c);
@@ -145,9 +142,7 @@ class Believer {
   double decision_gain(Index c) const {
     return outset_->decides() ? pulls_(c, targets_) * pulls_(c, targets_) / spread(c) : 0;
   }
-  double determinant_gain(Index c) const {
-    return std::log(spread(c) / outset_->noise_variance());
-  }
+  double determinant_gain(Index c) const { return std::log(spread(c) / outset_->noise_variance()); }
   double target_variance() const { return variances_.head(targets_).mean(); }
 
   void learn(Index c) {

@@ -2,10 +2,10 @@
 
 // Which runs would teach a fit most: optimal design around one or several beliefs (belief.h).
 //
-// Each belief is linearised: with g(x) = d ln Lhat(x)/d theta and S the covariance of theta, what is
-// believed of ln L at two settings varies together by g'S g' and what misfits there have in common,
-// all given the runs that are known. A candidate c with the noise variance s^2 is worth, for the
-// targets t with equal weights,
+// Each belief is linearised: with g(x) = d ln Lhat(x)/d theta and S the covariance of theta, what
+// is believed of ln L at two settings varies together by g'S g' and what misfits there have in
+// common, all given the runs that are known. A candidate c with the noise variance s^2 is worth,
+// for the targets t with equal weights,
 //   prediction   mean over t of cov(t, c)^2 / (s^2 + var(c))   the fall of their variance
 //   decision     cov(v'theta, c)^2 / (s^2 + var(c))            that of ln N_opt, v = d ln N_opt/d
 //                                                              theta

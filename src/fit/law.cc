@@ -64,8 +64,8 @@ double Law::log_effective_tokens(std::span<const double>, double log_d, double) 
 Coordinates Law::typical() const {
   // A, B, E and exponents: "Chinchilla Scaling: A Replication Attempt" (2024), p and q being
   // A 6^eta and B 6^eta; the frontier that they imply falls as C^-0.18. nc, dc and their exponents:
-  // "Scaling Laws for Neural Language Models" (2020). P: a penalty that is lost in the noise of runs
-  // until tokens have been repeated ten times.
+  // "Scaling Laws for Neural Language Models" (2020). P: a penalty that is lost in the noise of
+  // runs until tokens have been repeated ten times.
   constexpr std::array<std::pair<std::string_view, double>, 11> kNamed = {{{"A", 482},
                                                                            {"B", 2085},
                                                                            {"E", 1.82},

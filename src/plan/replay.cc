@@ -53,8 +53,11 @@ std::vector<fit::Belief> learn(const Table& table,
                                const Indices& rows,
                                const ReplayOptions& options,
                                const std::vector<fit::Belief>& before = {}) {
-  const fit::Law& law = *fit::find_law(options.law);
-  std::vector<fit::Mode> modes = {{&law, law.typical()}};
+  std::vector<fit::Mode> modes;
+  for (const std::string& name : options.laws) {
+    const fit::Law& law = *fit::find_law(name);
+    modes.push_back({&law, law.typical()});
+  }
   for (const fit::Belief& belief : before) modes.push_back({belief.law, belief.x});
   std::vector<double> log_loss, weights;
   for (const std::size_t i : rows) {
@@ -62,6 +65,19 @@ std::vector<fit::Belief> learn(const Table& table,
     weights.push_back(table.runs[i].weight);
   }
   return fit::believe(modes, points_of(table, rows), log_loss, weights, options.misfit);
+}
+
+// ln L by all beliefs, each by its weight.
+std::vector<double> predict(const std::vector<fit::Belief>& beliefs, const fit::Points& points) {
+  std::vector<double> log_loss(points.size(), 0.0);
+  double total = 0;
+  for (const fit::Belief& belief : beliefs) total += belief.weight;
+  for (const fit::Belief& belief : beliefs) {
+    const std::vector<double> predicted = belief.predict(points);
+    for (std::size_t i = 0; i < log_loss.size(); ++i)
+      log_loss[i] += belief.weight / total * predicted[i];
+  }
+  return log_loss;
 }
 
 // Buys in rounds. Each plans how to spend all that is left, buys the cheapest of the plan for an
@@ -111,8 +127,8 @@ Indices offer(const Table& table, const ReplayOptions& options, bool all, Stream
   Indices rows = range(0, table.buyable);
   if (all) return rows;
   shuffle(rows, chance);
-  rows.resize(static_cast<std::size_t>(
-      std::ceil(options.offered * static_cast<double>(table.buyable))));
+  rows.resize(
+      static_cast<std::size_t>(std::ceil(options.offered * static_cast<double>(table.buyable))));
   std::sort(rows.begin(), rows.end());
   return rows;
 }
@@ -160,7 +176,7 @@ Outcome judge(const Table& table, const Indices& bought, const ReplayOptions& op
   for (const std::size_t i : bought) outcome.spent += table.cost(i) / table.total;
   const Indices target = range(table.buyable, table.runs.size());
   const std::vector<double> predicted =
-      learn(table, bought, options).front().predict(points_of(table, target));
+      predict(learn(table, bought, options), points_of(table, target));
   double mean = 0;
   for (const std::size_t i : target)
     mean += table.runs[i].loss.value / static_cast<double>(target.size());
@@ -221,9 +237,13 @@ Result<std::vector<Score>> replay(std::span<const fit::Observation> runs,
   const auto wrong = [](std::string what, std::string hint) {
     return Error{.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
   };
-  fit::Options fitting;
-  fitting.law = options.law;
-  std::vector<Error> problems = fit::check(fitting);
+  std::vector<Error> problems;
+  if (options.laws.empty()) problems.push_back(wrong("no law", "--law data-constrained"));
+  for (const std::string& name : options.laws) {
+    fit::Options fitting;
+    fitting.law = name;
+    for (Error& problem : fit::check(fitting)) problems.push_back(std::move(problem));
+  }
   for (Error& problem : fit::check(options.misfit)) problems.push_back(std::move(problem));
   if (!(options.budget > 0 && options.budget <= 1))
     problems.push_back(wrong(fmt::format("a budget of {:g}", options.budget), "--budget 10%"));

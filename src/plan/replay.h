@@ -23,7 +23,8 @@ enum class Strategy {
 std::string_view name(Strategy strategy);
 
 struct ReplayOptions {
-  std::string law = "data-constrained";
+  // Laws that are believed alike; their predictions are averaged.
+  std::vector<std::string> laws = {"data-constrained"};
   fit::Misfit misfit;                // of every strategy's belief
   std::optional<double> gamma = {};  // of cost, as in fit::Choosing
   double budget = 0.1;  // share of the cost of all runs that may be bought, above 0, at most 1
@@ -38,8 +39,8 @@ struct ReplayOptions {
 
 struct Score {
   Strategy strategy = Strategy::design;
-  double everything = 0;  // R^2 where all runs were offered
-  double r_squared = 0;   // 1 - sum (Lhat - L)^2 / sum (L - mean L)^2 on the target; the median
+  double everything = 0;     // R^2 where all runs were offered
+  double r_squared = 0;      // 1 - sum (Lhat - L)^2 / sum (L - mean L)^2 on the target; the median
   double low = 0, high = 0;  // least and most over the repeats
   double mean_error = 0;     // |ln Lhat - ln L|, the median over the repeats
   int runs = 0;              // bought, the median

@@ -67,19 +67,16 @@ double target_variance(const std::vector<Points>& runs, const Misfit& misfit = {
   const auto n = static_cast<Eigen::Index>(all.size());
   Eigen::MatrixXd slopes(n, 5);
   std::vector<double> log_loss(all.size());
-  law.evaluate(
-      kTruth, all, log_loss, {slopes.data(), static_cast<std::size_t>(slopes.size())});
+  law.evaluate(kTruth, all, log_loss, {slopes.data(), static_cast<std::size_t>(slopes.size())});
   const Eigen::MatrixXd precision =
       Eigen::Map<const Eigen::MatrixXd>(prior_precision(law).data(), 5, 5);
   Eigen::MatrixXd covariance = slopes * precision.inverse() * slopes.transpose();
   for (Eigen::Index i = 0; i < n; ++i)
     for (Eigen::Index j = 0; j < n; ++j)
-      covariance(i, j) += misfit.size * misfit.size *
-                          std::exp(-distance(all,
-                                             static_cast<std::size_t>(i),
-                                             all,
-                                             static_cast<std::size_t>(j)) /
-                                   misfit.reach);
+      covariance(i, j) +=
+          misfit.size * misfit.size *
+          std::exp(-distance(all, static_cast<std::size_t>(i), all, static_cast<std::size_t>(j)) /
+                   misfit.reach);
   Eigen::MatrixXd seen = covariance.bottomRightCorner(n - 1, n - 1);
   seen.diagonal().array() += kNoise * kNoise;
   const Eigen::VectorXd with_target = covariance.col(0).tail(n - 1);
@@ -135,8 +132,7 @@ INSTANTIATE_TEST_SUITE_P(Misfits,
 // Where the law may be wrong, what stands beside the target tells most of it.
 TEST(Design, GoesNearerToTheTargetTheLessItTrustsTheLaw) {
   const auto nearest = [](double size) {
-    const Selection selection =
-        choose({belief(kTruth, {.size = size, .reach = 1})}, choosing(1));
+    const Selection selection = choose({belief(kTruth, {.size = size, .reach = 1})}, choosing(1));
     return distance(candidates(), selection.runs[0].candidate, target(), 0);
   };
 

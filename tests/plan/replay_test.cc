@@ -16,7 +16,7 @@ std::vector<fit::Observation> runs() {
 
 ReplayOptions options(double budget) {
   ReplayOptions options;
-  options.law = "data-constrained-data";
+  options.laws = {"data-constrained-data"};
   options.budget = budget;
   options.repeats = 3;
   return options;
