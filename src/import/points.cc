@@ -138,7 +138,7 @@ void refuse_mixed_units(Table& table,
 void guess_perplexity(Table& table) {
   Column& column = table.columns[Role::loss];
   if (!column || column.unit_told || column.loss_unit != LossUnit::nats) return;
-  const std::string& name = table.source.csv.names()[static_cast<std::size_t>(column.index)];
+  const std::string name = table.source.csv.names()[static_cast<std::size_t>(column.index)];
   if (fit::loss_unit_in(name)) return;
   double lowest = HUGE_VAL;
   for (std::size_t row = 0; row < table.source.csv.rows.size(); ++row)
