@@ -189,9 +189,10 @@ void find_slopes(std::vector<IsoflopLevel>& levels) {
   for (Eigen::Index k = 0; k < powers.cols(); ++k) powers.col(k) = u.array().pow(k);
   const Eigen::VectorXd fitted =
       powers.colPivHouseholderQr().solve(Eigen::Map<Eigen::VectorXd>(l.data(), n));
+  const double bend = fitted.size() > 2 ? 2 * fitted[2] : 0;
   for (IsoflopLevel& level : levels) {
-    const double bend = fitted.size() > 2 ? 2 * fitted[2] : 0;
-    level.slope = fitted[1] + bend * (std::log(level.flops.value) - center);
+    const double at = std::clamp(std::log(level.flops.value), c.front(), c.back());
+    level.slope = fitted[1] + bend * (at - center);
   }
 }
 
