@@ -14,6 +14,8 @@ Command db_check_command();
 Command db_rebuild_command();
 Command explain_command();
 Command fit_command();
+Command fit_envelope_command();
+Command fit_isoflop_command();
 Command help_command();
 Command import_command();
 Command init_command();

@@ -30,10 +30,8 @@ Result<std::optional<ChosenBy>> chosen_by(const store::Reader& store, const std:
 
 std::string to_text(const ChosenBy& by) {
   const Decision& decision = by.decision;
-  std::string text = fmt::format("chosen by round {} of the loop of {}: {}\n",
-                                 decision.round,
-                                 by.sweep,
-                                 decision.why);
+  std::string text = fmt::format(
+      "chosen by round {} of the loop of {}: {}\n", decision.round, by.sweep, decision.why);
   text += fmt::format("  its gain {:.3g}{}, its cost {}\n",
                       by.pick.gain,
                       by.pick.disagreement > 0
@@ -80,9 +78,8 @@ Result<int> explain_loop(const Arguments& arguments, const store::Reader& store)
     Json decisions = Json::array();
     for (const Decision& decision : journal->decisions())
       decisions.push_back(loop::to_json(decision));
-    arguments.console.print_json({{"schema", "ration.explain_loop/1"},
-                                  {"sweep", sweep},
-                                  {"decisions", decisions}});
+    arguments.console.print_json(
+        {{"schema", "ration.explain_loop/1"}, {"sweep", sweep}, {"decisions", decisions}});
     return 0;
   }
   for (const Decision& decision : journal->decisions())

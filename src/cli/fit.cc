@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/choice.h"
 #include "cli/commands.h"
 #include "cli/fit_input.h"
 #include "cli/fit_text.h"
@@ -22,22 +23,6 @@ Result<std::vector<std::pair<std::string, double>>> fixed_values(const Arguments
     fixed.emplace_back(name, *value);
   }
   return fixed;
-}
-
-// The value behind a word of an option that takes one of a few.
-template <class T>
-Result<T> choice(const Arguments& arguments,
-                 const std::string& option,
-                 const std::vector<std::pair<std::string, T>>& choices) {
-  const std::string word = arguments.text(option).value_or("");
-  std::vector<std::string> words;
-  for (const auto& [name, value] : choices) {
-    if (name == word) return value;
-    words.push_back(name);
-  }
-  return Error{.kind = ErrorKind::usage,
-               .what = fmt::format("--{}: \"{}\" is none of its words", option, word),
-               .hint = fmt::format("{}", fmt::join(words, " or "))};
 }
 
 Result<fit::Options> fit_options(const Arguments& arguments) {

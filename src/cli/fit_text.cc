@@ -61,14 +61,6 @@ std::string objective_text(const fit::Fit& fit) {
   return text;
 }
 
-std::string doubts_text(const fit::Fit& fit) {
-  if (fit.doubts.empty()) return {};
-  std::string text = "\ndoubts\n";
-  for (const fit::Doubt& doubt : fit.doubts)
-    text += fmt::format("  {}{}: {}\n", doubt.fatal ? "! " : "", doubt.subject, doubt.what);
-  return text;
-}
-
 const fit::Estimate* find(const fit::Fit& fit, std::string_view name) {
   for (const fit::Estimate& e : fit.parameters)
     if (e.name == name) return &e;
@@ -76,6 +68,14 @@ const fit::Estimate* find(const fit::Fit& fit, std::string_view name) {
 }
 
 }  // namespace
+
+std::string doubts_text(std::span<const fit::Doubt> doubts) {
+  if (doubts.empty()) return {};
+  std::string text = "\ndoubts\n";
+  for (const fit::Doubt& doubt : doubts)
+    text += fmt::format("  {}{}: {}\n", doubt.fatal ? "! " : "", doubt.subject, doubt.what);
+  return text;
+}
 
 std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
 
@@ -119,7 +119,7 @@ std::string fit_text(const fit::Fit& fit) {
       fit.search.starts,
       fit.minima.size() > 1 ? fmt::format("; {} minima within the noise", fit.minima.size()) : "",
       fit.search.stopped);
-  return without_trailing_spaces(text) + minima_text(fit) + doubts_text(fit);
+  return without_trailing_spaces(text) + minima_text(fit) + doubts_text(fit.doubts);
 }
 
 namespace {

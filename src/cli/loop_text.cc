@@ -52,22 +52,21 @@ std::string goal_text(const std::vector<loop::Measured>& goal) {
 std::string decision_line(const loop::Decision& decision) {
   double flops = 0;
   for (const loop::Pick& pick : decision.runs) flops += pick.flops;
-  const std::string what =
-      decision.verdict == loop::Verdict::start
-          ? fmt::format("starts {} run{} for {}",
-                        decision.runs.size(),
-                        decision.runs.size() == 1 ? "" : "s",
-                        format_quantity(flops, "flop"))
-          : fmt::format("ends, {}", name(decision.verdict));
-  return fmt::format("round {}: {} runs finished{}, {} spent; {}; {}: {}\n",
-                     decision.round,
-                     decision.done,
-                     decision.diverged > 0 ? fmt::format(" and {} diverged", decision.diverged)
-                                           : std::string(),
-                     format_quantity(decision.spent_flops, "flop"),
-                     doubt_text(decision),
-                     what,
-                     decision.why);
+  const std::string what = decision.verdict == loop::Verdict::start
+                               ? fmt::format("starts {} run{} for {}",
+                                             decision.runs.size(),
+                                             decision.runs.size() == 1 ? "" : "s",
+                                             format_quantity(flops, "flop"))
+                               : fmt::format("ends, {}", name(decision.verdict));
+  return fmt::format(
+      "round {}: {} runs finished{}, {} spent; {}; {}: {}\n",
+      decision.round,
+      decision.done,
+      decision.diverged > 0 ? fmt::format(" and {} diverged", decision.diverged) : std::string(),
+      format_quantity(decision.spent_flops, "flop"),
+      doubt_text(decision),
+      what,
+      decision.why);
 }
 
 std::string picks_table(const loop::Decision& decision) {

@@ -46,8 +46,7 @@ class LoopReader {
     options.batch = whole("batch", 1, 1024).value_or(0);
     options.seed = static_cast<std::uint64_t>(whole("seed", 0, 1'000'000'000).value_or(0));
     read_gain(options);
-    if (!problems_.empty())
-      return combine(std::move(problems_), "the loop cannot be started");
+    if (!problems_.empty()) return combine(std::move(problems_), "the loop cannot be started");
     return options;
   }
 
@@ -177,15 +176,17 @@ void print_end(const Arguments& arguments,
   if (summary.plan) text += "\n" + plan_text(*summary.plan, *summary.fit);
   text += "\n";
   if (summary.stored_fit)
-    text += fmt::format("ration plan --store {} --budget {:.6g}flop --unique {:.10g}tok   shows it again\n",
-                        *arguments.text("store"),
-                        options.plan.budget.value,
-                        options.plan.unique.value);
+    text += fmt::format(
+        "ration plan --store {} --budget {:.6g}flop --unique {:.10g}tok   shows it again\n",
+        *arguments.text("store"),
+        options.plan.budget.value,
+        options.plan.unique.value);
   if (last.verdict == Verdict::failures)
-    text += "the same command with --retry-failed tries them again, with --keep-going it goes on "
-            "without them\n";
-  console.print(text + fmt::format("ration explain --loop {}   lists the decisions\n",
-                                   summary.sweep));
+    text +=
+        "the same command with --retry-failed tries them again, with --keep-going it goes on "
+        "without them\n";
+  console.print(text +
+                fmt::format("ration explain --loop {}   lists the decisions\n", summary.sweep));
 }
 
 }  // namespace
@@ -228,8 +229,9 @@ std::vector<Option> loop_options() {
                "determinant where the goal names parameters of the law alone."},
       {.name = "gamma",
        .value = "X",
-       .help = "With --until: gains are divided by cost^X, 0 to 2; 0.5 unless given. 1 buys most per "
-               "FLOP, in many small runs; 0 needs the fewest rounds."},
+       .help =
+           "With --until: gains are divided by cost^X, 0 to 2; 0.5 unless given. 1 buys most per "
+           "FLOP, in many small runs; 0 needs the fewest rounds."},
       {.name = "seed",
        .value = "N",
        .help = "With --until: seed of the resamples behind the intervals, 0 unless given."},
@@ -251,8 +253,7 @@ Result<int> run_loop_command(const Arguments& arguments,
                              scheduler::Observer& observer) {
   Result<Options> wanted = LoopReader(arguments, sweep).read();
   if (!wanted) return std::move(wanted).error();
-  Result<scheduler::Expansion> expansion =
-      scheduler::expand(sweep, real_files(), options.expand);
+  Result<scheduler::Expansion> expansion = scheduler::expand(sweep, real_files(), options.expand);
   if (!expansion) return std::move(expansion).error();
   const int slots = options.slots > 0 ? options.slots : scheduler::default_slots(*expansion);
   constexpr int kFewest = 4;  // fewer would refit after every single run of a small machine
@@ -264,11 +265,11 @@ Result<int> run_loop_command(const Arguments& arguments,
 
   ConsoleLoop rounds(arguments.console);
   scheduler::StopSignals signals;
-  Result<LoopSummary> summary = loop::run_loop(
-      sweep,
-      {.decide = *wanted, .sweep = options, .dry_run = arguments.flag("dry-run")},
-      {real_files(), system_clock(), observer, &signals},
-      rounds);
+  Result<LoopSummary> summary =
+      loop::run_loop(sweep,
+                     {.decide = *wanted, .sweep = options, .dry_run = arguments.flag("dry-run")},
+                     {real_files(), system_clock(), observer, &signals},
+                     rounds);
   if (!summary) return std::move(summary).error();
   if (arguments.console.json)
     arguments.console.print_json(loop_json(*summary));

@@ -161,8 +161,7 @@ class Step {
   Result<fit::Fit> fitted(const std::vector<fit::Observation>& observations) {
     fit::Options wanted = fit_options(options_);
     if (options_.law != "auto") return fit::fit_law(observations, wanted);
-    Result<fit::Choice> choice =
-        fit::choose_law(observations, wanted, fit::beyond(observations));
+    Result<fit::Choice> choice = fit::choose_law(observations, wanted, fit::beyond(observations));
     if (!choice) return std::move(choice).error();
     wanted.law = choice->candidates.front().law->name();
     Result<fit::Fit> fit = fit::fit_law(observations, wanted);
@@ -204,8 +203,8 @@ class Step {
                  c.quantity != "loss";
         });
     fit::Choosing choosing;
-    choosing.gain = options_.gain.value_or(of_the_law_alone ? fit::Gain::determinant
-                                                            : fit::Gain::prediction);
+    choosing.gain =
+        options_.gain.value_or(of_the_law_alone ? fit::Gain::determinant : fit::Gain::prediction);
     choosing.spend = spend;
     choosing.count = count;
     choosing.gamma = options_.gamma;
@@ -227,14 +226,12 @@ class Step {
                                      .value = law.parameters()[j].value(typical[j])});
     }
     around.draws.clear();  // only the places are wanted
-    const double best =
-        plan::optimise(*around.law, around.coordinates(), options_.plan).params;
+    const double best = plan::optimise(*around.law, around.coordinates(), options_.plan).params;
     fit::Points points;
     for (const plan::Allocation& place : plan::trace(around, options_.plan, best, kAside, 3))
-      points.add(
-          Params(place.params.value),
-          Tokens(place.tokens.value),
-          Tokens(std::min(place.tokens.value, options_.plan.unique.value)));
+      points.add(Params(place.params.value),
+                 Tokens(place.tokens.value),
+                 Tokens(std::min(place.tokens.value, options_.plan.unique.value)));
     return points;
   }
 

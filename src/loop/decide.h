@@ -69,14 +69,14 @@ struct Options {
   // loss where the plan is and tells laws apart; determinant where the goal names parameters of the
   // law alone.
   std::optional<fit::Gain> gain = {};
-  // Gains are divided by cost^gamma, 0 to 2. A loop can come back for more, so cheap knowledge comes
-  // first: over simulated sweeps 0.5 spent a third of what 0 did, and 1 a fifth of that again, in
-  // more rounds. But those sweeps followed the law exactly; real ones do so less the farther (and
-  // cheaper) runs are from the plan.
+  // Gains are divided by cost^gamma, 0 to 2. A loop can come back for more, so cheap knowledge
+  // comes first: over simulated sweeps 0.5 spent a third of what 0 did, and 1 a fifth of that
+  // again, in more rounds. But those sweeps followed the law exactly; real ones do so less the
+  // farther (and cheaper) runs are from the plan.
   double gamma = 0.5;
-  double focus = 3;      // as in plan::NextRequest
-  int resamples = 400;   // behind the intervals, as in fit::Options
-  std::uint64_t seed = 0;  // of the resamples
+  double focus = 3;         // as in plan::NextRequest
+  int resamples = 400;      // behind the intervals, as in fit::Options
+  std::uint64_t seed = 0;   // of the resamples
   bool keep_going = false;  // whether failed runs are passed over instead of ending the loop
   int threads = 0;          // 0 = all cores; changes no number
 };
@@ -115,11 +115,11 @@ struct Decision {
   double free_flops = 0;   // of finished runs that the loop did not choose
   double spent_flops = 0;  // of the runs that it chose
 
-  std::string law;              // empty: too few settings for a fit
-  bool trusted = false;         // the fit
-  std::string doubt;            // why there is no trusted fit
-  std::vector<Measured> goal;   // one a condition
-  std::vector<Pick> runs;       // to be started; empty unless Verdict::start
+  std::string law;             // empty: too few settings for a fit
+  bool trusted = false;        // the fit
+  std::string doubt;           // why there is no trusted fit
+  std::vector<Measured> goal;  // one a condition
+  std::vector<Pick> runs;      // to be started; empty unless Verdict::start
   // Standard error of ln L at the plan as the choice expects it; where one was made by a fit.
   std::optional<fit::Outlook> outlook;
 

@@ -83,8 +83,8 @@ class GoalParser {
       if (hint.empty()) hint = fmt::format("one of {}", fmt::join(known, ", "));
       return problem(fmt::format("no interval is known of \"{}\"", condition.quantity), hint);
     }
-    if (!take(")")) return problem(fmt::format("\")\" is missing behind {}", condition.quantity),
-                                   form);
+    if (!take(")"))
+      return problem(fmt::format("\")\" is missing behind {}", condition.quantity), form);
     if (!take("<")) return problem("\"<\" is missing", form + "; other comparisons have no use");
     return limit(std::move(condition));
   }
@@ -102,9 +102,8 @@ class GoalParser {
     const Result<double> value = parse_quantity(number, unit);
     if (!value || !(*value > 0)) {
       at_ = begin;
-      return problem(
-          fmt::format("\"{}\" is no width of an interval", number),
-          "a number above 0: 25% of the value, or without % in the quantity's own unit");
+      return problem(fmt::format("\"{}\" is no width of an interval", number),
+                     "a number above 0: 25% of the value, or without % in the quantity's own unit");
     }
     condition.limit = condition.relative ? *value / 100 : *value;
     return condition;
@@ -159,9 +158,8 @@ Result<Goal> parse_goal(std::string_view text, const fit::Law* law) {
 std::vector<Measured> unmeasured(const Goal& goal) {
   std::vector<Measured> all;
   for (const Condition& condition : goal.conditions)
-    all.push_back({.quantity = condition.quantity,
-                   .limit = condition.limit,
-                   .relative = condition.relative});
+    all.push_back(
+        {.quantity = condition.quantity, .limit = condition.limit, .relative = condition.relative});
   return all;
 }
 

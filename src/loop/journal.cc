@@ -63,11 +63,8 @@ Pick pick_from(const Json& json) {
 }
 
 std::optional<Verdict> verdict_of(const std::string& word) {
-  for (const Verdict verdict : {Verdict::start,
-                                Verdict::reached,
-                                Verdict::spent,
-                                Verdict::used_up,
-                                Verdict::failures})
+  for (const Verdict verdict :
+       {Verdict::start, Verdict::reached, Verdict::spent, Verdict::used_up, Verdict::failures})
     if (name(verdict) == word) return verdict;
   return std::nullopt;
 }
@@ -86,7 +83,8 @@ Result<std::string> encode(const Decision& decision) {
 }
 
 Result<Decision> decode(std::string_view line) {
-  if (line.size() < kCrcTail || line.substr(line.size() - kCrcTail, kCrcMember.size()) != kCrcMember)
+  if (line.size() < kCrcTail ||
+      line.substr(line.size() - kCrcTail, kCrcMember.size()) != kCrcMember)
     return damaged("no crc at its end");
   const std::string_view body = line.substr(0, line.size() - kCrcTail);
   if (line.substr(line.size() - 10, 8) != fmt::format("{:08x}", crc32c(body)))

@@ -115,8 +115,8 @@ class Loop {
     if (!runs) return std::move(runs).error();
     std::set<std::string> batch;
     for (const Run& run : *runs)
-      if (run.chosen && (run.status == RunStatus::open ||
-                         (run.status == RunStatus::failed && may_retry_)))
+      if (run.chosen &&
+          (run.status == RunStatus::open || (run.status == RunStatus::failed && may_retry_)))
         batch.insert(run.id);
     if (batch.empty()) return true;
     observer_.resumes(starts(journal_.decisions()), batch.size());
@@ -131,7 +131,8 @@ class Loop {
     Result<scheduler::RunSummary> summary = scheduler::run_sweep(sweep_, options, outside_);
     if (!summary) return std::move(summary).error();
     const scheduler::StopCause cause = summary->cause;
-    if (cause != scheduler::StopCause::interrupt && cause != scheduler::StopCause::disk) return true;
+    if (cause != scheduler::StopCause::interrupt && cause != scheduler::StopCause::disk)
+      return true;
     summary_.cause = cause;
     summary_.last.reset();
     return false;

@@ -39,13 +39,13 @@ struct LoopSummary {
   std::vector<Decision> decisions;  // of this loop since it began, in their order
   std::optional<Decision> last;     // what ended it; nothing when it was interrupted before one
   scheduler::StopCause cause = scheduler::StopCause::none;  // interrupt or disk: not ended yet
-  std::optional<fit::Fit> fit;      // what the last decision rests on
+  std::optional<fit::Fit> fit;                              // what the last decision rests on
   std::optional<plan::Plan> plan;
   std::optional<std::int64_t> stored_fit;  // its number, where it is trusted and the loop has ended
   double seconds = 0;
 
-  // 0 reached, or a decision of a dry run; 1 runs failed; 3 disk full; 4 spent or used up before the
-  // goal; 5 interrupted.
+  // 0 reached, or a decision of a dry run; 1 runs failed; 3 disk full; 4 spent or used up before
+  // the goal; 5 interrupted.
   int exit_code() const;
 };
 

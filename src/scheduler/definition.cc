@@ -103,12 +103,13 @@ class DefinitionReader {
   void read_goal(const Node& goal) {
     static const std::vector<std::string> kKeys = {"budget", "unique", "law", "delta"};
     if (goal.kind != Node::Kind::table)
-      return report(
-          goal.place, "goal must be a table", "for example [goal] with a line budget = \"1e15flop\"");
+      return report(goal.place,
+                    "goal must be a table",
+                    "for example [goal] with a line budget = \"1e15flop\"");
     for (const Member& member : goal.members) {
       const bool known = std::find(kKeys.begin(), kKeys.end(), member.key) != kKeys.end();
-      const bool worded = member.node.kind == Node::Kind::value &&
-                          !std::holds_alternative<bool>(member.node.value);
+      const bool worded =
+          member.node.kind == Node::Kind::value && !std::holds_alternative<bool>(member.node.value);
       if (!known) {
         std::string hint = did_you_mean(member.key, kKeys);
         if (hint.empty()) hint = fmt::format("known here: {}", fmt::join(kKeys, ", "));

@@ -55,7 +55,7 @@ struct Block {
 struct Definition {
   std::shared_ptr<const SourceText> source;  // shared with the expressions, for their messages
   Names names;
-  std::string name;  // of the sweep
+  std::string name;                              // of the sweep
   std::map<std::string, std::string> goal = {};  // Sweep::goal
   std::vector<Block> blocks = {};
 };

@@ -12,11 +12,11 @@
 namespace ration::loop {
 namespace {
 
+using test::options;
+using test::World;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-using test::options;
-using test::World;
 
 Decision first(const World& world, const Options& wanted) {
   return decide(world.runs, wanted, 1).value().decision;

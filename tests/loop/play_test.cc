@@ -8,11 +8,11 @@
 namespace ration::loop {
 namespace {
 
-using testing::SizeIs;
 using test::kTruth;
 using test::law;
 using test::options;
 using test::World;
+using testing::SizeIs;
 
 TEST(Loop, ReachesItsGoalForAFractionOfWhatAllRunsCost) {
   World world;

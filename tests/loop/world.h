@@ -16,8 +16,7 @@ namespace ration::loop::test {
 using ration::test::simulated_runs;
 
 inline const fit::Law& law() { return *fit::find_law("data-constrained"); }
-inline const fit::Coordinates kTruth = {
-    6.2, 7.3, 0.6, 0.35, 0.37, std::log(12.0), std::log(6.0)};
+inline const fit::Coordinates kTruth = {6.2, 7.3, 0.6, 0.35, 0.37, std::log(12.0), std::log(6.0)};
 
 // A sweep over a law that is known, with what each of its runs would come to: 5 sizes, 4 amounts of
 // text, 6 numbers of epochs, and replicas.
@@ -26,8 +25,8 @@ class World {
   explicit World(double noise = 0.005, int replicas = 1) {
     for (int replica = 0; replica < replicas; ++replica) {
       int setting = 0;
-      for (const fit::Observation& run : simulated_runs(
-               law(), kTruth, noise, 1 + static_cast<std::uint64_t>(replica))) {
+      for (const fit::Observation& run :
+           simulated_runs(law(), kTruth, noise, 1 + static_cast<std::uint64_t>(replica))) {
         // Ids in an order that has nothing to do with the settings.
         runs.push_back({.id = fmt::format("{:03}-{}", (setting * 37) % 251, replica),
                         .cell = fmt::format("{}", setting),
