@@ -16,7 +16,6 @@ namespace {
 
 constexpr double kFirstShare = 1.0 / 8;  // of what may be spent, while there is no fit
 constexpr double kShare = 1.0 / 24;      // and for each later round
-constexpr double kTypicalNoise = 0.01;   // of ln L between seeds, before any run is known
 
 std::string flops_text(double flops) { return format_quantity(flops, "flop"); }
 
@@ -46,7 +45,8 @@ Json options_json(const Options& options) {
           {"batch", options.batch},
           {"gain", options.gain ? Json(static_cast<int>(*options.gain)) : Json()},
           {"gamma", options.gamma},
-          {"focus", finite(options.focus)},
+          {"misfit", options.misfit.size},
+          {"reach", options.misfit.reach},
           {"resamples", options.resamples},
           {"seed", options.seed},
           {"keep_going", options.keep_going}};
@@ -239,29 +239,27 @@ class Step {
     fit::Choosing wanted = choosing(spend, count);
     wanted.gain = fit::Gain::determinant;
     wanted.gamma = options_.gamma / 2;  // the cheapest runs alone lie in one corner of the sweep
-    return by_design({{&first_law(), first_law().typical()}}, kTypicalNoise, from, wanted);
+    return by_design({{&first_law(), first_law().typical()}}, from, wanted);
   }
 
   fit::Selection by_design(const std::vector<fit::Mode>& modes,
-                           double noise,
                            const std::vector<const Run*>& from,
                            const fit::Choosing& wanted) const {
     if (from.empty()) return {};
-    const fit::Points known = points_of(done_), offered = points_of(from), aims = targets();
-    return fit::choose_runs(modes,
-                            known,
-                            fit::relevance(known, aims, options_.focus),
-                            noise,
-                            offered,
-                            fit::relevance(offered, aims, options_.focus),
-                            aims,
-                            wanted);
+    std::vector<double> log_loss;
+    for (const Run* run : done_) log_loss.push_back(std::log(run->loss.value));
+    const std::vector<double> weights(done_.size(), 1);
+    return fit::choose_runs(
+        fit::believe(modes, points_of(done_), log_loss, weights, options_.misfit),
+        points_of(from),
+        targets(),
+        wanted);
   }
 
   fit::Selection by_fit(const std::vector<const Run*>& from, double spend, int count) const {
     if (from.empty()) return {};
     const plan::NextRequest request{
-        .plan = options_.plan, .choosing = choosing(spend, count), .focus = options_.focus};
+        .plan = options_.plan, .choosing = choosing(spend, count), .misfit = options_.misfit};
     Result<plan::NextRuns> next = plan::choose_next(*out_.fit, points_of(from), request);
     return next ? std::move(next->selection) : fit::Selection();
   }
@@ -269,7 +267,7 @@ class Step {
   fit::Selection by_replicas(const std::vector<const Run*>& from, double spend, int count) const {
     fit::Choosing wanted = choosing(spend, count);
     if (wanted.gain == fit::Gain::decision) wanted.gain = fit::Gain::prediction;
-    return by_design(fit::modes_of(*out_.fit), fit::noise_of(*out_.fit), from, wanted);
+    return by_design(fit::modes_of(*out_.fit), from, wanted);
   }
 
   void choose() {
@@ -370,8 +368,7 @@ std::vector<Error> check(const Options& options) {
     problems.push_back(wrong("no resamples, so there is no interval", "100 or more"));
   if (!(options.gamma >= 0 && options.gamma <= 2))
     problems.push_back(wrong(fmt::format("a gamma of {:g}", options.gamma), "0 to 2"));
-  if (!(options.focus > 0))
-    problems.push_back(wrong(fmt::format("a focus of {:g}", options.focus), "above 0, such as 3"));
+  for (Error& problem : check(options.misfit)) problems.push_back(std::move(problem));
   return problems;
 }
 

@@ -74,7 +74,7 @@ struct Options {
   // again, in more rounds. But those sweeps followed the law exactly; real ones do so less the
   // farther (and cheaper) runs are from the plan.
   double gamma = 0.5;
-  double focus = 3;         // as in plan::NextRequest
+  fit::Misfit misfit = {};  // as in plan::NextRequest
   int resamples = 400;      // behind the intervals, as in fit::Options
   std::uint64_t seed = 0;   // of the resamples
   bool keep_going = false;  // whether failed runs are passed over instead of ending the loop
