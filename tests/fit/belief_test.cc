@@ -38,8 +38,8 @@ TEST(Belief, IsThePriorWhereNothingIsKnown) {
 
   EXPECT_EQ(belief.x, law().typical());
   Points point;
-  point.add(Params(1e9), Tokens(2e10), Tokens(2e10));
-  const double expected = 1.82 + 482 * std::pow(1e9, -0.348) + 2085 * std::pow(2e10, -0.366);
+  point.add(Params(1e8), Tokens(2e10), Tokens(2e10));  // no more parameters than U can feed
+  const double expected = 1.82 + 482 * std::pow(1e8, -0.348) + 2085 * std::pow(2e10, -0.366);
   EXPECT_NEAR(std::exp(belief.predict(point)[0]), expected, 1e-9);
 }
 
