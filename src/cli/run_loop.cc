@@ -225,8 +225,10 @@ std::vector<Option> loop_options() {
                "4. Smaller rounds learn sooner, larger ones keep the machine busy."},
       {.name = "gain",
        .value = "NAME",
-       .help = "With --until: what runs are chosen for, as in `ration plan --next`; prediction, or "
-               "determinant where the goal names parameters of the law alone."},
+       .help = "With --until: what runs are chosen for, as in `ration plan --next`; unless given, "
+               "decision "
+               "where the goal names epochs, params or tokens alone, determinant where it names "
+               "parameters of the law alone, else prediction."},
       {.name = "gamma",
        .value = "X",
        .help =

@@ -196,15 +196,24 @@ class Step {
     return chosen;
   }
 
+  // What the goal asks for decides what is bought, unless the options do.
+  fit::Gain gain() const {
+    const auto all = [&](auto&& is) {
+      return std::all_of(options_.goal.conditions.begin(), options_.goal.conditions.end(), is);
+    };
+    const auto allocated = [](const Condition& c) {
+      return c.quantity == "epochs" || c.quantity == "params" || c.quantity == "tokens";
+    };
+    if (options_.gain) return *options_.gain;
+    if (options_.law != "auto" && all(allocated)) return fit::Gain::decision;
+    const bool of_the_law =
+        all([&](const Condition& c) { return !allocated(c) && c.quantity != "loss"; });
+    return of_the_law ? fit::Gain::determinant : fit::Gain::prediction;
+  }
+
   fit::Choosing choosing(double spend, int count) const {
-    const bool of_the_law_alone = std::all_of(
-        options_.goal.conditions.begin(), options_.goal.conditions.end(), [](const auto& c) {
-          return c.quantity != "epochs" && c.quantity != "params" && c.quantity != "tokens" &&
-                 c.quantity != "loss";
-        });
     fit::Choosing choosing;
-    choosing.gain =
-        options_.gain.value_or(of_the_law_alone ? fit::Gain::determinant : fit::Gain::prediction);
+    choosing.gain = gain();
     choosing.spend = spend;
     choosing.count = count;
     choosing.gamma = options_.gamma;
