@@ -22,11 +22,12 @@ inline const fit::Coordinates kTruth = {6.2, 7.3, 0.6, 0.35, 0.37, std::log(12.0
 // text, 6 numbers of epochs, and replicas.
 class World {
  public:
-  explicit World(double noise = 0.005, int replicas = 1) {
+  // Another `number`, other noise.
+  explicit World(double noise = 0.005, int replicas = 1, int number = 0) {
     for (int replica = 0; replica < replicas; ++replica) {
       int setting = 0;
-      for (const fit::Observation& run :
-           simulated_runs(law(), kTruth, noise, 1 + static_cast<std::uint64_t>(replica))) {
+      for (const fit::Observation& run : simulated_runs(
+               law(), kTruth, noise, static_cast<std::uint64_t>(1 + replica + 1000 * number))) {
         // Ids in an order that has nothing to do with the settings.
         runs.push_back({.id = fmt::format("{:03}-{}", (setting * 37) % 251, replica),
                         .cell = fmt::format("{}", setting),
