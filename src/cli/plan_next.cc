@@ -94,6 +94,24 @@ Result<Candidates> candidates_of_table(const std::string& file) {
   return candidates;
 }
 
+// Adds PARAMS:TOKENS or PARAMS:TOKENS:UNIQUE.
+Result<void> add_target(const std::string& text, fit::Points& targets) {
+  const std::size_t first = text.find(':'), second = text.find(':', first + 1);
+  const Error wrong{.kind = ErrorKind::usage,
+                    .what = fmt::format("--target: \"{}\" is no setting", text),
+                    .hint = "PARAMS:TOKENS or PARAMS:TOKENS:UNIQUE, such as 7B:140Btok:25Btok"};
+  if (first == std::string::npos) return wrong;
+  const bool repeats = second != std::string::npos;
+  const Result<double> params = parse_quantity(text.substr(0, first), "params");
+  const Result<double> tokens = parse_quantity(
+      text.substr(first + 1, repeats ? second - first - 1 : std::string::npos), "tok");
+  if (!params || !tokens) return wrong;
+  const Result<double> unique = repeats ? parse_quantity(text.substr(second + 1), "tok") : tokens;
+  if (!unique || !(*params > 0 && *unique > 0 && *tokens >= *unique)) return wrong;
+  targets.add(Params(*params), Tokens(*tokens), Tokens(*unique));
+  return {};
+}
+
 Result<plan::NextRequest> next_request(const Arguments& arguments, const plan::Request& request) {
   plan::NextRequest next{.plan = request};
   auto count = arguments.integer("next");
@@ -116,6 +134,9 @@ Result<plan::NextRequest> next_request(const Arguments& arguments, const plan::R
     problems.push_back({.kind = ErrorKind::usage,
                         .what = fmt::format("--gain: \"{}\" is none of its words", gain),
                         .hint = "prediction, decision or determinant"});
+  for (const std::string& target : arguments.all("target"))
+    if (Result<void> added = add_target(target, next.targets); !added)
+      problems.push_back(std::move(added).error());
   if (!problems.empty()) return combine(std::move(problems), "no runs can be chosen");
   next.choosing.count =
       static_cast<int>(std::clamp((*count).value_or(1), std::int64_t{0}, std::int64_t{100000}));
@@ -193,6 +214,12 @@ std::vector<Option> next_options() {
       {.name = "spend",
        .value = "FLOP",
        .help = "Compute for the runs of --next together; by default that of --budget."},
+      {.name = "target",
+       .value = "N:TOKENS[:UNIQUE]",
+       .help =
+           "A setting whose loss --next is to make surer, such as 7B:140Btok:25Btok; by default "
+           "the plan's recommendation and a factor of 1.5 to both sides of its size.",
+       .repeatable = true},
       {.name = "gain",
        .value = "NAME",
        .default_value = "prediction",

@@ -79,7 +79,9 @@ Result<NextRuns> choose_next(const fit::Fit& fit,
                  .hint = "fit again; older versions did not keep them"};
   NextRuns next;
   const std::vector<fit::Mode> modes = fit::modes_of(fit);
-  for (const fit::Mode& mode : modes) add_targets(mode, request.plan, next.targets);
+  next.targets = request.targets;
+  if (next.targets.size() == 0)
+    for (const fit::Mode& mode : modes) add_targets(mode, request.plan, next.targets);
   std::vector<fit::Belief> beliefs = fit::believe(
       modes, fit.observed, fit.observed_log_loss, fit.observed_weights, request.misfit);
   if (request.choosing.gain == fit::Gain::decision)

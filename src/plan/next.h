@@ -7,9 +7,9 @@
 //   Result<NextRuns> next = choose_next(fit, candidates, request);
 //
 // The targets are what the plan asks of the law: its recommendation and both ends of the valley
-// around it, under every mode of the fit (fit/design.h). The laws are then weighed anew against the
-// fit's runs, with a prior and a misfit (fit/belief.h). Cost: 0.25 s for 10 of 10,000, with three
-// laws 0.6 s.
+// around it, under every mode of the fit (fit/design.h); or the settings that the request names.
+// The laws are then weighed anew against the fit's runs, with a prior and a misfit (fit/belief.h).
+// Cost: 0.25 s for 10 of 10,000, with three laws 0.6 s.
 
 #include "fit/design.h"
 #include "plan/plan.h"
@@ -21,6 +21,9 @@ struct NextRequest {
   fit::Choosing choosing;
 
   fit::Misfit misfit;  // what the law may get wrong
+
+  // The settings whose loss is to become surer; empty = the plan's recommendation.
+  fit::Points targets = {};
 };
 
 struct NextRuns {

@@ -48,6 +48,25 @@ TEST(NextRuns, MakeThePlanSurer) {
   EXPECT_NEAR(next.noise, 0.005, 0.002);
 }
 
+TEST(NextRuns, MakeTheSettingsSurerThatAreAskedFor) {
+  NextRequest near = request(1);
+  near.targets.add(Params(1e8), Tokens(5e9), Tokens(2e9));
+  NextRequest far = near;
+  far.targets = {};
+  far.targets.add(Params(6e8), Tokens(3e10), Tokens(3.5e9));
+  near.choosing.gamma = far.choosing.gamma = 0;  // whatever it costs
+
+  const std::size_t of_near =
+      choose_next(fitted(), candidates(20), near).value().selection.runs.at(0).candidate;
+  const std::size_t of_far =
+      choose_next(fitted(), candidates(20), far).value().selection.runs.at(0).candidate;
+
+  // Each question is answered best where it is asked: at one of the ends of the candidates.
+  const fit::Points points = candidates(20);
+  EXPECT_LT(points.log_params[of_near], points.log_params[of_far]);
+  EXPECT_LT(points.log_tokens[of_near], points.log_tokens[of_far]);
+}
+
 TEST(NextRuns, AreNotThoseThatWereTrained) {
   fit::Points points = fitted().observed;
   points.add(Params(3e9), Tokens(2e10), Tokens(1e10));
