@@ -117,7 +117,7 @@ class DefinitionReader {
       } else if (!worded) {
         report(member.node.place,
                fmt::format("{} must be a text or a number", member.key),
-               "as the option of that name takes it, such as \"1e15flop\"");
+               "as the option of that name takes it, such as \"1e15flop\" or \"2Mtok\"");
       } else {
         goal_[member.key] =
             std::visit([](const auto& v) { return fmt::format("{}", v); }, member.node.value);
