@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "cli/store_option.h"
 #include "fit/fit_file.h"
 #include "fit/jsonl.h"
 #include "run/count.h"
@@ -165,10 +166,7 @@ std::vector<Option> input_options() {
        .value = "COUNT",
        .help = "Which parameters of stored runs count as N: head (layers and output head, the "
                "default: what each token is multiplied with), total, or block (layers alone)."},
-      {.name = "store",
-       .value = "DIR",
-       .default_value = "ration-runs",
-       .help = "Folder of the store."},
+      store_option(),
   };
 }
 

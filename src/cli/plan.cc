@@ -11,6 +11,7 @@
 #include "cli/page_file.h"
 #include "cli/plan_next.h"
 #include "cli/plan_text.h"
+#include "cli/store_option.h"
 #include "report/report.h"
 
 namespace ration::cli {
@@ -138,14 +139,22 @@ Result<plan::Request> plan_request(const Arguments& arguments) {
         {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)});
   };
   const int limits = arguments.flag("budget") + arguments.flag("loss") + arguments.flag("frontier");
-  if (limits == 0 && !arguments.flag("time"))
+  const bool asked_by_targets = arguments.flag("next") && arguments.flag("target");
+  if (limits == 0 && !arguments.flag("time") && !asked_by_targets)
     read.problems.push_back(missing("budget", "1e21flop"));
   if (limits > 1)
     complain("--budget, --loss and --frontier each say what to spend", "give one of them");
   if (arguments.flag("pool") && arguments.flag("unique"))
     complain("--unique and --pool both say what is at hand", "give one of them");
-  if (!arguments.flag("pool") && !arguments.flag("unique"))
+  if (!arguments.flag("pool") && !arguments.flag("unique") && !asked_by_targets)
     read.problems.push_back(missing("unique", "25Btok"));
+  for (const char* of_next : {"candidates", "spend", "target", "output"})
+    if (arguments.flag(of_next) && !arguments.flag("next"))
+      complain(fmt::format("--{} makes sense with --next alone", of_next),
+               "for example --next 8 --candidates big.toml --spend 1e20flop");
+  for (const char* of_plan : {"loss", "frontier", "csv", "figure", "details"})
+    if (arguments.flag(of_plan) && arguments.flag("next"))
+      complain(fmt::format("--{} is of no use with --next", of_plan), "leave one of them out");
   if (bytes && !(*bytes > 0)) complain("a parameter takes no bytes", "--bytes-per-param 16");
   if (!read.problems.empty()) return combine(std::move(read.problems), "the plan cannot be made");
   return request;
@@ -321,10 +330,7 @@ Command plan_command() {
            {.name = "figure",
             .value = "FILE.html",
             .help = "Draw the plan or the frontier on one offline page."},
-           {.name = "store",
-            .value = "DIR",
-            .default_value = "ration-runs",
-            .help = "Folder of the store."},
+           store_option(),
            {.name = "force", .help = "Plan with a fit that is not to be trusted."}},
       .description = "  ration plan --fit fit.json --budget 1e21flop --unique 25Btok",
       .execute = run_plan};

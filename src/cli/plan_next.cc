@@ -141,6 +141,10 @@ Result<plan::NextRequest> next_request(const Arguments& arguments, const plan::R
   next.choosing.count =
       static_cast<int>(std::clamp((*count).value_or(1), std::int64_t{0}, std::int64_t{100000}));
   next.choosing.spend = (*spend).value_or(request.budget.value);
+  if (!std::isfinite(next.choosing.spend))
+    return Error{.kind = ErrorKind::usage,
+                 .what = "--spend is missing: the most that the runs of --next may cost together",
+                 .hint = "for example --spend 1e20flop"};
   next.choosing.gamma = *gamma;
   next.misfit.size = (*misfit).value_or(next.misfit.size);
   next.misfit.reach = (*reach).value_or(next.misfit.reach);
@@ -264,6 +268,13 @@ Result<int> run_plan_next(const Arguments& arguments,
   if (!next) return std::move(next).error();
 
   if (const auto output = arguments.text("output")) {
+    const bool to_sweep = output->ends_with(".toml"), from_table = file.ends_with(".csv");
+    if (to_sweep == from_table)
+      return Error{
+          .kind = ErrorKind::usage,
+          .what = fmt::format("the candidates of {} cannot be written to {}", file, *output),
+          .hint = from_table ? "a table becomes a table: name a .csv file"
+                             : "a sweep becomes a sweep: name a .toml file"};
     std::string text = candidates->head;
     for (const fit::Chosen& run : next->selection.runs) text += candidates->rows[run.candidate];
     if (Result<void> written = real_files().write_whole(*output, text); !written)

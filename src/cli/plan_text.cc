@@ -208,7 +208,12 @@ std::string outlook_text(const std::optional<plan::Exchange>& exchange,
     const plan::Amount& half = *repetition.half_life;
     text +=
         fmt::format("a repeated token is worth half a fresh one after {:.3g} repeats", half.value);
-    if (half.low && half.high) text += fmt::format(" ({:.3g} to {:.3g})", *half.low, *half.high);
+    if (half.low && half.high)
+      text += fmt::format(" ({:.3g} to {:.3g})", *half.low, *half.high);
+    else if (half.low)
+      text += fmt::format(" ({:.3g} or more)", *half.low);
+    else if (half.high)
+      text += fmt::format(" ({:.3g} or less)", *half.high);
     text += '\n';
   }
   if (repetition.harmful_from)
@@ -250,6 +255,7 @@ std::string frontier_text(const std::vector<plan::FrontierPoint>& points, const 
     if (point.optimum.at_max_epochs) limits += " epochs";
     if (point.optimum.at_max_params) limits += " params";
     if (point.optimum.at_max_time) limits += " time";
+    if (point.optimum.at_harm) limits += " harm";
     rows.push_back({format_quantity(point.budget.value, "flop"),
                     format_quantity(point.best.params.value),
                     format_quantity(point.best.tokens.value, "tok"),

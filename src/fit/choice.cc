@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "fit/observations.h"
 #include "fit/parallel.h"
 
 namespace ration::fit {
@@ -77,11 +78,11 @@ std::vector<Fold> all_folds(std::span<const Observation> runs, bool repeats) {
 
 struct Runs {
   Points points;
-  std::vector<double> log_loss;
+  std::vector<double> log_loss, weights;
 };
 
 Runs columns_of(std::span<const Observation> runs) {
-  Runs columns;
+  Runs columns{.weights = weights_of(runs)};
   for (const Observation& run : runs) {
     columns.points.add(run.params, run.tokens, run.unique);
     columns.log_loss.push_back(std::log(run.loss.value));
@@ -210,10 +211,11 @@ void measure_distances(const Points& region, std::vector<Candidate>& candidates)
 
 void add_information(const Runs& runs, Candidate& candidate) {
   const std::vector<double> predicted = log_losses(*candidate.law, candidate.x, runs.points);
-  double sum = 0;
-  for (std::size_t i = 0; i < predicted.size(); ++i)
-    sum += std::abs(predicted[i] - runs.log_loss[i]);
-  const auto n = static_cast<double>(predicted.size());
+  double sum = 0, n = 0;
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    sum += runs.weights[i] * std::abs(predicted[i] - runs.log_loss[i]);
+    n += runs.weights[i];
+  }
   const auto p = static_cast<double>(candidate.law->size());
   candidate.aic = 2 * n * std::log(sum / n) + 2 * p;
   candidate.bic = 2 * n * std::log(sum / n) + p * std::log(n);

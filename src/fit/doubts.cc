@@ -76,6 +76,16 @@ void doubt_design(const Problem& problem, const Fit& fit, std::vector<Doubt>& do
                                   "settings a parameter",
                                   free,
                                   fit.cells)});
+  // As many runs of equal weight would say as much.
+  double sum = 0, squares = 0;
+  for (const double weight : problem.weights) sum += weight, squares += weight * weight;
+  if (fit.cells > free && !(sum * sum / squares > free))
+    doubts.push_back({"runs",
+                      fmt::format("a few runs weigh so much that the others hardly count: as much "
+                                  "as {:.2g} runs of equal weight, for {} parameters",
+                                  sum * sum / squares,
+                                  free),
+                      true});
   doubt_exponents(problem, fit, doubts);
   if (!problem.law.allocates()) return;
   std::vector<double> ratio(problem.rows());
@@ -222,7 +232,7 @@ std::vector<Estimate> estimates(const Problem& problem, const Coordinates& best,
   return all;
 }
 
-std::vector<Doubt> find_doubts(const Problem& problem, const Fit& fit) {
+std::vector<Doubt> find_doubts(const Problem& problem, const Fit& fit, int resamples) {
   std::vector<Doubt> doubts;
   doubt_design(problem, fit, doubts);
   doubt_repetition(problem, fit, doubts);
@@ -230,6 +240,13 @@ std::vector<Doubt> find_doubts(const Problem& problem, const Fit& fit) {
     doubt_parameter(problem.law.parameters()[j], fit.parameters[j], doubts);
   doubt_search(problem, fit, doubts);
   doubt_residuals(problem, fit, doubts);
+  constexpr int kFewResamples = 100;
+  if (resamples > 0 && resamples < kFewResamples)
+    doubts.push_back(
+        {"runs",
+         fmt::format("the ends of intervals rest on {} resamples: {} or more place them",
+                     resamples,
+                     kFewResamples)});
   return doubts;
 }
 

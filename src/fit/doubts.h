@@ -11,6 +11,6 @@ namespace ration::fit {
 std::vector<Estimate> estimates(const Problem& problem, const Coordinates& best, const Fit& fit);
 
 // All doubts on a fit whose other members are filled in.
-std::vector<Doubt> find_doubts(const Problem& problem, const Fit& fit);
+std::vector<Doubt> find_doubts(const Problem& problem, const Fit& fit, int resamples);
 
 }  // namespace ration::fit

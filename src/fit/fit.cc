@@ -65,16 +65,6 @@ std::pair<std::vector<std::size_t>, std::size_t> number_cells(const std::vector<
   return {std::move(cell_of), numbers.size()};
 }
 
-// What each row counts: its weight, shared among the checkpoints of its run.
-std::vector<double> weights_of(const std::vector<Observation>& rows) {
-  std::map<std::string, double> checkpoints;
-  for (const Observation& row : rows) ++checkpoints[row.run];
-  std::vector<double> weights;
-  for (const Observation& row : rows)
-    weights.push_back(row.run.empty() ? row.weight : row.weight / checkpoints[row.run]);
-  return weights;
-}
-
 // Values of a coordinate for its profile: for decay constants their whole range, on which the
 // objective is flat; for others as far as the bootstrap or the standard error reaches.
 std::vector<double> profile_values(const Problem& problem,
@@ -125,7 +115,7 @@ Profile profile_of(const Problem& problem,
   const Coordinates& best = minima.front().x;
   const Parameter& parameter = problem.law.parameters()[j];
   const double z = two_sided_quantile(options.interval);
-  const double n = std::accumulate(problem.weights.begin(), problem.weights.end(), 0.0);
+  const double n = problem.total_weight();
   const double level = std::isinf(problem.delta) ? z * z / n : z * z / (2 * n);
   std::vector<double> values =
       profile_values(problem, best, j, errors, draws, options.profile_points);
@@ -147,9 +137,10 @@ Profile profile_of(const Problem& problem,
 // Standard errors and profiles of all free parameters.
 void add_uncertainty(const Problem& problem,
                      const std::vector<Minimum>& minima,
+                     const std::vector<std::size_t>& cell_of,
                      const Options& options,
                      Fit& fit) {
-  const StandardErrors errors = standard_errors(problem, minima.front().x);
+  const StandardErrors errors = standard_errors(problem, minima.front().x, cell_of);
   std::vector<Profile> curves(problem.law.size());
   parallel_for(curves.size(), options.threads, [&](std::size_t j) {
     Estimate& e = fit.parameters[j];
@@ -340,8 +331,8 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
   fit.draws = bootstrap(problem, found.minima, cell_of, cells, options);
   widen_draws(problem, best.x, cells, fit.draws);
   fit.parameters = estimates(problem, best.x, fit);
-  add_uncertainty(problem, found.minima, options, fit);
-  fit.doubts = find_doubts(problem, fit);
+  add_uncertainty(problem, found.minima, cell_of, options, fit);
+  fit.doubts = find_doubts(problem, fit, options.resamples);
   fit.observed = points;
   fit.observed_log_loss = log_loss;
   fit.observed_weights = weights;

@@ -352,6 +352,17 @@ Result<Fit> fit_from_json(const Json& document, const std::string& file) {
   fit.objective = reader.number(document, "objective", 0);
   fit.residual_rms = reader.number(document, "residual_rms", 0);
   fit.interval = reader.number(document, "interval", 0.9);
+  if (!(fit.interval > 0 && fit.interval < 1))
+    reader.note(fmt::format("its interval is {:g}, not between 0 and 1", fit.interval));
+  for (std::size_t j = 0; j < fit.parameters.size(); ++j) {
+    const Parameter& parameter = fit.law->parameters()[j];
+    const double at = parameter.coordinate(fit.parameters[j].value);
+    constexpr double kSlack = 1e-6;  // values are written with all digits, bounds are coordinates
+    if (!fit.parameters[j].fixed &&
+        !(at >= parameter.lower - kSlack && at <= parameter.upper + kSlack))
+      reader.note(fmt::format(
+          "its {} is {:g}, beyond what a fit gives", parameter.name, fit.parameters[j].value));
+  }
   fit.params_convention = reader.text(document, "params_convention", "as given");
   fit.source = reader.text(document, "source", "");
   const Json range = reader.member(document, "range");

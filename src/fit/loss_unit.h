@@ -26,6 +26,11 @@ std::optional<LossUnit> loss_unit_in(std::string_view text);
 // any vocabulary in use has.
 inline constexpr double kHighestNats = 13;
 
+// Above this, a final loss twice as high as all others is suspected to be a perplexity. Runs that
+// overfit get there too (11 in published ones), but with others on the way; early checkpoints stand
+// at ln(vocabulary), about 11, so that among those only kHighestNats tells.
+inline constexpr double kHighestFinal = 6.5;
+
 // Places of values that are perplexities among nats: they lie above `floor`, at least twice as high
 // as the rest, and their logarithms lie where the rest does (2/3 of its lowest to 3/2 of its
 // highest). Empty where no such split exists.

@@ -1,6 +1,7 @@
 #include "fit/objective.h"
 
 #include <limits>
+#include <numeric>
 
 namespace ration::fit {
 
@@ -22,6 +23,10 @@ std::vector<double> residuals(const Problem& problem, std::span<const double> x)
   problem.law.evaluate(x, problem.points, r, {});
   for (std::size_t i = 0; i < r.size(); ++i) r[i] -= problem.log_loss[i];
   return r;
+}
+
+double Problem::total_weight() const {
+  return std::accumulate(weights.begin(), weights.end(), 0.0);
 }
 
 double objective(const Problem& problem, std::span<const double> x) {

@@ -33,6 +33,8 @@ struct Problem {
   double asymmetry = 1;  // weight of rows whose loss is predicted too high, against too low
 
   std::size_t rows() const { return points.size(); }
+  // What the rows count together: the number of runs, where checkpoints of one share its weight.
+  double total_weight() const;
   // Row i's weight where its residual has the sign of r.
   double weight(std::size_t i, double r) const {
     return r > 0 ? asymmetry * weights[i] : weights[i];

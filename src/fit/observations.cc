@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <tuple>
 
 namespace ration::fit {
@@ -54,6 +55,15 @@ std::vector<Observation> sorted(std::span<const Observation> runs) {
            std::tie(b.params, b.tokens, b.unique, b.cell, b.run, b.loss, b.weight);
   });
   return all;
+}
+
+std::vector<double> weights_of(std::span<const Observation> rows) {
+  std::map<std::string, double> checkpoints;
+  for (const Observation& row : rows) ++checkpoints[row.run];
+  std::vector<double> weights;
+  for (const Observation& row : rows)
+    weights.push_back(row.run.empty() ? row.weight : row.weight / checkpoints[row.run]);
+  return weights;
 }
 
 }  // namespace ration::fit

@@ -16,4 +16,7 @@ Result<void> check_runs(std::span<const Observation> runs);
 // The runs in an order of their own, so that no result depends on the order of the rows.
 std::vector<Observation> sorted(std::span<const Observation> runs);
 
+// What each run counts: its weight, shared among the checkpoints of one run.
+std::vector<double> weights_of(std::span<const Observation> runs);
+
 }  // namespace ration::fit

@@ -80,8 +80,8 @@ double condition(const Problem& problem, const Coordinates& x) {
 
 }  // namespace
 
-double near_minimum_ratio(std::size_t runs, bool least_squares) {
-  return std::exp(3.84 / (least_squares ? 1 : 2) / static_cast<double>(runs));
+double near_minimum_ratio(double runs, bool least_squares) {
+  return std::exp(3.84 / (least_squares ? 1 : 2) / runs);
 }
 
 SearchResult search(const Problem& problem, const std::vector<Coordinates>& starts, int threads) {
@@ -94,7 +94,7 @@ SearchResult search(const Problem& problem, const std::vector<Coordinates>& star
   // factors: what lies higher cannot become the best.
   constexpr double kHopelessBefore = 2.5;
   constexpr double kHopelessAfter = 2;
-  const double near = near_minimum_ratio(problem.rows(), std::isinf(problem.delta));
+  const double near = near_minimum_ratio(problem.total_weight(), std::isinf(problem.delta));
   const auto worth = [&](double factor) {
     double lowest = HUGE_VAL;
     for (const Minimum& m : found)

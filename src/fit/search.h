@@ -21,7 +21,7 @@ struct SearchResult {
 // point of one degree of freedom.
 // With squares (`least_squares`) the density is normal and the factor n: n ln(ratio) stays below
 // it.
-double near_minimum_ratio(std::size_t runs, bool least_squares);
+double near_minimum_ratio(double runs, bool least_squares);
 
 // Descends from every start.
 SearchResult search(const Problem& problem, const std::vector<Coordinates>& starts, int threads);

@@ -378,6 +378,14 @@ void polish(const Problem& problem, int iterations, Minimum& minimum) {
 
 }  // namespace
 
+namespace {
+
+bool all_held(const Problem& problem) {
+  return std::equal(problem.lower.begin(), problem.lower.end(), problem.upper.begin());
+}
+
+}  // namespace
+
 std::string_view describe(Stop stop) {
   switch (stop) {
     case Stop::unfinished:
@@ -404,6 +412,7 @@ Minimum approach(const Problem& problem, Coordinates start, const SolverOptions&
   minimum.objective = objective_of(problem, descent.residuals());
   if (!std::isfinite(minimum.objective)) return minimum;
   minimum.stop = Stop::unfinished;
+  if (all_held(problem)) return minimum;  // polish() sees that it is the minimum
   if (mean_size(problem, descent.residuals()) <= spread(problem)) return minimum;
   descent.solve(HUGE_VAL, options.descent_iterations, 2e-4);
   minimum.x = descent.x();
@@ -415,7 +424,7 @@ Minimum approach(const Problem& problem, Coordinates start, const SolverOptions&
 void descend(const Problem& problem, Minimum& minimum, const SolverOptions& options) {
   constexpr double kEnough = 3e-3;  // relative fall in a round below which Newton takes over
   constexpr double kShrink = 4;
-  if (minimum.stop == Stop::not_finite) return;
+  if (minimum.stop == Stop::not_finite || all_held(problem)) return;
   Descent descent(problem, minimum.x);
   // Weights of a small knee hold on to the few runs that a start happens to meet. A knee that
   // shrinks from the size of the residuals lets them go.

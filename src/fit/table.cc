@@ -112,8 +112,17 @@ Columns find_columns(const Csv& csv, const TableOptions& options, std::vector<Er
            .what = fmt::format("--column: nothing is called \"{}\"", wanted),
            .hint = "params, tokens, unique_tokens, epochs, loss, weight, run, group or loss_unit"});
   std::array<int, 9> found{};
-  for (std::size_t i = 0; i < found.size(); ++i)
+  const std::vector<std::string> names = csv.names();
+  for (std::size_t i = 0; i < found.size(); ++i) {
     found[i] = find_role(csv, roles()[i], options, problems);
+    if (found[i] == kAbsent) continue;
+    const std::string& name = names[static_cast<std::size_t>(found[i])];
+    if (std::count(names.begin(), names.end(), name) > 1)
+      problems.push_back({.kind = ErrorKind::input,
+                          .what = fmt::format("several columns are called \"{}\"", name),
+                          .hint = "rename all but the one that is meant",
+                          .where = csv.place(csv.header, static_cast<std::size_t>(found[i]))});
+  }
   return {found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7], found[8]};
 }
 
@@ -260,18 +269,30 @@ Result<void> check_for_fit(const Csv& csv, const RunTable& table) {
   std::vector<double> losses;
   for (const Observation& run : runs) losses.push_back(run.loss.value);
   std::vector<Error> problems;
-  for (const std::size_t i : perplexities_among(losses)) {
+  const bool checkpoints =
+      std::any_of(runs.begin(), runs.end(), [](const auto& run) { return !run.run.empty(); });
+  std::vector<std::size_t> suspects =
+      perplexities_among(losses, checkpoints ? kHighestNats : kHighestFinal);
+  const bool mixed = !suspects.empty();
+  if (!mixed)
+    for (std::size_t i = 0; i < losses.size(); ++i)
+      if (losses[i] > kHighestNats) suspects.push_back(i);
+  for (const std::size_t i : suspects) {
     const CsvRow& row = csv.rows[table.rows[i]];
     problems.push_back({.kind = ErrorKind::input,
-                        .what = fmt::format("a loss of {} among losses in nats: a perplexity? "
-                                            "(its logarithm is {:.4g})",
-                                            losses[i],
-                                            std::log(losses[i])),
+                        .what = fmt::format(
+                            "a loss of {} {}: a perplexity? (its logarithm is {:.4g})",
+                            losses[i],
+                            mixed ? "among losses in nats" : "is more nats than any vocabulary has",
+                            std::log(losses[i])),
                         .hint = kConvert,
                         .where = SourceRef{csv.file, row.line, 0, row.raw.substr(0, 160)}});
   }
   if (problems.empty()) return {};
-  return combine(std::move(problems), fmt::format("{} mixes units of loss", csv.file));
+  return combine(
+      std::move(problems),
+      fmt::format(
+          "{} {}", csv.file, mixed ? "mixes units of loss" : "holds losses that are not in nats"));
 }
 
 Result<RunTable> read_runs(const Csv& csv, const TableOptions& options) {

@@ -13,12 +13,13 @@ using Eigen::Index;
 // its residual falls inside the knee. By a normal kernel around each residual (Powell's estimator
 // for quantile regression), of Silverman's width, so that rows with large residuals count less, as
 // their noise is larger.
-std::vector<double> expected_curvature(const std::vector<double>& r, double delta) {
+std::vector<double> expected_curvature(const std::vector<double>& r, double delta, double n_runs) {
   std::vector<double> sorted = r;
   std::sort(sorted.begin(), sorted.end());
   const auto n = static_cast<double>(r.size());
   const auto at = [&](double share) { return sorted[static_cast<std::size_t>(share * (n - 1))]; };
-  const double width = std::max(0.9 * (at(0.75) - at(0.25)) / 1.349 * std::pow(n, -0.2), 1e-300);
+  const double width =
+      std::max(0.9 * (at(0.75) - at(0.25)) / 1.349 * std::pow(n_runs, -0.2), 1e-300);
   std::vector<double> curvature;
   const double root = width * std::sqrt(2.0);
   for (const double value : r)
@@ -52,7 +53,9 @@ std::vector<Index> inner_coordinates(const Problem& problem, const Coordinates& 
 
 }  // namespace
 
-StandardErrors standard_errors(const Problem& problem, const Coordinates& x) {
+StandardErrors standard_errors(const Problem& problem,
+                               const Coordinates& x,
+                               const std::vector<std::size_t>& cell_of) {
   const auto n = static_cast<Index>(problem.rows());
   Eigen::MatrixXd jacobian(n, static_cast<Index>(x.size()));
   std::vector<double> r(problem.rows());
@@ -61,7 +64,8 @@ StandardErrors standard_errors(const Problem& problem, const Coordinates& x) {
   StandardErrors errors{std::vector<double>(x.size(), 0.0), std::vector<double>(x.size(), 0.0)};
   const std::vector<Index> inner = inner_coordinates(problem, x);
   const auto p = static_cast<Index>(inner.size());
-  if (p == 0 || n <= p) {
+  const double runs = problem.total_weight();
+  if (p == 0 || runs <= static_cast<double>(p)) {
     std::fill(errors.sandwich.begin(), errors.sandwich.end(), HUGE_VAL);
     errors.least_squares = errors.sandwich;
     return errors;
@@ -71,13 +75,18 @@ StandardErrors standard_errors(const Problem& problem, const Coordinates& x) {
   const Eigen::VectorXd scale = unscaled.colwise().norm().cwiseMax(1e-300).cwiseInverse();
   const Eigen::MatrixXd used = unscaled * scale.asDiagonal();
   for (std::size_t i = 0; i < r.size(); ++i) r[i] -= problem.log_loss[i];
-  const std::vector<double> curvature = expected_curvature(r, problem.delta);
-  Eigen::MatrixXd pulls = used, curved = used, weighted = used;
+  const std::vector<double> curvature = expected_curvature(r, problem.delta, runs);
+  // Scores are added up within a setting, whose runs are drawn together too: rows that say the same
+  // twice at half the weight then change nothing.
+  const std::size_t cells = 1 + *std::max_element(cell_of.begin(), cell_of.end());
+  Eigen::MatrixXd pulls = Eigen::MatrixXd::Zero(static_cast<Index>(cells), p);
+  Eigen::MatrixXd curved = used, weighted = used;
   double squares = 0;
   for (Index i = 0; i < n; ++i) {
     const auto row = static_cast<std::size_t>(i);
     const double weight = problem.weight(row, r[row]);
-    pulls.row(i) *= weight * huber_slope(r[row], problem.delta);
+    pulls.row(static_cast<Index>(cell_of[row])) +=
+        weight * huber_slope(r[row], problem.delta) * used.row(i);
     curved.row(i) *= std::sqrt(weight * curvature[row]);
     weighted.row(i) *= std::sqrt(weight);
     squares += weight * r[row] * r[row];
@@ -87,7 +96,7 @@ StandardErrors standard_errors(const Problem& problem, const Coordinates& x) {
       std::isfinite(bread(0, 0)) ? Eigen::MatrixXd(bread * (pulls.transpose() * pulls) * bread)
                                  : bread;
   const Eigen::MatrixXd inverse = inverse_gram(weighted);
-  const double variance = squares / static_cast<double>(n - p);
+  const double variance = squares / (runs - static_cast<double>(p));
   for (Index k = 0; k < p; ++k) {
     const auto j = static_cast<std::size_t>(inner[static_cast<std::size_t>(k)]);
     errors.sandwich[j] = scale[k] * std::sqrt(sandwich(k, k));

@@ -21,7 +21,9 @@ struct StandardErrors {
   // noise and least squares.
   std::vector<double> least_squares;
 };
-StandardErrors standard_errors(const Problem& problem, const Coordinates& x);
+StandardErrors standard_errors(const Problem& problem,
+                               const Coordinates& x,
+                               const std::vector<std::size_t>& cell_of);
 
 // The share of rows inside the knee: 1 for least squares, near 0 for absolute deviations.
 double share_inside_knee(const Problem& problem, const Coordinates& x);

@@ -20,10 +20,6 @@ constexpr double kRounding = 1e-9;
 // 9,999 tokens.
 constexpr double kFewestParams = 1000, kFewestTokens = 10000;
 
-// Above this, a final loss twice as high as all others is suspected to be a perplexity; early
-// checkpoints may stand at ln(vocabulary), about 11.
-constexpr double kHighestFinal = 6.5;
-
 std::string runs_in_words(std::size_t count) {
   return count == 1 ? "1 run" : fmt::format("{} runs", count);
 }
@@ -503,7 +499,7 @@ void Importer::take(const Run& run) {
 }
 
 void Importer::refuse_mixed_losses() {
-  const double floor = options_.checkpoints ? fit::kHighestNats : kHighestFinal;
+  const double floor = options_.checkpoints ? fit::kHighestNats : fit::kHighestFinal;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     const Column& column = tables_[t].columns[Role::loss];
     const bool perplexities = column.loss_unit == fit::LossUnit::perplexity;

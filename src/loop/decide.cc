@@ -91,6 +91,14 @@ class Step {
                            unfinished_.front()->id.substr(0, 12)));
     } else if (open_.empty()) {
       conclude(Verdict::used_up, "no run of the sweep is left");
+    } else if (!enough() && settings_in_reach() < settings_needed()) {
+      conclude(
+          Verdict::used_up,
+          fmt::format("the sweep has {} settings, and a fit of {} begins with {}: nothing that "
+                      "could be trained reaches the goal",
+                      settings_in_reach(),
+                      first_law().name(),
+                      settings_needed()));
     } else {
       choose();
     }
@@ -123,6 +131,12 @@ class Step {
 
   const fit::Law& first_law() const { return *fit::find_law(fit_options(options_).law); }
   std::size_t settings_needed() const { return first_law().size() + 2; }
+  // Settings that are finished or may be.
+  std::size_t settings_in_reach() const {
+    std::set<std::string> cells = cells_;
+    for (const Run* run : open_) cells.insert(run->cell);
+    return cells.size();
+  }
   bool enough() const { return cells_.size() >= settings_needed(); }
 
   Result<void> fit() {

@@ -54,7 +54,9 @@ std::vector<Error> check_choosing(const NextRequest& request) {
   const auto wrong = [](std::string what, std::string hint) {
     return Error{.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
   };
-  std::vector<Error> problems = check(request.plan);
+  std::vector<Error> problems;
+  if (request.targets.size() == 0 || request.choosing.gain == fit::Gain::decision)
+    problems = check(request.plan);
   if (!(request.choosing.spend > 0))
     problems.push_back(wrong("nothing to spend", "--spend 1e19flop"));
   if (request.choosing.count < 1)

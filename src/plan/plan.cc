@@ -55,6 +55,41 @@ Optimum optimise_on(BudgetLine& line, const Request& request, std::size_t points
   return best;
 }
 
+// Where a law says that repeating harms, more compute need not help: the request with the budget
+// that helps most, at most its own. The loss falls and then rises with the budget, and may fall
+// again where it buys a model so large that a single epoch is best: all budgets are looked at.
+Request useful(const fit::Law& law,
+               std::span<const double> x,
+               const Request& request,
+               std::size_t points) {
+  const auto parameters = law.parameters();
+  const bool harms = std::any_of(parameters.begin(), parameters.end(), [](const auto& p) {
+    return p.role == fit::Parameter::Role::penalty;
+  });
+  if (!harms || request.tokens || !std::isfinite(request.budget.value)) return request;
+  Request tried = request;
+  const auto least = [&](double log_budget) {
+    tried.budget = Flops(std::exp(log_budget));
+    if (!BudgetLine::exists(tried)) return HUGE_VAL;
+    BudgetLine line(law, x, tried);
+    return line.log_loss(lowest_on(line, points));
+  };
+  constexpr double kStride = 0.5, kFarthest = 20;  // of ln C: a factor of 5e8
+  const double all = std::log(request.budget.value);
+  double best = all, lowest = least(all);
+  for (double at = all - kStride; at > all - kFarthest; at -= kStride)
+    if (const double reached = least(at); reached < lowest) best = at, lowest = reached;
+  constexpr int kBits = 16;  // of ln C: the loss is flat there
+  const double from = best - kStride, to = std::min(all, best + kStride);
+  best = boost::math::tools::brent_find_minima(least, from, to, kBits).first;
+  constexpr double kSame = 1e-3;  // what Brent leaves between an end and the minimum found
+  if (best < all - kSame)
+    tried.budget = Flops(std::exp(best));
+  else
+    tried.budget = request.budget;
+  return tried;
+}
+
 // The end of the valley in one direction: the last ln N whose loss is at most `limit`.
 double valley_end(BudgetLine& line, double from, double limit, double direction) {
   constexpr double kStride = 0.02;
@@ -201,14 +236,18 @@ Optimum optimise(const fit::Law& law,
                  std::span<const double> x,
                  const Request& request,
                  std::size_t points) {
-  BudgetLine line(law, x, request);
-  return optimise_on(line, request, points);
+  const Request spent = useful(law, x, request, std::min(points, kDrawGrid));
+  BudgetLine line(law, x, spent);
+  Optimum best = optimise_on(line, spent, points);
+  best.at_harm = spent.budget < request.budget;
+  return best;
 }
 
 std::vector<Allocation> trace(
     const fit::Fit& fit, const Request& request, double params, double factor, std::size_t points) {
   const fit::Coordinates x = fit.coordinates();
-  const BudgetLine line(*fit.law, x, request);
+  const Request spent = useful(*fit.law, x, request, kDrawGrid);
+  const BudgetLine line(*fit.law, x, spent);
   const auto [first, last] = line.range();
   const double low = std::max(first, std::log(params / factor));
   const double high = std::min(last, std::log(params * factor));
@@ -249,17 +288,19 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
         .kind = ErrorKind::usage,
         .what = fmt::format("the law {} does not weigh parameters against tokens", law.name()),
         .hint = "plan with a law in both, such as data-constrained"};
-  BudgetLine line(law, x, request);
+  const Request spent = useful(law, x, request, kDrawGrid);
+  BudgetLine line(law, x, spent);
   const Request unlimited = without_limit_of_epochs(request);
   BudgetLine plain(law, x, unlimited);
-  const Optimum best = optimise_on(line, request, kGrid);
+  Optimum best = optimise_on(line, spent, kGrid);
+  best.at_harm = spent.budget < request.budget;
   const Optimum baseline = baseline_of(law, x, request, plain, kGrid);
 
   Draws of_best, of_baseline;
   for (const fit::Coordinates& draw : fit.draws) {
-    BudgetLine drawn(law, draw, request);
+    BudgetLine drawn(law, draw, spent);
     BudgetLine drawn_plain(law, draw, unlimited);
-    of_best.add(optimise_on(drawn, request, kDrawGrid),
+    of_best.add(optimise(law, draw, request, kDrawGrid),
                 std::exp(drawn.log_loss(std::log(best.params))));
     of_baseline.add(baseline_of(law, draw, request, drawn_plain, kDrawGrid),
                     std::exp(drawn_plain.log_loss(std::log(baseline.params))));
@@ -269,7 +310,7 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
             .optimum = best,
             .best = allocation(best, of_best, fit.interval),
             .baseline = allocation(baseline, of_baseline, fit.interval),
-            .valley = find_valley(line, request, best, request.tolerance)};
+            .valley = find_valley(line, spent, best, request.tolerance)};
   plan.flops = 6 * best.params * best.tokens;
   if (!request.speeds.empty())
     plan.seconds = best.tokens / tokens_per_second(request, Params(best.params));

@@ -43,6 +43,8 @@ struct Optimum {
   bool at_max_epochs = false;
   bool at_max_params = false;
   bool at_max_time = false;
+  // More compute on these tokens would raise the loss: less than the budget is spent.
+  bool at_harm = false;
 };
 
 // How often a pool is repeated in the recommended allocation.

@@ -56,6 +56,7 @@ Json limits_json(const Optimum& optimum) {
   if (optimum.at_max_epochs) limits.push_back("epochs");
   if (optimum.at_max_params) limits.push_back("params");
   if (optimum.at_max_time) limits.push_back("time");
+  if (optimum.at_harm) limits.push_back("harm");
   return limits;
 }
 

@@ -37,6 +37,8 @@ double turning_point(double low, double high, const Below& below) {
   return (low + high) / 2;
 }
 
+constexpr double kFewestRepeats = 0.001;  // after which a half-life is looked for
+
 // What the next repeated token is worth at ln D, from U unique ones.
 double worth_of_repeat(
     const fit::Law& law, std::span<const double> x, double log_n, double log_u, double repeats) {
@@ -68,7 +70,7 @@ std::optional<double> half_life_of(const fit::Law& law,
     return worth_of_repeat(law, x, log_n, log_u, std::exp(log_repeats));
   };
   // The first repeat may already be worth less; step up, since penalty laws need not be monotone.
-  constexpr double kShortest = -6.907755278982137;  // ln 0.001
+  const double kShortest = std::log(kFewestRepeats);
   constexpr double kStride = 0.25;
   for (double at = kShortest; at < kLongest; at += kStride) {
     if (worth(at + kStride) > 0.5) continue;
@@ -81,6 +83,20 @@ Amount amount(double value, std::vector<double>& drawn, double interval) {
   if (drawn.empty()) return {value};
   const fit::Span ends = fit::percentile_interval(drawn, interval);
   return {value, ends.low, ends.high};
+}
+
+// An end is open where the interval of the decay constant is, or where no repeat short or long
+// enough was found.
+void open_ends(const fit::Fit& fit, Amount& half_life) {
+  for (std::size_t j = 0; j < fit.parameters.size(); ++j) {
+    const fit::Estimate& e = fit.parameters[j];
+    if (e.fixed || fit.law->parameters()[j].role != fit::Parameter::Role::data_decay) continue;
+    if (!e.low) half_life.low.reset();
+    if (!e.high) half_life.high.reset();
+  }
+  constexpr double kNearEnd = 1.01;
+  if (half_life.low && *half_life.low < kNearEnd * kFewestRepeats) half_life.low.reset();
+  if (half_life.high && !std::isfinite(*half_life.high)) half_life.high.reset();
 }
 
 std::vector<double> epochs_to_show(double around) {
@@ -133,6 +149,7 @@ Repetition what_epochs_buy(const fit::Fit& fit,
   for (const fit::Coordinates& draw : fit.draws)
     drawn.push_back(half_life_of(law, draw, log_n, log_u).value_or(HUGE_VAL));
   result.half_life = amount(*half_life, drawn, fit.interval);
+  open_ends(fit, *result.half_life);
   return result;
 }
 

@@ -76,6 +76,10 @@ std::vector<std::string> find_warnings(const fit::Fit& fit, const Plan& plan) {
         "the law {} counts a repeated token as a fresh one; it cannot judge {:.3g} epochs",
         fit.law->name(),
         best.epochs));
+  if (best.at_harm)
+    warnings.push_back(fmt::format(
+        "by this law more compute on these tokens does harm: {:.3g} % of the budget is spent",
+        100 * 6 * best.params * best.tokens / request.budget.value));
   if (best.at_max_epochs)
     warnings.emplace_back("the limit of epochs binds: more epochs would lower the loss");
   if (best.at_max_params)

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "fit/fit_file.h"
+#include "fit/objective.h"
 #include "fit/support.h"
 
 namespace ration::fit {
@@ -97,6 +98,38 @@ TEST(Fit, FindsTheSameLawWhenEveryRunIsGivenTwice) {
   }
 }
 
+// Ten equal checkpoints a run, or ten rows of a tenth of the weight, say what one row says.
+TEST(Fit, DoesNotChangeWhenRowsAreSplit) {
+  const std::vector<Observation> once = repeated_runs(0.005);
+  std::vector<Observation> checkpoints, shares;
+  for (std::size_t i = 0; i < once.size(); ++i)
+    for (int k = 0; k < 10; ++k) {
+      checkpoints.push_back(once[i]);
+      checkpoints.back().run = std::to_string(i);
+      shares.push_back(once[i]);
+      shares.back().weight = 0.1;
+    }
+  const Options options = {.law = "data-constrained-data", .resamples = 10, .profile_points = 5};
+  const Fit a = fitted(once, options);
+
+  for (const Fit& b : {fitted(checkpoints, options), fitted(shares, options)}) {
+    EXPECT_NEAR(b.objective, a.objective, 1e-11 * a.objective);
+    ASSERT_EQ(b.minima.size(), a.minima.size());
+    for (std::size_t j = 0; j < a.parameters.size(); ++j) {
+      const Estimate &of_a = a.parameters[j], &of_b = b.parameters[j];
+      EXPECT_NEAR(of_b.value, of_a.value, 1e-5 * of_a.value) << of_a.name;
+      ASSERT_EQ(of_b.sandwich_error.has_value(), of_a.sandwich_error.has_value());
+      // The density of residuals at zero is taken by a kernel over ranks, which copies shift a
+      // little.
+      if (of_a.sandwich_error) {
+        EXPECT_NEAR(*of_b.sandwich_error, *of_a.sandwich_error, 0.05 * *of_a.sandwich_error);
+        EXPECT_NEAR(
+            *of_b.least_squares_error, *of_a.least_squares_error, 1e-4 * *of_a.least_squares_error);
+      }
+    }
+  }
+}
+
 TEST(Fit, MovesOnlyTheScalesWhenTheUnitOfCountsChanges) {
   std::vector<Observation> runs =
       test::simulated_runs(*find_law("chinchilla"), {6.2, 7.3, 0.6, 0.35, 0.37}, 0.005);
@@ -185,6 +218,34 @@ TEST(Fit, HoldsParametersAtGivenValues) {
   EXPECT_DOUBLE_EQ(estimate(fit, "alpha").value, 0.35);
   EXPECT_TRUE(estimate(fit, "E").fixed);
   EXPECT_NEAR(estimate(fit, "rd_star").value, 15, 5);
+}
+
+TEST(Fit, OfNoneOrOneFreeParameterIsAFitToo) {
+  const std::vector<Observation> runs = repeated_runs(0.005);
+  for (const Law* law : all_laws()) {
+    Options options{.law = std::string(law->name()), .resamples = 3, .profile_points = 3};
+    const Coordinates typical = law->typical();
+    for (std::size_t j = 0; j < law->size(); ++j) {
+      const Parameter& parameter = law->parameters()[j];
+      options.fixed.emplace_back(parameter.name, parameter.value(typical[j]));
+    }
+    const Fit held = fitted(runs, options);
+    double by_hand = 0;
+    for (const Observation& run : runs)
+      by_hand += huber(std::log(test::loss_at(*law, typical, run.params, run.tokens, run.unique) /
+                                run.loss.value),
+                       options.delta);
+    EXPECT_NEAR(held.objective, by_hand, 1e-9 * by_hand) << law->name();
+
+    options.fixed.pop_back();
+    EXPECT_LE(fitted(runs, options).objective, held.objective * (1 + 1e-9)) << law->name();
+  }
+}
+
+TEST(Fit, DoubtsWeightsThatLeaveAFewRuns) {
+  std::vector<Observation> runs = repeated_runs(0.005);
+  runs.front().weight = 1e12;
+  EXPECT_FALSE(fitted(runs, {.resamples = 0}).trusted());
 }
 
 TEST(Fit, MinimisesSquaresWhenAsked) {

@@ -163,6 +163,23 @@ TEST(RunTable, IsNoFitWithPerplexitiesAmongNats) {
               AllOf(HasSubstr("runs.csv:3"), HasSubstr("21.5 among losses in nats")));
 }
 
+TEST(RunTable, IsNoFitWithPerplexitiesAsLowAsModelsHaveToday) {
+  EXPECT_THAT(doubt("params,tokens,loss\n1e9,2e9,2.6\n1e9,3e9,9.5\n1e9,4e9,2.3\n"),
+              AllOf(HasSubstr("runs.csv:3"), HasSubstr("9.5 among losses in nats")));
+  EXPECT_EQ(doubt("params,tokens,loss,run\n1e9,2e9,10.9,a\n1e9,3e9,2.5,a\n1e9,3e9,2.4,b\n"),
+            "no problem")
+      << "a checkpoint of a model that has learned nothing yet";
+  EXPECT_THAT(doubt("params,tokens,loss\n1e9,2e9,21\n1e9,3e9,18\n"),
+              AllOf(HasSubstr("runs.csv:2"), HasSubstr("runs.csv:3"), HasSubstr("more nats than")));
+}
+
+TEST(RunTable, RefusesAColumnThatIsThereTwice) {
+  EXPECT_THAT(problem("params,params,tokens,loss\n1e9,2e9,3e9,2.5\n"),
+              HasSubstr("several columns are called \"params\""));
+  EXPECT_EQ(problem("params,note,note,tokens,loss\n1e9,x,y,3e9,2.5\n"), "no problem")
+      << "nobody asks for it";
+}
+
 TEST(LossUnits, OfValuesAreMixedOnlyWhereLogarithmsLieAmongTheRest) {
   using Places = std::vector<std::size_t>;
   EXPECT_EQ(perplexities_among(std::vector{3.0, 20.0, 2.5, 16.0}), (Places{1, 3}));

@@ -145,6 +145,16 @@ TEST(Loop, EndsWhenNoRunIsLeft) {
   EXPECT_TRUE(decision.goal[0].value) << "the interval that was reached is said";
 }
 
+TEST(Loop, StartsNothingWhereTheSweepHasTooFewSettings) {
+  World world;
+  world.runs.resize(5);
+
+  const Decision decision = first(world, options());
+
+  EXPECT_EQ(decision.verdict, Verdict::used_up);
+  EXPECT_THAT(decision.why, HasSubstr("5 settings"));
+}
+
 TEST(Loop, DoesNotTakeASmallIntervalOfAnUntrustedFit) {
   World world;
   for (loop::Run& run : world.runs)

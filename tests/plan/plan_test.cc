@@ -37,6 +37,38 @@ TEST(Plan, AgreesWithAPlainScanOfTheBudgetLine) {
   EXPECT_NEAR(plan.best.params.value, best_params, 1e-3 * best_params);
 }
 
+TEST(Plan, SpendsLessWhereMoreWouldHarm) {
+  const fit::Law& law = *fit::find_law("overfit-penalty-linear");
+  fit::Fit fit{.law = &law, .objective = 1, .interval = 0.9};
+  fit::Coordinates x = law.typical();
+  for (std::size_t j = 0; j < x.size(); ++j) {
+    if (law.parameters()[j].name == "P") x[j] = std::log(0.01);
+    fit.parameters.push_back(
+        {.name = std::string(law.parameters()[j].name), .value = law.parameters()[j].value(x[j])});
+  }
+  const Request request = {.budget = Flops(1e22), .unique = Tokens(1e9)};
+
+  const Plan plan = planned(fit, request);
+
+  // Every allocation that costs at most the budget, on a grid: 0.02 in ln N and ln D.
+  double best = HUGE_VAL, flops = 0;
+  for (double log_n = std::log(1e6); log_n < std::log(1e14); log_n += 0.02)
+    for (double log_d = std::log(1e8); log_d < std::log(1e12); log_d += 0.02) {
+      const double cost = 6 * std::exp(log_n + log_d);
+      if (cost > request.budget.value) break;
+      const double loss =
+          loss_of(law, x, Params(std::exp(log_n)), Tokens(std::exp(log_d)), request.unique);
+      if (loss < best) best = loss, flops = cost;
+    }
+  EXPECT_LE(plan.best.loss.value, best);
+  EXPECT_NEAR(plan.best.loss.value, best, 1e-4 * best);
+  EXPECT_NEAR(std::log(plan.flops), std::log(flops), 0.5) << "a flat minimum";
+  EXPECT_TRUE(plan.optimum.at_harm);
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("does harm")));
+  const Request little = {.budget = Flops(1e18), .unique = Tokens(1e9)};
+  EXPECT_FALSE(planned(fit, little).optimum.at_harm);
+}
+
 TEST(Plan, SpendsExactlyTheBudget) {
   const Plan plan = planned(published_fit(), kRequest);
   EXPECT_NEAR(6 * plan.best.params.value * plan.best.tokens.value, 1e22, 1e12);

@@ -36,6 +36,17 @@ TEST(WhatEpochsBuy, HasTheTrueHalfLife) {
   EXPECT_GT(*repetition.half_life->high, repetition.half_life->value);
 }
 
+TEST(WhatEpochsBuy, LeavesAnEndOfTheHalfLifeOpenWhereTheFitDoes) {
+  fit::Fit fit = fit_with_draws();
+  for (fit::Estimate& e : fit.parameters) e.low = e.value / 2, e.high = e.value * 2;
+  fit.parameters[5].high.reset();  // rd_star
+
+  const Repetition repetition = what_epochs_buy(fit, kRequest, Params(7e9), Epochs(9));
+
+  EXPECT_TRUE(repetition.half_life->low);
+  EXPECT_FALSE(repetition.half_life->high);
+}
+
 TEST(WhatEpochsBuy, GainsAreDifferencesOfLosses) {
   const Repetition repetition = what_epochs_buy(published_fit(), kRequest, Params(7e9), Epochs(9));
   ASSERT_GE(repetition.rows.size(), 5U);
