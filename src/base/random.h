@@ -12,9 +12,9 @@ namespace ration {
 // Draw i of a stream lies this far from draw i-1 before mixing.
 inline constexpr std::uint64_t kStreamStride = 0x9E3779B97F4A7C15;
 
-// The SplitMix64 finaliser; a bijection of 64-bit words. Inline: dropout masks draw one word an
-// element.
-inline std::uint64_t mix(std::uint64_t z) {
+// The SplitMix64 finaliser; a bijection of 64-bit words. Constexpr: dropout masks draw one word an
+// element, also on a GPU.
+constexpr std::uint64_t mix(std::uint64_t z) {
   z += kStreamStride;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EB;

@@ -64,7 +64,7 @@ struct RunSpec {
   double final_lr_fraction = 0.1;
   double decay_fraction = 0.2;  // wsd only
   std::int64_t seed = 0;
-  std::string precision = "fp32";  // fp32 | fp64
+  std::string precision = "fp32";  // fp32 | bf16 | fp64
   std::int64_t numerics = kNumericsVersion;
 
   bool operator==(const RunSpec&) const = default;

@@ -26,7 +26,7 @@ TEST(Includes, OfTheProjectFollowTheArchitecture) {
   Sources sources;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "src")) {
     const std::string ending = entry.path().extension().string();
-    if (ending != ".h" && ending != ".cc" && ending != ".cu") continue;
+    if (ending != ".h" && ending != ".cc" && ending != ".cu" && ending != ".cuh") continue;
     sources[entry.path().lexically_relative(root / "src").string()] =
         real_files().read(entry.path()).value();
   }

@@ -6,60 +6,12 @@
 
 #include <cmath>
 
-#include "base/random.h"
 #include "support/vectors.h"
+#include "train/reference_case.h"
 #include "train/step.h"
 
 namespace ration::train {
 namespace {
-
-run::RunSpec spec_of(const Json& config) {
-  run::RunSpec spec;
-  spec.family = config["arch"];
-  spec.layers = config["layers"];
-  spec.width = config["d_model"];
-  spec.heads = config["heads"];
-  spec.mlp = config["mlp"];
-  spec.mlp_width = config["d_ff"];
-  spec.context = config["ctx"];
-  spec.vocab = config["vocab"];
-  spec.tied = config["tied"];
-  spec.bias = config["bias"];
-  spec.norm_eps = config["norm_eps"];
-  spec.beta1 = config["opt"]["beta1"];
-  spec.beta2 = config["opt"]["beta2"];
-  spec.adam_eps = config["opt"]["eps"];
-  spec.weight_decay = config["opt"]["weight_decay"];
-  spec.clip = config["opt"]["clip"];
-  return spec;
-}
-
-void set_weights(Model& model, const Json& param_order) {
-  for (const Json& entry : param_order) {
-    const std::uint64_t k = entry["k"];
-    at::Tensor value = model.parameters().at(entry["name"].get<std::string>()).value.detach();
-    std::vector<double> numbers(static_cast<std::size_t>(value.numel()));
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-      const std::uint64_t word = mix((k + 1) * (std::uint64_t{1} << 32) + i);
-      numbers[i] =
-          entry["base"].get<double>() +
-          entry["amp"].get<double>() * (2 * (static_cast<double>(word >> 11) * 0x1.0p-53) - 1);
-    }
-    value.copy_(at::from_blob(numbers.data(), value.sizes(), at::kDouble));
-  }
-}
-
-Batch batch_of(const Json& config, std::int64_t step) {
-  const std::int64_t sequences = config["batch"], positions = config["seq"];
-  at::Tensor tokens = at::empty({sequences, positions + 1}, at::kLong);
-  const std::uint64_t seed =
-      config["token_seed"].get<std::uint64_t>() + static_cast<std::uint64_t>(step);
-  for (std::int64_t j = 0; j < tokens.numel(); ++j)
-    tokens.data_ptr<std::int64_t>()[j] = static_cast<std::int64_t>(
-        mix(seed * (std::uint64_t{1} << 40) + static_cast<std::uint64_t>(j)) %
-        config["vocab"].get<std::uint64_t>());
-  return {tokens.narrow(1, 0, positions).contiguous(), tokens.narrow(1, 1, positions).contiguous()};
-}
 
 // |got - want| relative to |want|, with an absolute floor for sums that are zero up to rounding.
 void expect_near(
@@ -78,9 +30,9 @@ class GptReference : public testing::TestWithParam<std::string> {
   void check(const Precision& precision) {
     const Json reference = test::vectors("gpt_reference.json")["cases"][GetParam()];
     const Json& config = reference["config"];
-    const run::RunSpec spec = spec_of(config);
+    const run::RunSpec spec = test::reference_spec(config);
     Model model(spec, precision.dtype);
-    set_weights(model, reference["param_order"]);
+    test::set_reference_weights(model.parameters(), reference["param_order"]);
     AdamW optimiser(spec, model.parameters());
     check_logits(model, config, reference, precision);
     check_training(model, optimiser, config, reference, precision);
@@ -93,7 +45,7 @@ class GptReference : public testing::TestWithParam<std::string> {
                            const Json& reference,
                            const Precision& precision) {
     const c10::NoGradGuard no_grad;
-    const Batch batch = batch_of(config, 0);
+    const Batch batch = test::reference_batch(config, 0);
     const at::Tensor logits = model.logits(batch.inputs).to(at::kDouble);
     EXPECT_EQ(batch.inputs[0][1].item<std::int64_t>(),
               reference["batch0_inputs"][0][1].get<std::int64_t>());
@@ -122,7 +74,7 @@ class GptReference : public testing::TestWithParam<std::string> {
                              const Precision& precision) {
     for (const Json& expected : reference["train"]) {
       const std::int64_t step = expected["step"];
-      const Batch batch = batch_of(config, step);
+      const Batch batch = test::reference_batch(config, step);
       const StepResult got =
           train_step(model,
                      optimiser,
@@ -135,7 +87,7 @@ class GptReference : public testing::TestWithParam<std::string> {
       if (step == 0) check_gradients(model, reference, precision);
     }
     const c10::NoGradGuard no_grad;
-    const Batch first = batch_of(config, 0);
+    const Batch first = test::reference_batch(config, 0);
     const double after = model.loss_sum(model.logits(first.inputs), first.targets).item<double>() /
                          static_cast<double>(first.tokens());
     expect_near(after,

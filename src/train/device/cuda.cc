@@ -1,0 +1,138 @@
+// The GPU's side of backend.h: streams, recorded steps, copies, memory.
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <ATen/cuda/CUDAContext.h>
+#include <ATen/cuda/CUDAEvent.h>
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <cstdlib>
+
+#include "train/device/backend.h"
+#include "train/device/on_host.h"
+
+namespace ration::train::device {
+namespace {
+
+class Graph final : public Recording {
+ public:
+  explicit Graph(const std::function<void()>& body) {
+    // A recording must not use the default stream. The first run, outside of it, lets libraries
+    // create their handles and work spaces.
+    const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
+    const c10::cuda::CUDAStream current = c10::cuda::getCurrentCUDAStream();
+    at::cuda::CUDAEvent before, after;
+    before.record(current);
+    before.block(stream);
+    {
+      const c10::cuda::CUDAStreamGuard guard(stream);
+      body();
+      stream.synchronize();
+      graph_.capture_begin();
+      body();
+      graph_.capture_end();
+    }
+    after.record(stream);
+    after.block(current);
+  }
+  void replay() override { graph_.replay(); }
+
+ private:
+  at::cuda::CUDAGraph graph_;
+};
+
+class CudaCourier final : public Courier {
+ public:
+  CudaCourier() : stream_(c10::cuda::getStreamFromPool()) {}
+
+  void prepare() override { come_[count_ % 2].synchronize(); }
+  void submit(const at::Tensor& from, const at::Tensor& to) override {
+    free_.block(stream_);  // an event that was never recorded does not block
+    const c10::cuda::CUDAStreamGuard guard(stream_);
+    to.copy_(from, /*non_blocking=*/true);
+    come_[count_ % 2].record(stream_);
+    ++count_;
+  }
+  void wait() override { come_[(count_ + 1) % 2].block(c10::cuda::getCurrentCUDAStream()); }
+  void release() override { free_.record(c10::cuda::getCurrentCUDAStream()); }
+
+ private:
+  c10::cuda::CUDAStream stream_;
+  at::cuda::CUDAEvent come_[2], free_;
+  std::size_t count_ = 0;
+};
+
+class CudaReceipt final : public Receipt {
+ public:
+  explicit CudaReceipt(const at::Tensor& from)
+      : values_(at::empty(from.sizes(), from.options().device(at::kCPU).pinned_memory(true))) {
+    values_.copy_(from, /*non_blocking=*/true);
+    come_.record(c10::cuda::getCurrentCUDAStream());
+  }
+  const at::Tensor& take() override {
+    come_.synchronize();
+    return values_;
+  }
+
+ private:
+  at::Tensor values_;
+  at::cuda::CUDAEvent come_;
+};
+
+}  // namespace
+
+std::string why_no_cuda() {
+  return at::globalContext().hasCUDA() && at::cuda::device_count() > 0
+             ? ""
+             : "no GPU is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES";
+}
+
+void* stream_of(const at::Device& device) {
+  return device.is_cuda() ? c10::cuda::getCurrentCUDAStream(device.index()).stream() : nullptr;
+}
+
+template <class T>
+const kernels::Table<T>& cuda_kernels() {
+  return kernels::cuda_table<T>();
+}
+template const kernels::Table<double>& cuda_kernels<double>();
+template const kernels::Table<float>& cuda_kernels<float>();
+template const kernels::Table<kernels::BFloat16>& cuda_kernels<kernels::BFloat16>();
+
+std::unique_ptr<Recording> record(const at::Device& device, const std::function<void()>& body) {
+  if (device.is_cuda()) return std::make_unique<Graph>(body);
+  body();
+  return nullptr;
+}
+
+std::unique_ptr<Courier> make_courier(const at::Device& device) {
+  if (device.is_cuda()) return std::make_unique<CudaCourier>();
+  return std::make_unique<HostCourier>();
+}
+
+at::Tensor host_bytes(std::int64_t bytes, const at::Device& device) {
+  return at::zeros({bytes}, at::TensorOptions(at::kByte).pinned_memory(device.is_cuda()));
+}
+
+std::unique_ptr<Receipt> send_back(const at::Tensor& from) {
+  if (from.is_cuda()) return std::make_unique<CudaReceipt>(from);
+  return std::make_unique<HostReceipt>(from.clone());
+}
+
+void use_deterministic_operators() {
+  // cuBLAS chooses other sums when its work space is too small; it reads this when it starts.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+}
+
+std::int64_t peak_device_bytes(const at::Device& device) {
+  if (!device.is_cuda()) return 0;
+  const auto index = device.has_index() ? device.index() : c10::cuda::current_device();
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(index);
+  return stats.allocated_bytes[0].peak;  // of all pools together
+}
+
+}  // namespace ration::train::device
