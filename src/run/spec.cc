@@ -242,6 +242,15 @@ const std::vector<Row<Execution>>& execution_rows() {
   using X = Execution;
   static const std::vector<Row<X>> rows = {
       row<X>("data", &X::data, "folder", -kAny, kAny, "prepared data (ration data prepare)"),
+      row<X>(
+          "device",
+          &X::device,
+          "",
+          -kAny,
+          kAny,
+          "where the run is computed; cuda ends without an NVIDIA GPU, auto takes one where there "
+          "is one; runs under a million parameters are faster on the processor",
+          {"cpu", "cuda", "auto"}),
       row<X>("threads",
              &X::threads,
              "threads",
@@ -255,6 +264,13 @@ const std::vector<Row<Execution>>& execution_rows() {
              1048576,
              "sequences computed at once; 0 is the whole batch; less memory, same result up to "
              "rounding"),
+      row<X>("recompute",
+             &X::recompute,
+             "",
+             -kAny,
+             kAny,
+             "on a GPU: compute each layer's activations a second time instead of keeping them; "
+             "a third more time, a fraction of the memory"),
       row<X>("log_every_steps",
              &X::log_every_steps,
              "steps",

@@ -72,9 +72,11 @@ struct RunSpec {
 
 // How a run is carried out; changes no number of the result.
 struct Execution {
-  std::string data;  // folder of the prepared data
+  std::string data;            // folder of the prepared data
+  std::string device = "cpu";  // cpu | cuda | auto
   std::int64_t threads = 1;
   std::int64_t micro_batch_sequences = 0;  // 0 = the whole batch at once
+  bool recompute = false;                  // on a GPU: activations twice instead of keeping them
   std::int64_t log_every_steps = 50;
   double checkpoint_minutes = 10;
   std::int64_t evals_per_decade = 8;

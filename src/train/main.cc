@@ -1,4 +1,4 @@
-// ration-train RUN_FOLDER [--attempt N] [--token HEX]
+// ration-train RUN_FOLDER… [--attempt N] [--token HEX]
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "train/packed_worker.h"
 #include "train/worker.h"
 
 namespace {
@@ -15,12 +16,13 @@ namespace {
 using ration::run::WorkerExit;
 
 constexpr std::string_view kUsage =
-    "usage: ration-train RUN_FOLDER [--attempt N] [--token HEX]\n"
+    "usage: ration-train RUN_FOLDER… [--attempt N] [--token HEX]\n"
     "\n"
     "Carries out the run of RUN_FOLDER/run.json: trains, writes events and checkpoints, and "
     "publishes result.json.\n"
     "Started again after a crash it continues from the newest checkpoint; a finished run is left "
     "alone.\n"
+    "Several folders: runs of one shape and number of steps, trained side by side on one device.\n"
     "SIGTERM or SIGUSR1: checkpoint and leave with 75; a second one: leave at once with 76.\n"
     "\n"
     "  --attempt N   the attempt that whoever starts the worker has claimed (default: claim the "
@@ -47,6 +49,7 @@ int usage(std::string_view problem) {
 
 int main(int argc, char** argv) {
   ration::train::WorkerOptions options;
+  std::vector<ration::Path> more_folders;  // behind the first
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "--help" || word == "-h") {
@@ -64,8 +67,10 @@ int main(int argc, char** argv) {
         options.attempt = number;
       else
         return usage(fmt::format("--attempt takes a number from 1 on, not \"{}\"", value));
-    } else if (word.starts_with("-") || !options.run_folder.empty()) {
+    } else if (word.starts_with("-")) {
       return usage(fmt::format("unexpected \"{}\"", word));
+    } else if (!options.run_folder.empty()) {
+      more_folders.emplace_back(word);
     } else {
       options.run_folder = word;
     }
@@ -82,6 +87,15 @@ int main(int argc, char** argv) {
 
   ration::train::Surroundings world{
       ration::real_files(), ration::system_clock(), [] { return stop_signals > 0; }, {}};
+  if (!more_folders.empty()) {
+    if (options.attempt) return usage("--attempt and --token belong to a single folder");
+    more_folders.insert(more_folders.begin(), options.run_folder);
+    const auto outcomes = ration::train::work_packed(more_folders, world);
+    for (const auto& each : outcomes)
+      if (each.error) std::fputs(each.error->describe().c_str(), stderr);
+    std::fflush(nullptr);
+    _exit(static_cast<int>(ration::train::common_exit(outcomes)));
+  }
   const bool live = isatty(STDERR_FILENO) == 1;
   if (live)
     world.show_line = [](const std::string& line) { fmt::print(stderr, "\r\x1b[K{}", line); };

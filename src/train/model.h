@@ -34,6 +34,8 @@ class Model {
   // What training and evaluation run: the same function, with its gradient, in a form made for
   // speed. It holds working memory: one caller at a time.
   Passes& passes() const { return *passes_; }
+  // Other passes for the same parameters, of a model whose weights lie on a GPU.
+  void evaluate_with(std::unique_ptr<Passes> passes) { passes_ = std::move(passes); }
 
  private:
   struct Layer {

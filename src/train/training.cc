@@ -125,7 +125,7 @@ Result<void> Training::begin() {
                 {"threads", run_.file.execution.threads},
                 {"torch", TORCH_VERSION},
                 {"numerics", run::kNumericsVersion},
-                {"device", "cpu"},
+                {"device", run_.file.execution.device},
                 {"steps", steps_},
                 {"windows", data_->windows()},
                 {"val_tokens", val_tokens_},
@@ -171,6 +171,7 @@ Result<double> Training::evaluate() {
 
 Result<std::string> Training::checkpoint() {
   const double started = world_.clock.monotonic_seconds();
+  if (place_) place_.seat->store();
   const data::SchedulePosition position = data_->position();
   const Json progress = {{"run", to_json(progress_)},
                          {"guard", guard_.to_json()},
@@ -343,16 +344,15 @@ Result<run::WorkerExit> Training::loop() {
     const std::int64_t sequences = std::min(batch, total_windows_ - progress_.windows);
     const std::int64_t tokens_before = tokens_seen();
     const Batch next = data_->next(sequences);
-    const StepResult result = train_step(model_,
-                                         optimiser_,
-                                         next,
-                                         {.lr = rate_.at(progress_.step),
-                                          .clip = spec_.clip,
-                                          .micro_batch = run_.file.execution.micro_batch_sequences,
-                                          .step = progress_.step});
+    const StepOptions how{.lr = rate_.at(progress_.step),
+                          .clip = spec_.clip,
+                          .micro_batch = run_.file.execution.micro_batch_sequences,
+                          .step = progress_.step};
+    const StepResult result =
+        place_ ? place_.seat->step(next, how) : train_step(model_, optimiser_, next, how);
     ++progress_.step;
     progress_.windows += sequences;
-    progress_.updates = optimiser_.updates();
+    if (result.updated) ++progress_.updates;
     const Guard::Verdict verdict =
         guard_.judge(progress_.step, result.loss, result.grad_norm, result.updated);
     if (result.updated) {
@@ -373,6 +373,11 @@ Result<run::WorkerExit> Training::run() {
   at::set_num_threads(static_cast<int>(run_.file.execution.threads));
   began_ = world_.clock.monotonic_seconds();
   if (Result<void> done = begin(); !done) return std::move(done).error();
+  Result<device::Place> place =
+      device::take_place(run_.file, run_.pack, model_, optimiser_);  // with what was resumed
+  if (!place) return std::move(place).error();
+  place_ = std::move(*place);
+  if (run_.seated != nullptr) *run_.seated = true;
   return loop();
 }
 

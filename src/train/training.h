@@ -8,6 +8,7 @@
 #include "run/run.h"
 #include "train/batches.h"
 #include "train/checkpoint_folder.h"
+#include "train/device/pack.h"
 #include "train/guard.h"
 #include "train/heldout.h"
 #include "train/learning_rate.h"
@@ -20,7 +21,9 @@ struct Assignment {
   run::RunFolder folder;
   run::RunFile file;
   int attempt = 1;
-  std::string token;  // of the attempt; empty when a person started it
+  std::string token;             // of the attempt; empty when a person started it
+  device::Pack* pack = nullptr;  // of the runs that share its device; none: it has one of its own
+  bool* seated = nullptr;        // set when it took its place among them
 };
 
 // The numbers of a run on its way, stored with every checkpoint.
@@ -70,6 +73,7 @@ class Training {
   std::int64_t steps_;
   Model model_;
   AdamW optimiser_;
+  device::Place place_;  // on a device; empty where the processor's passes train
   LearningRate rate_;
   HeldOut heldout_;
   std::int64_t val_tokens_;

@@ -135,10 +135,14 @@ WorkerOutcome work(const WorkerOptions& options, Surroundings& world) {
   Result<bool> overtaken = folder.fenced(*attempt);
   if (!overtaken) return failed(WorkerExit::other, std::move(overtaken).error());
   if (*overtaken) return {.exit = WorkerExit::fenced};
-  return train(
-      world,
-      {.folder = folder, .file = std::move(*file), .attempt = *attempt, .token = options.token},
-      std::move(*prepared));
+  return train(world,
+               {.folder = folder,
+                .file = std::move(*file),
+                .attempt = *attempt,
+                .token = options.token,
+                .pack = options.pack,
+                .seated = options.seated},
+               std::move(*prepared));
 }
 
 }  // namespace ration::train

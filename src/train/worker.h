@@ -11,11 +11,18 @@
 
 namespace ration::train {
 
+namespace device {
+class Pack;
+}
+
 struct WorkerOptions {
   Path run_folder;
   std::optional<int> attempt =
       {};  // claimed by whoever started the worker; nothing: the worker claims the next one
   std::string token = {};  // of that attempt, recorded in the log's first line
+  // The runs that this one shares a device with, and whether it got a place among them; or none.
+  device::Pack* pack = nullptr;
+  bool* seated = nullptr;
 };
 
 struct WorkerOutcome {

@@ -17,6 +17,13 @@ namespace ration::train::device {
 // Why no run can use a GPU here; empty when one can.
 std::string why_no_cuda();
 
+// Gives the calling thread a stream of its own for all that it enqueues from now on, so that several
+// threads' kernels run at the same time.
+void take_own_stream(const at::Device& device);
+
+// Waits for all that anyone has enqueued.
+void finish(const at::Device& device);
+
 // The stream that LibTorch's operators of the calling thread go to; null on a processor.
 void* stream_of(const at::Device& device);
 

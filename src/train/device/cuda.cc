@@ -1,15 +1,18 @@
-// The GPU's side of backend.h: streams, recorded steps, copies, memory.
+// The GPU's side of backend.h: streams, recorded steps, copies, memory. Of LibTorch's CUDA headers
+// it takes those alone that do without cuBLAS's, so that a toolkit without cuBLAS builds it.
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
-#include <ATen/cuda/CUDAContext.h>
-#include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 #include <cstdlib>
+#include <stdexcept>
+#include <string>
 
 #include "train/device/backend.h"
 #include "train/device/on_host.h"
@@ -17,21 +20,48 @@
 namespace ration::train::device {
 namespace {
 
+using c10::cuda::CUDAStream;
+
+void expect(cudaError_t status) {
+  if (status != cudaSuccess)
+    throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
+}
+
+// A place in a stream that another stream, or the processor, can wait for. One that was never
+// recorded holds up nobody.
+class Event {
+ public:
+  Event() { expect(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
+  ~Event() { cudaEventDestroy(event_); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void record(const CUDAStream& stream) { expect(cudaEventRecord(event_, stream.stream())); }
+  void block(const CUDAStream& stream) {
+    expect(cudaStreamWaitEvent(stream.stream(), event_, cudaEventWaitDefault));
+  }
+  void synchronize() { expect(cudaEventSynchronize(event_)); }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 class Graph final : public Recording {
  public:
   explicit Graph(const std::function<void()>& body) {
     // A recording must not use the default stream. The first run, outside of it, lets libraries
     // create their handles and work spaces.
-    const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
-    const c10::cuda::CUDAStream current = c10::cuda::getCurrentCUDAStream();
-    at::cuda::CUDAEvent before, after;
+    const CUDAStream stream = c10::cuda::getStreamFromPool();
+    const CUDAStream current = c10::cuda::getCurrentCUDAStream();
+    Event before, after;
     before.record(current);
     before.block(stream);
     {
       const c10::cuda::CUDAStreamGuard guard(stream);
       body();
       stream.synchronize();
-      graph_.capture_begin();
+      // Other threads may record their own runs meanwhile.
+      graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
       body();
       graph_.capture_end();
     }
@@ -50,7 +80,7 @@ class CudaCourier final : public Courier {
 
   void prepare() override { come_[count_ % 2].synchronize(); }
   void submit(const at::Tensor& from, const at::Tensor& to) override {
-    free_.block(stream_);  // an event that was never recorded does not block
+    free_.block(stream_);
     const c10::cuda::CUDAStreamGuard guard(stream_);
     to.copy_(from, /*non_blocking=*/true);
     come_[count_ % 2].record(stream_);
@@ -60,9 +90,9 @@ class CudaCourier final : public Courier {
   void release() override { free_.record(c10::cuda::getCurrentCUDAStream()); }
 
  private:
-  c10::cuda::CUDAStream stream_;
-  at::cuda::CUDAEvent come_[2], free_;
-  std::size_t count_ = 0;
+  CUDAStream stream_;
+  Event come_[2], free_;
+  std::size_t count_ = 0;  // copies submitted
 };
 
 class CudaReceipt final : public Receipt {
@@ -79,19 +109,27 @@ class CudaReceipt final : public Receipt {
 
  private:
   at::Tensor values_;
-  at::cuda::CUDAEvent come_;
+  Event come_;
 };
 
 }  // namespace
 
 std::string why_no_cuda() {
-  return at::globalContext().hasCUDA() && at::cuda::device_count() > 0
+  return at::globalContext().hasCUDA() && c10::cuda::device_count() > 0
              ? ""
              : "no GPU is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES";
 }
 
 void* stream_of(const at::Device& device) {
   return device.is_cuda() ? c10::cuda::getCurrentCUDAStream(device.index()).stream() : nullptr;
+}
+
+void take_own_stream(const at::Device& device) {
+  if (device.is_cuda()) c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool());
+}
+
+void finish(const at::Device& device) {
+  if (device.is_cuda()) c10::cuda::device_synchronize();
 }
 
 template <class T>
@@ -126,6 +164,7 @@ void use_deterministic_operators() {
   // cuBLAS chooses other sums when its work space is too small; it reads this when it starts.
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // nothing reads it here
 }
 
 std::int64_t peak_device_bytes(const at::Device& device) {

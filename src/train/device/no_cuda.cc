@@ -16,6 +16,10 @@ std::string why_no_cuda() {
 
 void* stream_of(const at::Device&) { return nullptr; }
 
+void take_own_stream(const at::Device&) {}
+
+void finish(const at::Device&) {}
+
 template <class T>
 const kernels::Table<T>& cuda_kernels() {
   throw std::runtime_error(why_no_cuda());
@@ -41,6 +45,7 @@ std::unique_ptr<Receipt> send_back(const at::Tensor& from) {
 
 void use_deterministic_operators() {
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // nothing reads it here
 }
 
 std::int64_t peak_device_bytes(const at::Device&) { return 0; }

@@ -41,7 +41,8 @@ class CudaBlock {
     for (int distance = kWarp / 2; distance > 0; distance /= 2)
       state = merge(state, from_lane(state, distance));
     if constexpr (Threads == kWarp) return state;
-    __shared__ State warps[Threads / kWarp];
+    __shared__ alignas(State) unsigned char bytes[sizeof(State) * (Threads / kWarp)];
+    auto* warps = reinterpret_cast<State*>(bytes);  // shared memory takes no constructors
     if (threadIdx.x % kWarp == 0) warps[threadIdx.x / kWarp] = state;
     __syncthreads();
     State all = warps[0];

@@ -1,0 +1,161 @@
+// Runs that train through train/device: alone in bf16, and several in one worker.
+
+#include "train/packed_worker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "train/device/backend.h"
+#include "train/tiny_run.h"
+
+namespace ration::train {
+namespace {
+
+using run::WorkerExit;
+using testing::HasSubstr;
+
+class PackedWorker : public testing::Test {
+ protected:
+  // Runs on the device's passes: fp32 on the processor would take its own.
+  PackedWorker() { data_.spec.precision = "bf16"; }
+
+  std::vector<run::RunFolder> three_runs(const std::string& name) {
+    const run::RunSpec spec = data_.spec;
+    std::vector<run::RunFolder> folders;
+    for (int k = 0; k < 3; ++k) {
+      data_.spec.seed = k;
+      data_.spec.lr = 1e-2 * (k + 1);
+      data_.spec.unique_tokens = (40 - 8 * k) * spec.context;  // epochs end at other steps
+      folders.push_back(data_.create(name + std::to_string(k)));
+    }
+    data_.spec = spec;
+    return folders;
+  }
+  static std::vector<WorkerOutcome> work_together(
+      const std::vector<run::RunFolder>& folders,
+      std::function<bool()> stop = [] { return false; }) {
+    Surroundings world{real_files(), system_clock(), std::move(stop), {}};
+    std::vector<Path> paths;
+    for (const run::RunFolder& folder : folders) paths.push_back(folder.path());
+    return work_packed(paths, world);
+  }
+  static WorkerExit work_alone(
+      const run::RunFolder& folder, std::function<bool()> stop = [] { return false; }) {
+    Surroundings world{real_files(), system_clock(), std::move(stop), {}};
+    return work({.run_folder = folder.path()}, world).exit;
+  }
+
+  test::TinyData data_;
+};
+
+TEST_F(PackedWorker, GivesEveryRunTheResultThatItHasAlone) {
+  data_.spec.precision = "fp32";
+  data_.execution.device = "auto";
+  const std::vector<run::RunFolder> together = three_runs("together"), alone = three_runs("alone");
+
+  const std::vector<WorkerOutcome> outcomes = work_together(together);
+
+  for (std::size_t k = 0; k < 3; ++k) {
+    EXPECT_EQ(outcomes[k].exit, WorkerExit::done);
+    EXPECT_EQ(work_alone(alone[k]), WorkerExit::done);
+    const Json got = test::result_of(together[k]), want = test::result_of(alone[k]);
+    const double loss = want["final_loss"];
+    EXPECT_NEAR(got["final_loss"].get<double>(), loss, 1e-5 * loss);  // fp32 sums in another order
+    EXPECT_EQ(got["steps"], want["steps"]);
+    EXPECT_EQ(got["epochs"], want["epochs"]);
+    EXPECT_EQ(got["id"], want["id"]);
+  }
+}
+
+TEST_F(PackedWorker, ResumesInBf16WithTheBytesOfAnUndisturbedRun) {
+  data_.spec.dropout = 0.1;
+  const run::RunFolder straight = data_.create("straight"), stopped = data_.create("stopped");
+
+  EXPECT_EQ(work_alone(straight), WorkerExit::done);
+  EXPECT_EQ(work_alone(stopped, [steps = 7]() mutable { return --steps <= 0; }),
+            WorkerExit::preempted);
+  EXPECT_EQ(work_alone(stopped), WorkerExit::done);
+
+  for (const char* file : {"model.safetensors", "state.safetensors"})
+    EXPECT_EQ(test::final_bytes(stopped, file), test::final_bytes(straight, file)) << file;
+  EXPECT_EQ(test::result_of(stopped)["final_loss"], test::result_of(straight)["final_loss"]);
+  EXPECT_LT(test::result_of(straight)["final_loss"].get<double>(), 2.7);  // ln 17 = 2.83: it learns
+}
+
+TEST_F(PackedWorker, GoesOnWithRunsThatStoppedAtDifferentSteps) {
+  const std::vector<run::RunFolder> folders = three_runs("run"), straight = three_runs("straight");
+  EXPECT_EQ(work_alone(folders[1], [steps = 5]() mutable { return --steps <= 0; }),
+            WorkerExit::preempted);
+
+  for (const WorkerOutcome& outcome : work_together(folders))
+    EXPECT_EQ(outcome.exit, WorkerExit::done);
+
+  work_together(straight);
+  for (std::size_t k = 0; k < 3; ++k) {
+    const double loss = test::result_of(straight[k])["final_loss"];
+    EXPECT_NEAR(test::result_of(folders[k])["final_loss"].get<double>(), loss, 2e-3 * loss)
+        << "bf16 sums in another order, run " << k;
+  }
+}
+
+TEST_F(PackedWorker, LetsTheOthersFinishWhenOneRunDiverges) {
+  std::vector<run::RunFolder> folders = three_runs("run");
+  data_.spec.lr = 10;
+  data_.spec.weight_decay = 100;  // weights grow a thousandfold a step
+  data_.spec.clip = 0;
+  folders.push_back(data_.create("wild"));
+
+  const std::vector<WorkerOutcome> outcomes = work_together(folders);
+
+  EXPECT_EQ(outcomes[3].exit, WorkerExit::diverged);
+  for (std::size_t k = 0; k < 3; ++k) EXPECT_EQ(outcomes[k].exit, WorkerExit::done);
+  EXPECT_EQ(common_exit(outcomes), WorkerExit::diverged);
+}
+
+TEST_F(PackedWorker, ChecksAllRunsBeforeTheFirstIsTouched) {
+  std::vector<run::RunFolder> folders = three_runs("run");
+  data_.spec.width = 16;
+  folders.push_back(data_.create("wider"));
+
+  const std::vector<WorkerOutcome> outcomes = work_together(folders);
+
+  EXPECT_EQ(common_exit(outcomes), WorkerExit::usage);
+  ASSERT_TRUE(outcomes[0].error);
+  EXPECT_THAT(outcomes[0].error->describe(), HasSubstr("width differs"));
+  EXPECT_TRUE(folders[0].attempts().value().empty());
+}
+
+TEST_F(PackedWorker, SaysWhyThereIsNoGpu) {
+  if (device::why_no_cuda().empty()) GTEST_SKIP() << "there is one";
+  data_.execution.device = "cuda";
+  const run::RunFolder folder = data_.create("run");
+  Surroundings world{real_files(), system_clock(), [] { return false; }, {}};
+
+  const WorkerOutcome outcome = work({.run_folder = folder.path()}, world);
+
+  EXPECT_EQ(outcome.exit, WorkerExit::other);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_THAT(outcome.error->describe(), HasSubstr("CUDA"));
+}
+
+TEST_F(PackedWorker, MeasuresBothWaysOfSharingADevice) {
+  const Measured measured = measure_ways(std::vector(2, data_.spec), {});
+
+  EXPECT_GT(measured.packed, 0);
+  EXPECT_GT(measured.side_by_side, 0);
+}
+
+TEST(CommonExit, IsPreemptedWhenAnyRunIsToBeContinued) {
+  const auto exits = [](std::initializer_list<WorkerExit> all) {
+    std::vector<WorkerOutcome> outcomes;
+    for (const WorkerExit exit : all) outcomes.push_back({.exit = exit});
+    return common_exit(outcomes);
+  };
+
+  EXPECT_EQ(exits({WorkerExit::done, WorkerExit::done}), WorkerExit::done);
+  EXPECT_EQ(exits({WorkerExit::diverged, WorkerExit::preempted}), WorkerExit::preempted);
+  EXPECT_EQ(exits({WorkerExit::done, WorkerExit::diverged}), WorkerExit::diverged);
+}
+
+}  // namespace
+}  // namespace ration::train
