@@ -2,6 +2,7 @@
 # Source it from the project's root; it sets $venv and defines torch_prefix, configure, build, build_programs.
 
 venv=.venv
+cuda_version=13.0     # of the compiler of the GPU's kernels
 torch_version=2.13.0  # the version that the tests were run with; 2.11 is the oldest that compiles
 
 say_error() { printf 'error: %s\nhelp: %s\n' "$1" "$2" >&2; }
