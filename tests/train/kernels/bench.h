@@ -46,7 +46,9 @@ struct Bench {
   }
 
   // The values as they are, for the reference.
-  static at::Tensor exact(const at::Tensor& tensor) { return tensor.to(at::kDouble, false, /*copy=*/true).cpu(); }
+  static at::Tensor exact(const at::Tensor& tensor) {
+    return tensor.to(at::kDouble, false, /*copy=*/true).cpu();
+  }
   static at::Tensor leaf(const at::Tensor& tensor) {
     return exact(tensor).detach().clone().set_requires_grad(true);
   }

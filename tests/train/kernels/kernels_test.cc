@@ -308,9 +308,10 @@ TYPED_TEST(Kernels, ClassifyGivesLossesAndGradientsOverTheVocabularyWithoutItsPa
                   "loss");
     EXPECT_EQ(losses[0].item<double>(), -1) << "a row outside of the chunk";
     b.expect_near(z, leaf.grad(), b.narrow_tolerance(), "gradient");
-    if (size.stride > size.vocab)
+    if (size.stride > size.vocab) {
       EXPECT_EQ(
           z.narrow(2, size.vocab, size.stride - size.vocab).abs().max().template item<double>(), 0);
+    }
   }
 }
 
