@@ -17,8 +17,8 @@ namespace ration::train::device {
 // Why no run can use a GPU here; empty when one can.
 std::string why_no_cuda();
 
-// Gives the calling thread a stream of its own for all that it enqueues from now on, so that several
-// threads' kernels run at the same time.
+// Gives the calling thread a stream of its own for all that it enqueues from now on, so that
+// several threads' kernels run at the same time.
 void take_own_stream(const at::Device& device);
 
 // Waits for all that anyone has enqueued.

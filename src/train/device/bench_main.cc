@@ -1,6 +1,7 @@
-// How fast a shape trains on a device: train-device-bench [SETTING=VALUE…]. One line: what it is, milliseconds
-// a step, tokens a second of all runs, share of the GPU's peak, memory. Settings are those of
-// `ration help settings`, and runs (packed side by side; default 1), steps (timed; default 20).
+// How fast a shape trains on a device: train-device-bench [SETTING=VALUE…]. One line: what it is,
+// milliseconds a step, tokens a second of all runs, share of the GPU's peak, memory. Settings are
+// those of `ration help settings`, and runs (packed side by side; default 1), steps (timed; default
+// 20).
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -26,7 +27,8 @@ run::Value value_of(std::string_view word) {
   double number = 0;
   const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), number);
   if (code == std::errc() && end == word.data() + word.size()) {
-    if (word.find_first_of(".eE") == std::string_view::npos) return static_cast<std::int64_t>(number);
+    if (word.find_first_of(".eE") == std::string_view::npos)
+      return static_cast<std::int64_t>(number);
     return number;
   }
   return std::string(word);
@@ -78,7 +80,8 @@ Result<void> measure(const Asked& asked) {
   AdamW optimiser(spec, parameters);
   for (std::int64_t k = 0; k < asked.runs; ++k) runs->load(k, parameters, optimiser);
 
-  const at::Tensor tokens = at::randint(spec.vocab, {spec.batch_sequences, spec.context}, at::kLong);
+  const at::Tensor tokens =
+      at::randint(spec.vocab, {spec.batch_sequences, spec.context}, at::kLong);
   const Batch batch{tokens, tokens};
   std::vector<device::RunStep> steps(specs.size(), {.batch = &batch, .lr = 1e-4});
   StepResult last;
@@ -95,23 +98,24 @@ Result<void> measure(const Asked& asked) {
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
 
   const double per_step = spent.count() / static_cast<double>(asked.steps);
-  const double tokens_per_second =
-      static_cast<double>(asked.runs * batch.tokens()) / per_step;
+  const double tokens_per_second = static_cast<double>(asked.runs * batch.tokens()) / per_step;
   const double flops = run::flops_per_token(spec, run::FlopConvention::exact).value;
   const std::int64_t peak = device::peak_device_bytes(options->device);
-  fmt::print("{:<7} {:>3} x {:>7.1f} M  {:>6} {:>5} tok/step  {:>9.2f} ms/step  {:>10.0f} tok/s  {:>5.1f} % of peak"
-             "  {:>6.2f} GB (predicted {:.2f})  loss {:.4f}\n",
-             spec.family,
-             asked.runs,
-             static_cast<double>(run::count_params(spec).total) / 1e6,
-             spec.precision,
-             batch.tokens(),
-             1e3 * per_step,
-             tokens_per_second,
-             100 * tokens_per_second * flops / kPeakBf16,
-             static_cast<double>(peak > 0 ? peak : runs->bytes()) / 1e9,
-             static_cast<double>(device::predicted_bytes(spec, asked.runs, *options)) / 1e9,
-             last.loss);
+  fmt::print(
+      "{:<7} {:>3} x {:>7.1f} M  {:>6} {:>5} tok/step  {:>9.2f} ms/step  {:>10.0f} tok/s  {:>5.1f} "
+      "% of peak"
+      "  {:>6.2f} GB (predicted {:.2f})  loss {:.4f}\n",
+      spec.family,
+      asked.runs,
+      static_cast<double>(run::count_params(spec).total) / 1e6,
+      spec.precision,
+      batch.tokens(),
+      1e3 * per_step,
+      tokens_per_second,
+      100 * tokens_per_second * flops / kPeakBf16,
+      static_cast<double>(peak > 0 ? peak : runs->bytes()) / 1e9,
+      static_cast<double>(device::predicted_bytes(spec, asked.runs, *options)) / 1e9,
+      last.loss);
   return {};
 }
 
