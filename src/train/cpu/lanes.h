@@ -30,20 +30,22 @@ constexpr std::int64_t rounded_up(std::int64_t n) {
 // The largest of values[0 … n-1], n > 0; unspecified when one of them is NaN.
 template <class Real>
 [[gnu::always_inline]] inline Real largest_of(const Real* values, std::int64_t n) {
-  using Vector = typename Lanes<Real>::Vector;
-  constexpr std::int64_t lanes = Lanes<Real>::kCount;
+  using Vector __attribute__((vector_size(16))) = Real;  // every processor has these
+  constexpr std::int64_t lanes = 16 / sizeof(Real), at_once = 4;
   Real largest = values[0];
   std::int64_t i = 0;
-  if (n >= lanes) {
-    Vector best;
-    std::memcpy(&best, values, sizeof best);
-    for (i = lanes; i + lanes <= n; i += lanes) {
-      Vector next;
-      std::memcpy(&next, values + i, sizeof next);
-      best = next > best ? next : best;
-    }
-    for (std::int64_t lane = 0; lane < lanes; ++lane)
-      largest = best[lane] > largest ? best[lane] : largest;
+  if (n >= at_once * lanes) {
+    Vector best[at_once];
+    std::memcpy(best, values, sizeof best);
+    for (i = at_once * lanes; i + at_once * lanes <= n; i += at_once * lanes)
+      for (std::int64_t v = 0; v < at_once; ++v) {
+        Vector next;
+        std::memcpy(&next, values + i + v * lanes, sizeof next);
+        best[v] = next > best[v] ? next : best[v];
+      }
+    for (const Vector& part : best)
+      for (std::int64_t lane = 0; lane < lanes; ++lane)
+        largest = part[lane] > largest ? part[lane] : largest;
   }
   for (; i < n; ++i) largest = values[i] > largest ? values[i] : largest;
   return largest;

@@ -2,9 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 namespace ration::train::cpu {
 namespace {
+
+constexpr std::int64_t kPanelBytes = 16 << 10;  // of b that lie together: half a first cache
+constexpr std::int64_t kLeftRows =
+    288;  // of a that lie together: with kPanelBytes half a second cache
+constexpr std::int64_t kPackedRows = 48;   // from here on copying b pays …
+constexpr std::int64_t kPackedDepth = 32;  // … and k is long enough for it
 
 // Registers of a generation of processors.
 struct Avx512 {
@@ -74,8 +81,14 @@ struct LeftColumn {
 };
 
 // kRows x (kVectors * lanes) elements of c, held in registers while k runs; of a partial vector,
-// `columns` in each row.
-template <class Real, class Machine, int kRows, int kVectors, Part kPart, bool kNeighbours>
+// `columns` in each row. With kGoOn the sums begin with what c holds, from an earlier part of k.
+template <class Real,
+          class Machine,
+          int kRows,
+          int kVectors,
+          Part kPart,
+          bool kNeighbours,
+          bool kGoOn = false>
 [[gnu::always_inline]] inline void block(std::int64_t k,
                                          const Left<Real>& a,
                                          RowMajor<const Real> b,
@@ -86,7 +99,11 @@ template <class Real, class Machine, int kRows, int kVectors, Part kPart, bool k
   constexpr std::int64_t lanes = Registers<Real, Machine>::kCount;
   Vector sum[kRows][kVectors];
   for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = Vector{};
+    for (int v = 0; v < kVectors; ++v)
+      if constexpr (kGoOn)
+        load<Real, Machine, kPart>(c.data + r * c.stride + v * lanes, columns, sum[r][v]);
+      else
+        sum[r][v] = Vector{};
   LeftColumn<Real, kRows, kNeighbours> left(a);
   for (std::int64_t i = 0; i < k; ++i) {
     Vector right[kVectors];
@@ -109,7 +126,13 @@ template <class Real, class Machine, int kRows, int kVectors, Part kPart, bool k
     }
 }
 
-template <class Real, class Machine, int kRows, int kVectors, Part kPart, bool kNeighbours>
+template <class Real,
+          class Machine,
+          int kRows,
+          int kVectors,
+          Part kPart,
+          bool kNeighbours,
+          bool kGoOn = false>
 [[gnu::always_inline]] inline void rows_of_panel(std::int64_t m,
                                                  std::int64_t k,
                                                  const Left<Real>& a,
@@ -118,14 +141,24 @@ template <class Real, class Machine, int kRows, int kVectors, Part kPart, bool k
                                                  std::int64_t columns,
                                                  Store store) {
   std::int64_t row = 0;
-  const auto left = [&] {
+  const auto left = [&]() __attribute__((always_inline)) {
     return Left<Real>{a.data + row * a.row_stride, a.row_stride, a.column_stride};
   };
-  const auto out = [&] { return RowMajor<Real>{c.data + row * c.stride, c.stride}; };
-  for (; row + kRows <= m; row += kRows)
-    block<Real, Machine, kRows, kVectors, kPart, kNeighbours>(k, left(), b, out(), columns, store);
-  for (; row < m; ++row)
-    block<Real, Machine, 1, kVectors, kPart, true>(k, left(), b, out(), columns, store);
+  const auto out = [&]() __attribute__((always_inline)) {
+    return RowMajor<Real>{c.data + row * c.stride, c.stride};
+  };
+  const auto all_of = [&]<int kCount>(std::integral_constant<int, kCount>)
+      __attribute__((always_inline)) {
+    for (; row + kCount <= m; row += kCount)
+      block<Real, Machine, kCount, kVectors, kPart, kNeighbours || kCount == 1, kGoOn>(
+          k, left(), b, out(), columns, store);
+  };
+  all_of(std::integral_constant<int, kRows>{});
+  // What remains in blocks as large as it allows: one row at a time would wait for its own sums.
+  if constexpr (kRows > 8) all_of(std::integral_constant<int, 8>{});
+  if constexpr (kRows > 4) all_of(std::integral_constant<int, 4>{});
+  if constexpr (kRows > 2) all_of(std::integral_constant<int, 2>{});
+  all_of(std::integral_constant<int, 1>{});
 }
 
 // All rows of a panel of kVectors vectors of columns.
@@ -174,7 +207,7 @@ template <class Real, class Machine>
   constexpr bool many = Machine::kRegisters >= 32;
   constexpr int rows = many ? 8 : 6, rows_of_narrow = 2 * rows;
   std::int64_t column = 0;
-  const auto at = [&](auto matrix) {
+  const auto at = [&](auto matrix) __attribute__((always_inline)) {
     matrix.data += column;
     return matrix;
   };
@@ -189,19 +222,106 @@ template <class Real, class Machine>
   last_columns<Real, Machine, rows_of_narrow>(o, column);
 }
 
+// `whole` cut into as few equal parts of at most `most` as there must be, each a multiple of `step`
+// (but the last): the length of one.
+inline std::int64_t equal_part(std::int64_t whole, std::int64_t most, std::int64_t step) {
+  const std::int64_t parts = (whole + most - 1) / most;
+  return (whole + parts * step - 1) / (parts * step) * step;
+}
+
+// The same sums in the same order, for operands that leave the first cache: of each part of k, the
+// columns of b that a panel needs, and a where it is transposed, are copied together first.
+template <class Real, class Machine>
+[[gnu::always_inline]] inline void packed_panels(const Operands<Real>& o) {
+  constexpr std::int64_t width = 2 * Registers<Real, Machine>::kCount;
+  constexpr int rows = Machine::kRegisters >= 32 ? 8 : 6;
+  constexpr std::int64_t most_depth = kPanelBytes / (width * sizeof(Real));
+  constexpr std::int64_t most_height = kLeftRows / rows * rows;
+  alignas(64) static thread_local Real left[most_height * most_depth];
+  alignas(64) static thread_local Real right[width * most_depth];
+  const bool transposed = o.a.row_stride == 1;
+  const std::int64_t whole = o.n / width * width;
+  const std::int64_t depth = equal_part(o.k, most_depth, 1);
+  const std::int64_t height = equal_part(o.m, most_height, rows);
+  for (std::int64_t k0 = 0; k0 < o.k; k0 += depth) {
+    const std::int64_t k = std::min(depth, o.k - k0);
+    const bool go_on = o.store == Store::replace && k0 > 0;
+    for (std::int64_t m0 = 0; m0 < o.m; m0 += height) {
+      const std::int64_t m = std::min(height, o.m - m0), blocks = m / rows, rest = m % rows;
+      const Real* a = o.a.data + m0 * o.a.row_stride + k0 * o.a.column_stride;
+      if (transposed)
+        for (std::int64_t i = 0; i < k; ++i)
+          for (std::int64_t b = 0; b < blocks; ++b)
+            std::memcpy(left + (b * k + i) * rows,
+                        a + b * rows + i * o.a.column_stride,
+                        rows * sizeof(Real));
+      for (std::int64_t n0 = 0; n0 < whole; n0 += width) {
+        for (std::int64_t i = 0; i < k; ++i)
+          std::memcpy(
+              right + i * width, o.b.data + (k0 + i) * o.b.stride + n0, width * sizeof(Real));
+        const RowMajor<const Real> panel{right, width};
+        RowMajor<Real> c{o.c.data + m0 * o.c.stride + n0, o.c.stride};
+        const auto rows_with = [&]<bool kNeighbours, bool kGoOn>(std::bool_constant<kNeighbours>,
+                                                                 std::bool_constant<kGoOn>)
+            __attribute__((always_inline)) {
+          for (std::int64_t b = 0; b < blocks; ++b, c.data += rows * c.stride) {
+            const Left<Real> part =
+                kNeighbours
+                    ? Left<Real>{left + b * k * rows, 1, rows}
+                    : Left<Real>{a + b * rows * o.a.row_stride, o.a.row_stride, o.a.column_stride};
+            block<Real, Machine, rows, 2, Part::whole, kNeighbours, kGoOn>(
+                k, part, panel, c, 0, o.store);
+          }
+          rows_of_panel<Real, Machine, 4, 2, Part::whole, kNeighbours, kGoOn>(
+              rest,
+              k,
+              {a + (m - rest) * o.a.row_stride, o.a.row_stride, o.a.column_stride},
+              panel,
+              c,
+              0,
+              o.store);
+        };
+        using Yes = std::true_type;
+        using No = std::false_type;
+        if (transposed)
+          go_on ? rows_with(Yes(), Yes()) : rows_with(Yes(), No());
+        else
+          go_on ? rows_with(No(), Yes()) : rows_with(No(), No());
+      }
+    }
+  }
+  if (whole == o.n) return;
+  all_panels<Real, Machine>({o.m,
+                             o.n - whole,
+                             o.k,
+                             o.a,
+                             {o.b.data + whole, o.b.stride},
+                             {o.c.data + whole, o.c.stride},
+                             o.store});
+}
+
+// Copying pays where it is used by enough rows.
+template <class Real, class Machine>
+[[gnu::always_inline]] inline void best_panels(const Operands<Real>& o) {
+  if (o.m >= kPackedRows && o.k >= kPackedDepth)
+    packed_panels<Real, Machine>(o);
+  else
+    all_panels<Real, Machine>(o);
+}
+
 #if defined(__x86_64__)
 template <class Real>
 [[gnu::target("arch=x86-64-v4")]] void avx512_product(const Operands<Real>& o) {
-  all_panels<Real, Avx512>(o);
+  best_panels<Real, Avx512>(o);
 }
 template <class Real>
 [[gnu::target("arch=x86-64-v3")]] void avx2_product(const Operands<Real>& o) {
-  all_panels<Real, Avx2>(o);
+  best_panels<Real, Avx2>(o);
 }
 #endif
 template <class Real>
 void plain_product(const Operands<Real>& o) {
-  all_panels<Real, Plain>(o);
+  best_panels<Real, Plain>(o);
 }
 
 template <class Real>
@@ -214,6 +334,18 @@ auto best_product() {
 }
 
 }  // namespace
+
+std::string_view vectors() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("x86-64-v4")) return "AVX-512";
+  if (__builtin_cpu_supports("x86-64-v3")) return "AVX2";
+  return "plain x86-64";
+#else
+  return "plain";
+#endif
+}
+
+bool has_wide_vectors() { return vectors().starts_with("AVX"); }
 
 template <class Real>
 void product(std::int64_t m,

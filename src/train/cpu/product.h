@@ -1,9 +1,10 @@
 #pragma once
 
-// Matrix products of sizes that fit a core's cache, where a general library spends its time on
-// preparations. Large products belong to LibTorch.
+// Matrix products of the shapes of a decoder: small ones without the preparations of a general
+// library, larger ones in parts that fit a core's cache.
 
 #include <cstdint>
+#include <string_view>
 
 namespace ration::train::cpu {
 
@@ -22,10 +23,18 @@ struct RowMajor {
   std::int64_t stride;
 };
 
+// What the kernels that run here are compiled for: "AVX-512", "AVX2" or "plain x86-64", as in event
+// logs.
+std::string_view vectors();
+
+// True where that is AVX2 or AVX-512.
+bool has_wide_vectors();
+
 enum class Store { replace, add };
 
-// c [m,n] = or += a [m,k] b [k,n]. The order of the sums depends on the shapes alone. c must not
-// overlap a or b.
+// c [m,n] = or += a [m,k] b [k,n]. Each element is summed in the order of k, with Store::add in
+// parts of k of equal length whose sums are added to c one after the other; that depends on the
+// shapes alone. c must not overlap a or b.
 template <class Real>
 void product(std::int64_t m,
              std::int64_t n,

@@ -49,6 +49,39 @@ void expect_product(std::int64_t m, std::int64_t n, std::int64_t k, bool transpo
     }
 }
 
+// Operands that are copied together in parts, with last rows, columns and parts of every kind.
+TEST(Product, EqualsTheDefinitionWhereItCopiesItsOperands) {
+  for (const std::int64_t m : {48, 61, 289})
+    for (const std::int64_t n : {16, 33, 72})
+      for (const std::int64_t k : {32, 257, 600})
+        for (const bool transposed : {false, true})
+          for (const Store store : {Store::replace, Store::add})
+            expect_product<float>(m, n, k, transposed, store);
+  expect_product<double>(100, 40, 300, false, Store::replace);
+  expect_product<double>(100, 40, 300, true, Store::add);
+}
+
+// The promise that lets the way be chosen by shape: copying changes no bit.
+TEST(Product, SumsInTheOrderOfKHoweverItGoesAboutIt) {
+  constexpr std::int64_t m = 96, n = 48, k = 700;
+  const std::vector<double> a = draws(m * k, 1), b = draws(k * n, 2);
+  const std::vector<float> left(a.begin(), a.end()), right(b.begin(), b.end());
+  std::vector<float> whole(m * n), by_rows(m * n);
+
+  product<float>(
+      m, n, k, {left.data(), k, 1}, {right.data(), n}, {whole.data(), n}, Store::replace);
+  for (std::int64_t row = 0; row < m; ++row)
+    product<float>(1,
+                   n,
+                   k,
+                   {left.data() + row * k, k, 1},
+                   {right.data(), n},
+                   {by_rows.data() + row * n, n},
+                   Store::replace);
+
+  EXPECT_EQ(whole, by_rows);
+}
+
 // Every mixture of whole panels, odd vectors, last columns and last rows, for any vector length.
 TEST(Product, EqualsTheDefinitionForEveryShape) {
   for (const std::int64_t m : {1, 5, 6, 8, 12, 16, 33})
