@@ -28,6 +28,7 @@ struct Row {
   double low = -kAny;
   double high = kAny;
   std::vector<std::string> words = {};
+  bool later = false;  // came with a later version: left out of the JSON while it has its default
 };
 
 template <class Owner>
@@ -58,6 +59,12 @@ Row<Owner> row(std::string name,
   const bool flag = std::holds_alternative<bool>(field.default_value);
   field.range = flag ? "true or false" : range_text(low, high, words);
   return {std::move(field), member, low, high, std::move(words)};
+}
+
+template <class Owner>
+Row<Owner> later(Row<Owner> r) {
+  r.later = true;
+  return r;
 }
 
 const std::vector<Row<RunSpec>>& spec_rows() {
@@ -228,6 +235,24 @@ const std::vector<Row<RunSpec>>& spec_rows() {
           "arithmetic of the whole run; bf16 keeps weights, sums and norms in fp32 and is made for "
           "GPUs; fp64 is for tests",
           {"fp32", "bf16", "fp64"}),
+      later(row<S>(
+          "parametrisation",
+          &S::parametrisation,
+          "",
+          -kAny,
+          kAny,
+          "how initial values and learning rates depend on width; mup: a learning rate found at "
+          "width 64 suits any width",
+          {"standard", "mup"})),
+      later(row<S>(
+          "on_spike",
+          &S::on_spike,
+          "",
+          -kAny,
+          kAny,
+          "after a sudden rise of the loss; rewind: go back and leave out the 8 steps up to it; "
+          "log: only say so, as fits want no intervention",
+          {"log", "rewind"})),
       row<S>("numerics",
              &S::numerics,
              "",
@@ -411,8 +436,11 @@ std::vector<Error> check_ranges(const Owner& owner, const std::vector<Row<Owner>
 template <class Owner>
 Json rows_to_json(const Owner& owner, const std::vector<Row<Owner>>& rows) {
   Json object = Json::object();
-  for (const Row<Owner>& r : rows)
-    std::visit([&](const auto& value) { object[r.field.name] = value; }, read(owner, r.member));
+  for (const Row<Owner>& r : rows) {
+    const Value its_value = read(owner, r.member);
+    if (r.later && its_value == r.field.default_value) continue;
+    std::visit([&](const auto& value) { object[r.field.name] = value; }, its_value);
+  }
   return object;
 }
 
@@ -590,6 +618,7 @@ Result<RunFile> parse_run_json(std::string_view text, const std::string& file) {
   if (!execution) return std::move(execution).error();
   std::vector<Error> problems = check(*spec);
   for (Error& more : check(*execution)) problems.push_back(std::move(more));
+  for (Error& each : problems) each.where = SourceRef{.file = file};
   if (!problems.empty())
     return combine(std::move(problems), fmt::format("{}: a run that cannot be carried out", file));
   const std::string id = run_id(*spec);

@@ -21,7 +21,8 @@
 
 namespace ration::run {
 
-// Raised whenever the same spec would give other numbers; part of every run's identity.
+// Raised whenever the same spec would give other numbers, beyond what the order of sums changes
+// (which differs between types of processors, too); part of every run's identity.
 inline constexpr std::int64_t kNumericsVersion = 1;
 
 // The identity of a run. Members stand in the order of docs/run_options.md; identity_fields()
@@ -64,7 +65,9 @@ struct RunSpec {
   double final_lr_fraction = 0.1;
   double decay_fraction = 0.2;  // wsd only
   std::int64_t seed = 0;
-  std::string precision = "fp32";  // fp32 | bf16 | fp64
+  std::string precision = "fp32";            // fp32 | bf16 | fp64
+  std::string parametrisation = "standard";  // standard | mup
+  std::string on_spike = "log";              // log | rewind
   std::int64_t numerics = kNumericsVersion;
 
   bool operator==(const RunSpec&) const = default;

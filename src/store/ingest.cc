@@ -86,7 +86,8 @@ Digest digest_of(const run::EventBatch& batch, LogState& log) {
   for (const run::Event& event : batch.events) {
     if (event.type == run::EventType::start) take_start(event, log, digest);
     if (digest.foreign) break;
-    if (event.type == run::EventType::resume) log.from_step = event.step;
+    // Where the attempt began; a later resume is a rewind within it.
+    if (event.type == run::EventType::resume && !log.from_step) log.from_step = event.step;
     if (carries_points(event.type)) {
       if (!log.from_step) log.from_step = -1;
       take_points(event, digest);

@@ -6,6 +6,7 @@
 
 #include "train/cpu/optimiser.h"
 #include "train/parallel.h"
+#include "train/width_rule.h"
 
 namespace ration::train {
 double flat_norm(const at::Tensor& flat) {
@@ -18,7 +19,8 @@ AdamW::AdamW(const run::RunSpec& spec, const Parameters& parameters)
     : beta1_(spec.beta1),
       beta2_(spec.beta2),
       eps_(spec.adam_eps),
-      weight_decay_(spec.weight_decay) {
+      weight_decay_(spec.weight_decay),
+      hidden_rate_(WidthRule(spec).hidden_rate) {
   first_ = at::zeros_like(parameters.values());
   second_ = at::zeros_like(parameters.values());
 }
@@ -37,13 +39,24 @@ void AdamW::step(Parameters& parameters, double lr, double grad_scale) {
     const auto* g = parameters.grads().data_ptr<Real>();
     auto* m = first_.data_ptr<Real>();
     auto* v = second_.data_ptr<Real>();
-    const auto update = [&](std::int64_t begin, std::int64_t end, double keep) {
+    const double step_size = factors.step_size;
+    const auto update = [&](std::int64_t begin, std::int64_t end, double keep, double rate = 1) {
       factors.keep = keep;
+      factors.step_size = rate * step_size;
       in_parts(end - begin, [&](cpu::Range range, std::int64_t) {
         cpu::adamw({begin + range.begin, begin + range.end}, factors, p, g, m, v);
       });
     };
-    update(0, parameters.decayed(), 1 - lr * weight_decay_);
+    const double decay = 1 - lr * weight_decay_;  // by lr itself, whatever a tensor's rate is
+    if (hidden_rate_ == 1)
+      update(0, parameters.decayed(), decay);
+    else
+      for (const Parameters::Entry& entry : parameters.entries())
+        if (entry.shape.shape.size() >= 2)
+          update(entry.offset,
+                 entry.offset + entry.value.numel(),
+                 decay,
+                 entry.shape.hidden ? hidden_rate_ : 1);
     update(parameters.decayed(), first_.numel(), 1.0);
   };
   if (first_.scalar_type() == at::kDouble)

@@ -29,7 +29,7 @@ class AdamW {
   void set_updates(std::int64_t updates) { updates_ = updates; }
 
  private:
-  double beta1_, beta2_, eps_, weight_decay_;
+  double beta1_, beta2_, eps_, weight_decay_, hidden_rate_;
   at::Tensor first_, second_;
   std::int64_t updates_ = 0;
 };

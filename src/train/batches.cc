@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/random.h"
+
 namespace ration::train {
 
 Windows::Windows(std::vector<std::int32_t> tokens, std::int64_t context)
@@ -34,6 +36,22 @@ Batch TrainingData::next(std::int64_t sequences) {
   std::vector<std::uint32_t> order(static_cast<std::size_t>(sequences));
   for (std::uint32_t& window : order) window = schedule_.next();
   return windows_.batch(order);
+}
+
+at::Tensor drawn_tokens(const run::RunSpec& spec, std::int64_t step) {
+  at::Tensor tokens = at::empty({spec.batch_sequences, spec.context + 1}, at::kLong);
+  Stream stream(
+      static_cast<std::uint64_t>(spec.seed), StreamId::windows, static_cast<std::uint64_t>(step));
+  auto* to = tokens.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < tokens.numel(); ++i)
+    to[i] = static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(spec.vocab)));
+  return tokens;
+}
+
+Batch drawn_batch(const run::RunSpec& spec, std::int64_t step) {
+  const at::Tensor tokens = drawn_tokens(spec, step);
+  return {tokens.narrow(1, 0, spec.context).contiguous(),
+          tokens.narrow(1, 1, spec.context).contiguous()};
 }
 
 std::int64_t windows_for(std::int64_t tokens, std::int64_t context) {

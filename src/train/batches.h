@@ -44,6 +44,11 @@ class TrainingData {
   data::WindowSchedule schedule_;
 };
 
+// Tokens without data, [B,T+1] int64, for measurements: uniform over the vocabulary, a function of
+// (seed, step).
+at::Tensor drawn_tokens(const run::RunSpec& spec, std::int64_t step);
+Batch drawn_batch(const run::RunSpec& spec, std::int64_t step);
+
 // Windows that `tokens` training tokens take: the last one counts whole.
 std::int64_t windows_for(std::int64_t tokens, std::int64_t context);
 

@@ -152,7 +152,8 @@ Result<Path> CheckpointFolder::save(int attempt,
                                     std::int64_t step,
                                     Parameters& parameters,
                                     AdamW& optimiser,
-                                    const Json& progress) {
+                                    const Json& progress,
+                                    std::int64_t kept_multiple) {
   const Path final_path = path_of(attempt, step);
   if (files_->exists(final_path)) return final_path;
   const Path temporary = Path(final_path) += ".tmp";
@@ -191,9 +192,15 @@ Result<Path> CheckpointFolder::save(int attempt,
 
   Result<std::vector<std::int64_t>> steps = steps_of(attempt);
   if (!steps) return std::move(steps).error();
-  for (std::size_t i = 0; i + kKept < steps->size(); ++i)
-    if (Result<void> done = files_->remove_all(path_of(attempt, (*steps)[i])); !done)
+  std::size_t newer = 0, newer_multiples = 0;
+  for (auto old = steps->rbegin(); old != steps->rend(); ++old) {
+    const bool multiple = kept_multiple > 0 && *old % kept_multiple == 0;
+    const bool kept = newer++ < kKept || (multiple && newer_multiples < kKept);
+    newer_multiples += multiple ? 1 : 0;
+    if (kept) continue;
+    if (Result<void> done = files_->remove_all(path_of(attempt, *old)); !done)
       return std::move(done).error();
+  }
   return final_path;
 }
 
@@ -243,6 +250,33 @@ Result<std::optional<FoundCheckpoint>> CheckpointFolder::load_newest(
     broken_ones.push_back(progress.error().what);
   }
   return std::optional<FoundCheckpoint>();
+}
+
+Result<FoundCheckpoint> CheckpointFolder::load_step(int attempt,
+                                                    std::int64_t step,
+                                                    Parameters& parameters,
+                                                    AdamW& optimiser) {
+  Result<std::vector<int>> attempts = folder_.attempts();
+  if (!attempts) return std::move(attempts).error();
+  std::optional<Error> last;
+  for (auto number = attempts->rbegin(); number != attempts->rend(); ++number) {
+    if (*number > attempt || !files_->exists(path_of(*number, step))) continue;
+    Result<Json> progress = load(*number, step, parameters, optimiser);
+    if (progress)
+      return FoundCheckpoint{.attempt = *number, .step = step, .progress = std::move(*progress)};
+    last = std::move(progress).error();
+  }
+  if (last) return *std::move(last);
+  return broken(path_of(attempt, step), "is missing, and so is that of every earlier attempt");
+}
+
+Result<void> CheckpointFolder::forget_after(int attempt, std::int64_t step) {
+  Result<std::vector<std::int64_t>> steps = steps_of(attempt);
+  if (!steps) return std::move(steps).error();
+  for (const std::int64_t later : *steps)
+    if (later > step)
+      if (Result<void> done = files_->remove_all(path_of(attempt, later)); !done) return done;
+  return {};
 }
 
 }  // namespace ration::train

@@ -27,13 +27,14 @@ class CheckpointFolder {
   CheckpointFolder(Files& files, run::RunFolder folder, std::string run_id)
       : files_(&files), folder_(std::move(folder)), run_id_(std::move(run_id)) {}
 
-  // Writes checkpoint-<step> of this attempt and removes all but the newest two of it. Returns its
-  // path.
+  // Writes checkpoint-<step> of this attempt and removes all but the newest two of it, and the
+  // newest two of whose steps are multiples of `kept_multiple`, if that is not 0. Returns its path.
   Result<Path> save(int attempt,
                     std::int64_t step,
                     Parameters& parameters,
                     AdamW& optimiser,
-                    const Json& progress);
+                    const Json& progress,
+                    std::int64_t kept_multiple = 0);
 
   // Loads the newest valid checkpoint of the attempts up to `attempt` into parameters and
   // optimiser; nothing when there is none. Broken ones are passed over and described in `broken`.
@@ -41,6 +42,16 @@ class CheckpointFolder {
                                                      Parameters& parameters,
                                                      AdamW& optimiser,
                                                      std::vector<std::string>& broken);
+
+  // Loads the checkpoint of one step, of the newest attempt up to `attempt` that has it; step 0 is
+  // an error.
+  Result<FoundCheckpoint> load_step(int attempt,
+                                    std::int64_t step,
+                                    Parameters& parameters,
+                                    AdamW& optimiser);
+
+  // Removes those of this attempt that lie behind `step`.
+  Result<void> forget_after(int attempt, std::int64_t step);
 
  private:
   Result<std::vector<std::int64_t>> steps_of(int attempt) const;

@@ -8,8 +8,8 @@
 namespace ration::train {
 namespace {
 
-// Up to here a weight stays in a core's cache, and the kernels of train/cpu keep up with a library
-// or leave it behind; beyond, blocking and packing pay.
+// Without AVX2, up to here a weight stays in a core's cache and the plain kernel keeps up with a
+// library.
 constexpr std::int64_t kSmallWeight = std::int64_t{1} << 18;  // elements
 
 template <class Real>
@@ -30,22 +30,18 @@ Linear<Real>::Linear(const Parameters::Entry& weight, const Parameters::Entry* b
     bias_ = bias->value.template const_data_ptr<Real>();
     bias_grad_ = bias->grad.template data_ptr<Real>();
   }
-  if (small()) columns_.resize(static_cast<std::size_t>(in_ * cpu::rounded_up<Real>(out_)));
-}
-
-template <class Real>
-bool Linear<Real>::small() const {
-  return in_ * out_ <= kSmallWeight;
+  own_ = cpu::has_wide_vectors() || in_ * out_ <= kSmallWeight;
+  if (own_) columns_.resize(static_cast<std::size_t>(in_ * cpu::rounded_up<Real>(out_)));
 }
 
 template <class Real>
 void Linear<Real>::refresh() {
-  if (small()) cpu::transpose(out_, in_, weight_, columns_.data(), cpu::rounded_up<Real>(out_));
+  if (own_) cpu::transpose(out_, in_, weight_, columns_.data(), cpu::rounded_up<Real>(out_));
 }
 
 template <class Real>
 void Linear<Real>::forward(std::int64_t rows, const Real* x, Real* y, std::int64_t stride) const {
-  if (small()) {
+  if (own_) {
     const std::int64_t padded = cpu::rounded_up<Real>(out_);
     const std::int64_t columns = stride == padded ? padded : out_;
     in_parts(rows, [&](cpu::Range range, std::int64_t) {
@@ -74,7 +70,7 @@ void Linear<Real>::backward(std::int64_t rows,
                             std::int64_t stride,
                             Real* dx,
                             cpu::Store store) const {
-  if (small()) {
+  if (own_) {
     in_parts(rows, [&](cpu::Range range, std::int64_t) {
       cpu::product<Real>(range.end - range.begin,
                          in_,

@@ -1,12 +1,11 @@
 #pragma once
 
-// y = x W' (+ b) and its gradients over plain buffers: small products on the kernels of train/cpu,
-// large ones on LibTorch.
+// y = x W' (+ b) and its gradients over plain buffers, on the kernels of train/cpu; on processors
+// that these know no vectors of, large products on LibTorch.
 
 #include <ATen/core/Tensor.h>
 
-#include <vector>
-
+#include "train/cpu/buffer.h"
 #include "train/cpu/product.h"
 #include "train/parameters.h"
 
@@ -39,14 +38,13 @@ class Linear {
                 cpu::Store store) const;
 
  private:
-  bool small() const;
-
   std::int64_t in_ = 0, out_ = 0;
+  bool own_ = true;  // the kernels of train/cpu compute, not LibTorch
   const Real* weight_ = nullptr;
   const Real* bias_ = nullptr;
   Real* weight_grad_ = nullptr;
   Real* bias_grad_ = nullptr;
-  std::vector<Real> columns_;  // W' [in, out rounded up], of small products
+  cpu::Buffer<Real> columns_;  // W' [in, out rounded up], where the kernels of train/cpu compute
 };
 
 }  // namespace ration::train

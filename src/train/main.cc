@@ -1,4 +1,4 @@
-// ration-train RUN_FOLDER… [--attempt N] [--token HEX]
+// ration-train RUN… [--attempt N] [--token HEX] | --bench … | --smoke
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -7,8 +7,14 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
 
+#include "train/bench.h"
 #include "train/packed_worker.h"
+#include "train/smoke.h"
 #include "train/worker.h"
 
 namespace {
@@ -16,9 +22,12 @@ namespace {
 using ration::run::WorkerExit;
 
 constexpr std::string_view kUsage =
-    "usage: ration-train RUN_FOLDER… [--attempt N] [--token HEX]\n"
+    "usage: ration-train RUN… [--attempt N] [--token HEX]\n"
+    "       ration-train --bench [RUN] [NAME=VALUE …] [--steps N] [--json] [--export FILE]\n"
+    "       ration-train --smoke [FOLDER]\n"
     "\n"
-    "Carries out the run of RUN_FOLDER/run.json: trains, writes events and checkpoints, and "
+    "Carries out the run of RUN, a folder or the run.json in it: trains, writes events and "
+    "checkpoints, and\n"
     "publishes result.json.\n"
     "Started again after a crash it continues from the newest checkpoint; a finished run is left "
     "alone.\n"
@@ -28,6 +37,22 @@ constexpr std::string_view kUsage =
     "  --attempt N   the attempt that whoever starts the worker has claimed (default: claim the "
     "next)\n"
     "  --token HEX   token of that attempt, recorded in its log (default: none)\n"
+    "\n"
+    "  --bench       measure speed, memory and where the time goes, on drawn tokens; settings of "
+    "`ration help settings`\n"
+    "                replace those of RUN, or of a model of 0.2 M parameters: --bench width=384 "
+    "layers=6 heads=6\n"
+    "  --steps N     steps to measure (default: as many as take 3 s, at least 3)\n"
+    "  --export FILE write the first weights and all tokens as safetensors, to compare with "
+    "another program\n"
+    "  --coordinates print how large a model's numbers are by width after 3 steps instead: flat "
+    "under "
+    "parametrisation=mup\n"
+    "  --json        print one JSON object\n"
+    "  --smoke       check this installation in seconds: writing (in FOLDER, default the system's "
+    "temporary one),\n"
+    "                a loss known from another program, learning, resuming; exit 0 when all is "
+    "well, else 1\n"
     "\n"
     "Exit codes: 0 done, 1 other, 2 usage or run.json, 3 data, 4 diverged, 5 out of memory, 6 "
     "another attempt owns the run,\n"
@@ -45,37 +70,122 @@ int usage(std::string_view problem) {
   return static_cast<int>(WorkerExit::usage);
 }
 
+struct CommandLine {
+  enum class Mode { work, bench, smoke };
+  Mode mode = Mode::work;
+  ration::train::WorkerOptions work = {};
+  std::vector<ration::Path> more_folders = {};  // behind the first, of runs side by side
+  ration::train::BenchOptions bench = {};
+  ration::Path smoke_folder = {};
+  bool help = false;
+};
+
+// The command line, or what is wrong with it.
+std::string parse(std::span<char*> words, CommandLine& line) {
+  std::optional<ration::Path> run;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    const bool takes_value =
+        word == "--attempt" || word == "--token" || word == "--steps" || word == "--export";
+    std::string_view value;
+    int number = 0;
+    if (takes_value) {
+      if (++i == words.size()) return fmt::format("{} needs a value", word);
+      value = words[i];
+      if (word == "--attempt" || word == "--steps") {
+        const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
+        if (code != std::errc() || end != value.data() + value.size() || number < 1)
+          return fmt::format("{} takes a number from 1 on, not \"{}\"", word, value);
+      }
+    }
+    if (word == "--help" || word == "-h")
+      line.help = true;
+    else if (word == "--bench")
+      line.mode = CommandLine::Mode::bench;
+    else if (word == "--smoke")
+      line.mode = CommandLine::Mode::smoke;
+    else if (word == "--json")
+      line.bench.json = true;
+    else if (word == "--coordinates")
+      line.bench.coordinates = true;
+    else if (word == "--attempt")
+      line.work.attempt = number;
+    else if (word == "--token")
+      line.work.token = value;
+    else if (word == "--steps")
+      line.bench.steps = number;
+    else if (word == "--export")
+      line.bench.export_to = value;
+    else if (!word.starts_with("-") && word.find('=') != std::string_view::npos &&
+             line.mode == CommandLine::Mode::bench)
+      line.bench.settings.emplace_back(word);
+    else if (word.starts_with("-") || (run && line.mode != CommandLine::Mode::work))
+      return fmt::format("unexpected \"{}\"", word);
+    else if (run)
+      line.more_folders.emplace_back(word);
+    else
+      run = word;
+  }
+  if (line.mode == CommandLine::Mode::work) {
+    if (!run && !line.help) return "a run folder is missing";
+    line.work.run_folder = run.value_or("");
+    // The file in place of its folder.
+    if (line.work.run_folder.filename() == "run.json")
+      line.work.run_folder = line.work.run_folder.parent_path().empty()
+                                 ? ration::Path(".")
+                                 : line.work.run_folder.parent_path();
+  }
+  line.bench.run = run;
+  line.smoke_folder = run.value_or(std::filesystem::temp_directory_path());
+  return {};
+}
+
+int bench(const ration::train::BenchOptions& options) {
+  if (options.coordinates) {
+    const ration::Result<std::string> table =
+        ration::train::bench_coordinates(options, ration::real_files());
+    std::fputs(table ? table->c_str() : table.error().describe().c_str(), table ? stdout : stderr);
+    return table ? 0 : static_cast<int>(WorkerExit::usage);
+  }
+  const ration::Result<ration::Json> report = ration::train::bench(options, ration::real_files());
+  if (!report) {
+    std::fputs(report.error().describe().c_str(), stderr);
+    return static_cast<int>(WorkerExit::usage);
+  }
+  if (options.json)
+    fmt::print("{}\n", report->dump());
+  else
+    fmt::print("{}", ration::train::bench_text(*report));
+  return 0;
+}
+
+int smoke(const ration::Path& folder) {
+  bool all = true;
+  ration::train::smoke(ration::real_files(), folder, [&](const ration::train::SmokeCheck& check) {
+    all = all && check.passed;
+    fmt::print("{}  {:<10}{}\n", check.passed ? "ok  " : "FAIL", check.name, check.detail);
+    std::fflush(stdout);
+  });
+  fmt::print("{}\n", all ? "this installation trains" : "this installation must not be used");
+  return all ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  ration::train::WorkerOptions options;
-  std::vector<ration::Path> more_folders;  // behind the first
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    if (word == "--help" || word == "-h") {
-      fmt::print("{}", kUsage);
-      return 0;
-    }
-    if (word == "--attempt" || word == "--token") {
-      if (++i == argc) return usage(fmt::format("{} needs a value", word));
-      const std::string_view value = argv[i];
-      int number = 0;
-      const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
-      if (word == "--token")
-        options.token = value;
-      else if (code == std::errc() && end == value.data() + value.size() && number > 0)
-        options.attempt = number;
-      else
-        return usage(fmt::format("--attempt takes a number from 1 on, not \"{}\"", value));
-    } else if (word.starts_with("-")) {
-      return usage(fmt::format("unexpected \"{}\"", word));
-    } else if (!options.run_folder.empty()) {
-      more_folders.emplace_back(word);
-    } else {
-      options.run_folder = word;
-    }
+  CommandLine line;
+  const std::string problem = parse(std::span(argv + 1, argv + argc), line);
+  if (!problem.empty()) return usage(problem);
+  if (line.help) {
+    fmt::print("{}", kUsage);
+    return 0;
   }
-  if (options.run_folder.empty()) return usage("a run folder is missing");
+  if (line.mode != CommandLine::Mode::work) {
+    const int code =
+        line.mode == CommandLine::Mode::bench ? bench(line.bench) : smoke(line.smoke_folder);
+    std::fflush(nullptr);
+    _exit(code);
+  }
 
   struct sigaction action {};
   action.sa_handler = on_stop_signal;
@@ -87,10 +197,10 @@ int main(int argc, char** argv) {
 
   ration::train::Surroundings world{
       ration::real_files(), ration::system_clock(), [] { return stop_signals > 0; }, {}};
-  if (!more_folders.empty()) {
-    if (options.attempt) return usage("--attempt and --token belong to a single folder");
-    more_folders.insert(more_folders.begin(), options.run_folder);
-    const auto outcomes = ration::train::work_packed(more_folders, world);
+  if (!line.more_folders.empty()) {
+    if (line.work.attempt) return usage("--attempt and --token belong to a single folder");
+    line.more_folders.insert(line.more_folders.begin(), line.work.run_folder);
+    const auto outcomes = ration::train::work_packed(line.more_folders, world);
     for (const auto& each : outcomes)
       if (each.error) std::fputs(each.error->describe().c_str(), stderr);
     std::fflush(nullptr);
@@ -98,8 +208,8 @@ int main(int argc, char** argv) {
   }
   const bool live = isatty(STDERR_FILENO) == 1;
   if (live)
-    world.show_line = [](const std::string& line) { fmt::print(stderr, "\r\x1b[K{}", line); };
-  const ration::train::WorkerOutcome outcome = work(options, world);
+    world.show_line = [](const std::string& text) { fmt::print(stderr, "\r\x1b[K{}", text); };
+  const ration::train::WorkerOutcome outcome = work(line.work, world);
   if (live) fmt::print(stderr, "\n");
   if (outcome.error) std::fputs(outcome.error->describe().c_str(), stderr);
   std::fflush(nullptr);

@@ -24,6 +24,7 @@ at::Tensor rotary_angles(const run::RunSpec& spec) {
 Model::Model(const run::RunSpec& spec, at::ScalarType dtype)
     : spec_(spec),
       parameters_(spec, dtype),
+      rule_(spec),
       passes_(make_passes(spec, parameters_)),
       dropout_(spec.dropout, static_cast<std::uint64_t>(spec.seed)) {
   const auto tensor = [&](const std::string& name) {
@@ -90,13 +91,13 @@ at::Tensor Model::attention(const Layer& layer,
   if (training != nullptr &&
       dropout_.active()) {  // the fused operator has no counter-based dropout
     const at::Tensor future = at::ones({positions, positions}, at::kBool).triu(1);
-    const at::Tensor scores =
-        at::matmul(query, key.transpose(-1, -2)) / std::sqrt(static_cast<double>(head_width));
+    const at::Tensor scores = at::matmul(query, key.transpose(-1, -2)) * rule_.attention_scale;
     const at::Tensor weights = at::softmax(scores.masked_fill(future, -INFINITY), -1);
     mixed = at::matmul(dropout_.apply(weights, *training, index, DropoutSite::attention_weights),
                        value);
   } else {
-    mixed = at::scaled_dot_product_attention(query, key, value, {}, 0, /*is_causal=*/true);
+    mixed = at::scaled_dot_product_attention(
+        query, key, value, {}, 0, /*is_causal=*/true, rule_.attention_scale);
   }
   return at::linear(
       mixed.transpose(1, 2).reshape({batch, positions, spec_.width}), layer.out, layer.out_bias);
@@ -114,12 +115,22 @@ at::Tensor Model::mlp(const Layer& layer, const at::Tensor& x) const {
 }
 
 at::Tensor Model::logits(const at::Tensor& tokens, const BatchPlace* training) const {
+  return computed(tokens, training).back();
+}
+
+std::vector<at::Tensor> Model::activations(const at::Tensor& tokens) const {
+  return computed(tokens, nullptr);
+}
+
+std::vector<at::Tensor> Model::computed(const at::Tensor& tokens,
+                                        const BatchPlace* training) const {
   const auto dropped = [&](const at::Tensor& x, std::int64_t layer, DropoutSite site) {
     return training == nullptr ? x : dropout_.apply(x, *training, layer, site);
   };
   at::Tensor h = at::embedding(embedding_, tokens);
   if (positions_.defined()) h = h + positions_.narrow(0, 0, tokens.size(1));
   h = dropped(h, 0, DropoutSite::embedding);
+  std::vector<at::Tensor> all = {h};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     const Layer& layer = layers_[i];
@@ -129,8 +140,11 @@ at::Tensor Model::logits(const at::Tensor& tokens, const BatchPlace* training) c
     h = h + dropped(mlp(layer, norm(h, layer.norm2_gain, layer.norm2_bias)),
                     index,
                     DropoutSite::mlp_branch);
+    all.push_back(h);
   }
-  return at::linear(norm(h, final_gain_, final_bias_), head_);
+  const at::Tensor normed = norm(h, final_gain_, final_bias_);
+  all.push_back(at::linear(rule_.logit_scale == 1 ? normed : normed * rule_.logit_scale, head_));
+  return all;
 }
 
 at::Tensor Model::loss_sum(const at::Tensor& logits, const at::Tensor& targets) const {

@@ -10,6 +10,7 @@
 #include "train/dropout.h"
 #include "train/parameters.h"
 #include "train/passes.h"
+#include "train/width_rule.h"
 
 namespace ration::train {
 
@@ -23,6 +24,9 @@ class Model {
 
   // [B,T] int64 ids -> [B,T,V]. With a place, dropout is on.
   at::Tensor logits(const at::Tensor& tokens, const BatchPlace* training = nullptr) const;
+
+  // Without dropout: h behind the embedding and behind each layer, [B,T,C], and the logits.
+  std::vector<at::Tensor> activations(const at::Tensor& tokens) const;
 
   // Sum over the B T targets of -ln p(target), a scalar.
   at::Tensor loss_sum(const at::Tensor& logits, const at::Tensor& targets) const;
@@ -50,9 +54,11 @@ class Model {
                        std::int64_t index,
                        const BatchPlace* training) const;
   at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
+  std::vector<at::Tensor> computed(const at::Tensor& tokens, const BatchPlace* training) const;
 
   run::RunSpec spec_;
   Parameters parameters_;
+  WidthRule rule_;
   std::unique_ptr<Passes> passes_;
   Dropout dropout_;
   std::vector<Layer> layers_;

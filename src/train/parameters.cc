@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "train/width_rule.h"
 
 namespace ration::train {
 namespace {
@@ -38,7 +39,8 @@ void fill(at::Tensor tensor, const TensorShape& shape, const run::RunSpec& spec)
       shape.init == Init::residual ? std::sqrt(2 * static_cast<double>(spec.layers)) : 1;
   Stream stream(static_cast<std::uint64_t>(spec.seed), StreamId::init, name_key(shape.name));
   std::vector<double> draws(static_cast<std::size_t>(tensor.numel()));
-  for (double& draw : draws) draw = spec.init_std / scale * stream.normal();
+  const double wider = shape.hidden ? WidthRule(spec).hidden_std : 1;
+  for (double& draw : draws) draw = wider * spec.init_std / scale * stream.normal();
   tensor.copy_(at::from_blob(draws.data(), tensor.sizes(), at::kDouble));
 }
 
@@ -49,7 +51,7 @@ std::vector<TensorShape> tensor_shapes(const run::RunSpec& spec) {
   const bool gpt2 = spec.family == "gpt2";
   std::vector<TensorShape> shapes;
   const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in, Init init) {
-    shapes.push_back({name + ".w", {out, in}, init});
+    shapes.push_back({name + ".w", {out, in}, init, true});
     if (spec.bias) shapes.push_back({name + ".b", {out}, Init::zeros});
   };
   const auto norm = [&](const std::string& name) {
@@ -93,7 +95,7 @@ Parameters::Parameters(const run::RunSpec& spec, at::ScalarType dtype) {
     const auto view = [&](const at::Tensor& flat) {
       return flat.narrow(0, offsets[i], elements(shapes[i])).view(shapes[i].shape);
     };
-    Entry entry{shapes[i], view(values_), view(grads_)};
+    Entry entry{shapes[i], view(values_), view(grads_), offsets[i]};
     fill(entry.value, entry.shape, spec);
     entry.value.set_requires_grad(true);
     entry.value.mutable_grad() = entry.grad;  // the backward pass accumulates into the flat buffer

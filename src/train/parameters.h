@@ -21,6 +21,7 @@ struct TensorShape {
   std::string name;  // "wte", "h0.attn.qkv.w", …
   std::vector<std::int64_t> shape;
   Init init = Init::normal;
+  bool hidden = false;  // a matrix inside a layer
 };
 
 // The tensors of a resolved spec, in the order of the forward pass.
@@ -30,8 +31,9 @@ class Parameters {
  public:
   struct Entry {
     TensorShape shape;
-    at::Tensor value;  // view of values(), requires a gradient
-    at::Tensor grad;   // view of grads()
+    at::Tensor value;         // view of values(), requires a gradient
+    at::Tensor grad;          // view of grads()
+    std::int64_t offset = 0;  // of both, in the flat buffers
   };
 
   // Initial values: every tensor draws from its own stream keyed by (seed, name), so that no tensor

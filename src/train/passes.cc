@@ -9,14 +9,15 @@
 #include <optional>
 
 #include "train/cpu/attention.h"
+#include "train/cpu/buffer.h"
 #include "train/cpu/rows.h"
 #include "train/linear.h"
+#include "train/memory.h"
 #include "train/parallel.h"
+#include "train/width_rule.h"
 
 namespace ration::train {
 namespace {
-
-constexpr std::int64_t kCacheBytes = 512 << 10;  // of activations a thread holds at once
 
 cpu::Activation activation_of(const std::string& mlp) {
   if (mlp == "swiglu") return cpu::Activation::swiglu;
@@ -46,8 +47,11 @@ class CpuPasses final : public Passes {
     });
   }
 
+  void time_stages(StageClock* stages) override { stages_ = stages; }
+  void release() override;
+
  private:
-  using Buffer = std::vector<Real>;
+  using Buffer = cpu::Buffer<Real>;
 
   struct Norm {
     cpu::Norm<Real> norm;
@@ -66,9 +70,9 @@ class CpuPasses final : public Passes {
 
   Norm norm_named(const std::string& name);
   Linear<Real> linear_named(const std::string& name);
+  std::vector<Buffer*> buffers();
   void refresh();
   void reserve(std::int64_t rows);
-  std::int64_t row_bytes() const;
 
   template <class Body>
   double in_chunks(const TokenRows& rows, const Body& body);
@@ -98,10 +102,21 @@ class CpuPasses final : public Passes {
     return layer + 1 < layers_.size() ? layers_[layer + 1].x : last_;
   }
 
+  // On what the head multiplies, which is less than the logits themselves.
+  void scale_logits(std::int64_t rows, Real* x) const {
+    if (rule_.logit_scale != 1)
+      cpu::scale({0, rows * width_}, static_cast<Real>(rule_.logit_scale), x);
+  }
+  void lap(Stage stage) const {
+    if (stages_ != nullptr) stages_->lap(stage);
+  }
+
   run::RunSpec spec_;
   Parameters& parameters_;
   Dropout dropout_;
+  StageClock* stages_ = nullptr;
   cpu::Activation activation_;
+  WidthRule rule_;
   std::int64_t width_, hidden_width_, logit_stride_;
   const Real* embedding_;
   Real* embedding_grad_;
@@ -150,6 +165,7 @@ CpuPasses<Real>::CpuPasses(const run::RunSpec& spec, Parameters& parameters)
       parameters_(parameters),
       dropout_(spec.dropout, static_cast<std::uint64_t>(spec.seed)),
       activation_(activation_of(spec.mlp)),
+      rule_(spec),
       width_(spec.width),
       hidden_width_(spec.mlp_width),
       logit_stride_(cpu::rounded_up<Real>(spec.vocab)),
@@ -194,19 +210,48 @@ void CpuPasses<Real>::refresh() {
   head_.refresh();
 }
 
+// Every buffer whose size follows from the rows computed at once.
 template <class Real>
-std::int64_t CpuPasses<Real>::row_bytes() const {
-  const std::int64_t layer =
-      8 * width_ + (activation_ == cpu::Activation::swiglu ? 3 : 2) * hidden_width_;
-  return static_cast<std::int64_t>(sizeof(Real)) *
-         (spec_.layers * layer + 3 * width_ + logit_stride_);
+std::vector<cpu::Buffer<Real>*> CpuPasses<Real>::buffers() {
+  std::vector<Buffer*> all = {&last_,
+                              &final_stats_,
+                              &final_normed_,
+                              &logits_,
+                              &branch_,
+                              &dx_,
+                              &dnormed_,
+                              &dmixed_,
+                              &dprojected_,
+                              &dhidden_,
+                              &scratch_,
+                              &gain_parts_};
+  for (Layer& layer : layers_)
+    for (Buffer* buffer : {&layer.x,
+                           &layer.stats1,
+                           &layer.normed1,
+                           &layer.projected,
+                           &layer.mixed,
+                           &layer.log_sums,
+                           &layer.middle,
+                           &layer.stats2,
+                           &layer.normed2,
+                           &layer.up_values,
+                           &layer.gate_values,
+                           &layer.hidden})
+      all.push_back(buffer);
+  return all;
+}
+
+template <class Real>
+void CpuPasses<Real>::release() {
+  reserved_rows_ = 0;
+  for (Buffer* buffer : buffers()) Buffer().swap(*buffer);
 }
 
 // Buffers for so many rows; they only grow.
 template <class Real>
 void CpuPasses<Real>::reserve(std::int64_t rows) {
   if (rows <= reserved_rows_) return;
-  reserved_rows_ = rows;
   const auto size = [&](Buffer& buffer, std::int64_t columns) {
     buffer.resize(static_cast<std::size_t>(rows * columns));
   };
@@ -228,14 +273,15 @@ void CpuPasses<Real>::reserve(std::int64_t rows) {
   size(dprojected_, 3 * width_);
   size(dhidden_, hidden_width_);
   row_losses_.resize(static_cast<std::size_t>(rows));
+  reserved_rows_ = rows;  // last: memory may run out above
 }
 
 template <class Real>
 template <class Body>
 double CpuPasses<Real>::in_chunks(const TokenRows& rows, const Body& body) {
   refresh();
-  const std::int64_t at_once = std::clamp<std::int64_t>(
-      parts() * kCacheBytes / (row_bytes() * rows.positions), 1, rows.sequences);
+  lap(Stage::products);
+  const std::int64_t at_once = sequences_at_once(spec_, rows.sequences, rows.positions, parts());
   reserve(at_once * rows.positions);
   double sum = 0;
   for (std::int64_t first = 0; first < rows.sequences; first += at_once) {
@@ -255,6 +301,7 @@ cpu::Attention<Real> CpuPasses<Real>::attention(std::size_t layer,
   cpu::Attention<Real> result{.positions = chunk.positions,
                               .heads = spec_.heads,
                               .head_width = spec_.width / spec_.heads,
+                              .scale = static_cast<Real>(rule_.attention_scale),
                               .unit_query_key = spec_.qk_norm,
                               .eps = static_cast<Real>(spec_.norm_eps)};
   if (!cosines_.empty()) result.cosines = cosines_.data(), result.sines = sines_.data();
@@ -338,7 +385,9 @@ void CpuPasses<Real>::forward_layer(std::size_t index,
     cpu::add({0, rows * width_}, x.data(), branch_.data(), out.data());
   };
   norm_forward(layer.norm1, rows, layer.x.data(), layer.normed1.data(), layer.stats1.data());
+  lap(Stage::norms);
   layer.qkv.forward(rows, layer.normed1.data(), layer.projected.data(), 3 * width_);
+  lap(Stage::products);
   const cpu::Attention<Real> shape = attention(index, chunk, place);
   const std::int64_t scratch = cpu::attention_scratch(shape);
   scratch_.resize(static_cast<std::size_t>(parts() * scratch));
@@ -350,13 +399,18 @@ void CpuPasses<Real>::forward_layer(std::size_t index,
                            layer.log_sums.data(),
                            scratch_.data() + part * scratch);
   });
+  lap(Stage::attention);
   layer.out.forward(rows, layer.mixed.data(), branch_.data(), width_);
+  lap(Stage::products);
   add_branch(layer.x, DropoutSite::attention_branch, layer.middle);
+  lap(Stage::rest);
 
   norm_forward(layer.norm2, rows, layer.middle.data(), layer.normed2.data(), layer.stats2.data());
+  lap(Stage::norms);
   layer.up.forward(rows, layer.normed2.data(), layer.up_values.data(), hidden_width_);
   if (layer.gate.exists())
     layer.gate.forward(rows, layer.normed2.data(), layer.gate_values.data(), hidden_width_);
+  lap(Stage::products);
   in_parts(rows * hidden_width_, [&](cpu::Range elements, std::int64_t) {
     cpu::activate(elements,
                   activation_,
@@ -364,17 +418,24 @@ void CpuPasses<Real>::forward_layer(std::size_t index,
                   layer.gate_values.data(),
                   layer.hidden.data());
   });
+  lap(Stage::activations);
   layer.down.forward(rows, layer.hidden.data(), branch_.data(), width_);
+  lap(Stage::products);
   add_branch(layer.middle, DropoutSite::mlp_branch, input_of_next(index));
+  lap(Stage::rest);
 }
 
 template <class Real>
 void CpuPasses<Real>::forward(const TokenRows& chunk, const BatchPlace* place) {
   const std::int64_t rows = chunk.sequences * chunk.positions;
   embed(chunk, place);
+  lap(Stage::rest);
   for (std::size_t i = 0; i < layers_.size(); ++i) forward_layer(i, chunk, place);
   norm_forward(final_norm_, rows, last_.data(), final_normed_.data(), final_stats_.data());
+  scale_logits(rows, final_normed_.data());
+  lap(Stage::norms);
   head_.forward(rows, final_normed_.data(), logits_.data(), logit_stride_);
+  lap(Stage::classifier);
 }
 
 // Sum over the chunk; with a weight, logits become their gradient.
@@ -388,6 +449,7 @@ double CpuPasses<Real>::losses(const TokenRows& chunk, double weight) {
   in_parts(rows, [&](cpu::Range range, std::int64_t) {
     cpu::cross_entropy(range, options, chunk.targets, logits_.data(), row_losses_.data());
   });
+  lap(Stage::classifier);
   return std::accumulate(row_losses_.begin(), row_losses_.begin() + rows, 0.0);
 }
 
@@ -411,20 +473,27 @@ void CpuPasses<Real>::backward_layer(std::size_t index,
   Layer& layer = layers_[index];
   const std::int64_t rows = chunk.sequences * chunk.positions;
   const Real* d = dropped_gradient(place, index, DropoutSite::mlp_branch, chunk);
+  lap(Stage::rest);
   layer.down.backward(rows, layer.hidden.data(), d, width_, dhidden_.data(), Store::replace);
+  lap(Stage::products);
   Real* gate = layer.gate.exists() ? layer.gate_values.data() : nullptr;
   in_parts(rows * hidden_width_, [&](cpu::Range elements, std::int64_t) {
     cpu::activation_backward(elements, dhidden_.data(), layer.up_values.data(), gate);
   });
+  lap(Stage::activations);
   const Real* normed2 = layer.normed2.data();
   layer.up.backward(
       rows, normed2, layer.up_values.data(), hidden_width_, dnormed_.data(), Store::replace);
   if (gate != nullptr)
     layer.gate.backward(rows, normed2, gate, hidden_width_, dnormed_.data(), Store::add);
+  lap(Stage::products);
   norm_backward(layer.norm2, rows, layer.middle.data(), layer.stats2.data());
+  lap(Stage::norms);
 
   d = dropped_gradient(place, index, DropoutSite::attention_branch, chunk);
+  lap(Stage::rest);
   layer.out.backward(rows, layer.mixed.data(), d, width_, dmixed_.data(), Store::replace);
+  lap(Stage::products);
   const cpu::Attention<Real> shape = attention(index, chunk, &place);
   const std::int64_t scratch = cpu::attention_scratch(shape);
   in_parts(chunk.sequences * spec_.heads, [&](cpu::Range items, std::int64_t part) {
@@ -436,9 +505,13 @@ void CpuPasses<Real>::backward_layer(std::size_t index,
                             dprojected_.data(),
                             scratch_.data() + part * scratch);
   });
+  lap(Stage::attention);
+  lap(Stage::attention);
   layer.qkv.backward(
       rows, layer.normed1.data(), dprojected_.data(), 3 * width_, dnormed_.data(), Store::replace);
+  lap(Stage::products);
   norm_backward(layer.norm1, rows, layer.x.data(), layer.stats1.data());
+  lap(Stage::norms);
 }
 
 // Row by row in order: a token that occurs often sums its gradients in the same order every time.
@@ -464,10 +537,14 @@ void CpuPasses<Real>::backward(const TokenRows& chunk, const BatchPlace& place) 
                  logit_stride_,
                  dnormed_.data(),
                  cpu::Store::replace);
+  lap(Stage::classifier);
+  scale_logits(rows, dnormed_.data());
   std::fill_n(dx_.data(), rows * width_, Real(0));
   norm_backward(final_norm_, rows, last_.data(), final_stats_.data());
+  lap(Stage::norms);
   for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i, chunk, place);
   embed_backward(chunk, place);
+  lap(Stage::rest);
 }
 
 }  // namespace

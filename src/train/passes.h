@@ -11,6 +11,7 @@
 #include "run/spec.h"
 #include "train/dropout.h"
 #include "train/parameters.h"
+#include "train/stages.h"
 
 namespace ration::train {
 
@@ -32,6 +33,12 @@ class Passes {
 
   // Sum of losses without dropout.
   virtual double loss_sum(const TokenRows& rows) = 0;
+
+  // From now on says to `stages` where the time goes; null ends that.
+  virtual void time_stages(StageClock* stages) = 0;
+
+  // Gives back the memory of activations, after it ran out; the next call takes what it needs.
+  virtual void release() = 0;
 };
 
 // `parameters` must outlive the result and keep its buffers. Not to be shared by threads.

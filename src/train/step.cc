@@ -19,8 +19,13 @@ StepResult train_step(Model& model,
                       AdamW& optimiser,
                       const Batch& batch,
                       const StepOptions& options) {
+  const auto lap = [&](Stage stage) {
+    if (options.stages != nullptr) options.stages->lap(stage);
+  };
   Parameters& parameters = model.parameters();
+  model.passes().time_stages(options.stages);
   parameters.grads().zero_();
+  lap(Stage::rest);
   const std::int64_t micro = options.micro_batch > 0 ? options.micro_batch : batch.sequences();
   const double per_token = 1.0 / static_cast<double>(batch.tokens());
   StepResult result;
@@ -31,10 +36,12 @@ StepResult train_step(Model& model,
         model.passes().add_gradients(batch.rows(first, count), place, per_token) * per_token;
   }
   result.grad_norm = flat_norm(parameters.grads());
+  lap(Stage::optimiser);
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) return result;
   constexpr double kNormFloor = 1e-6;
   if (options.clip > 0) result.clip = std::min(1.0, options.clip / (result.grad_norm + kNormFloor));
   optimiser.step(parameters, options.lr, result.clip);
+  lap(Stage::optimiser);
   result.updated = true;
   return result;
 }

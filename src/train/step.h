@@ -24,6 +24,7 @@ struct StepOptions {
   double clip = 1;               // largest gradient norm; 0 never clips
   std::int64_t micro_batch = 0;  // sequences computed at once; 0 = all
   std::int64_t step = 0;         // 0-based; keys the dropout
+  StageClock* stages = nullptr;  // told where the time goes, if given
 };
 
 struct StepResult {

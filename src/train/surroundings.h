@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -14,6 +15,8 @@ struct Surroundings {
   Clock& clock;
   std::function<bool()> stop_requested;               // a first SIGTERM or SIGUSR1 has come
   std::function<void(const std::string&)> show_line;  // the live line of a terminal; may be empty
+  std::function<void(std::int64_t micro_batch)> before_step =
+      {};  // tests make it throw, as LibTorch does
 };
 
 }  // namespace ration::train

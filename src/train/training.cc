@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <torch/version.h>
 #include <unistd.h>
 
@@ -13,11 +12,39 @@
 #include "base/fault.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "train/cpu/product.h"
+#include "train/memory.h"
+#include "train/peak.h"
 
 namespace ration::train {
 namespace {
 
 constexpr std::int64_t kAlwaysLogged = 10;  // first steps of a run
+constexpr double kShownEvery = 0.2;         // s between two live lines
+constexpr double kPeakWorthIts = 5;         // s of training after which measuring the peak is cheap
+
+// on_spike = "rewind"
+constexpr std::int64_t kOffending = 8;     // steps left out, the last of which is the spike
+constexpr std::int64_t kMostRewinds = 10;  // a run that needs more has another illness
+
+Json to_json(const std::vector<StepRange>& ranges) {
+  Json list = Json::array();
+  for (const StepRange& range : ranges) list.push_back({range.begin, range.end});
+  return list;
+}
+
+std::vector<StepRange> ranges_from(const Json& list) {
+  std::vector<StepRange> ranges;
+  for (const Json& pair : list) ranges.push_back({pair.at(0), pair.at(1)});
+  return ranges;
+}
+
+// Distance of the checkpoints that a rewind goes back to. It follows from the spec, as where a run
+// goes back to decides its numbers: often enough to lose little, and before the first steps that a
+// spike can leave out, 121 to 129.
+std::int64_t rewind_distance(std::int64_t steps) {
+  return std::clamp<std::int64_t>(steps / 100, 16, 96);
+}
 
 Json to_json(const Progress& p) {
   return {{"step", p.step},
@@ -28,7 +55,10 @@ Json to_json(const Progress& p) {
           {"logged_loss", p.logged_loss},
           {"logged_steps", p.logged_steps},
           {"clipped", p.clipped},
-          {"last_train_loss", p.last_train_loss}};
+          {"last_train_loss", p.last_train_loss},
+          {"micro_batch", p.micro_batch},
+          {"rewinds", p.rewinds},
+          {"left_out", to_json(p.left_out)}};
 }
 
 Progress progress_from(const Json& json) {
@@ -40,7 +70,10 @@ Progress progress_from(const Json& json) {
           .logged_loss = json.at("logged_loss"),
           .logged_steps = json.at("logged_steps"),
           .clipped = json.at("clipped"),
-          .last_train_loss = json.at("last_train_loss")};
+          .last_train_loss = json.at("last_train_loss"),
+          .micro_batch = json.value("micro_batch", std::int64_t{0}),
+          .rewinds = json.value("rewinds", std::int64_t{0}),
+          .left_out = ranges_from(json.value("left_out", Json::array()))};
 }
 
 Json param_counts(const run::RunSpec& spec) {
@@ -53,12 +86,6 @@ Json flops_per_token(const run::RunSpec& spec) {
   for (const auto& [convention, name] : run::kFlopConventions)
     flops[std::string(name)] = run::flops_per_token(spec, convention).value;
   return flops;
-}
-
-std::int64_t peak_memory_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
 at::ScalarType dtype_of(const run::RunSpec& spec) {
@@ -117,20 +144,23 @@ Result<void> Training::begin() {
   log_ = std::make_unique<run::EventWriter>(std::move(*file), 0);
   data_ = std::make_unique<TrainingData>(
       train_windows_, static_cast<std::uint64_t>(spec_.seed), data::SchedulePosition{});
-  Json about = {{"run", run_.file.id},
-                {"attempt", run_.attempt},
-                {"token", run_.token},
-                {"host", host_name()},
-                {"pid", getpid()},
-                {"threads", run_.file.execution.threads},
-                {"torch", TORCH_VERSION},
-                {"numerics", run::kNumericsVersion},
-                {"device", run_.file.execution.device},
-                {"steps", steps_},
-                {"windows", data_->windows()},
-                {"val_tokens", val_tokens_},
-                {"params", param_counts(spec_)},
-                {"flops_per_token", flops_per_token(spec_)}};
+  Json about = {
+      {"run", run_.file.id},
+      {"attempt", run_.attempt},
+      {"token", run_.token},
+      {"host", host_name()},
+      {"pid", getpid()},
+      {"threads", run_.file.execution.threads},
+      {"torch", TORCH_VERSION},
+      {"numerics", run::kNumericsVersion},
+      {"device", run_.file.execution.device},
+      {"kernels", cpu::vectors()},
+      {"products", cpu::has_wide_vectors() ? "own" : "own to 2^18 elements, else LibTorch"},
+      {"steps", steps_},
+      {"windows", data_->windows()},
+      {"val_tokens", val_tokens_},
+      {"params", param_counts(spec_)},
+      {"flops_per_token", flops_per_token(spec_)}};
   if (Result<void> done = emit(run::EventType::start, std::move(about), true); !done) return done;
 
   std::vector<std::string> broken;
@@ -143,7 +173,13 @@ Result<void> Training::begin() {
         !done)
       return done;
   if (!*found) return {};
-  const FoundCheckpoint& from = **found;
+  if (Result<void> done = go_on_from(**found); !done) return done;
+  return emit(run::EventType::resume,
+              {{"from_attempt", (*found)->attempt}, {"from_step", (*found)->step}});
+}
+
+// Everything but weights and moments, which are loaded.
+Result<void> Training::go_on_from(const FoundCheckpoint& from) {
   progress_ = progress_from(from.progress.at("run"));
   guard_.restore(from.progress.at("guard"));
   optimiser_.set_updates(progress_.updates);
@@ -151,7 +187,82 @@ Result<void> Training::begin() {
                                         .index = from.progress.at("index")};
   data_ = std::make_unique<TrainingData>(
       train_windows_, static_cast<std::uint64_t>(spec_.seed), position);
-  return emit(run::EventType::resume, {{"from_attempt", from.attempt}, {"from_step", from.step}});
+  const std::int64_t asked_for = run_.file.execution.micro_batch_sequences;
+  micro_batch_ = progress_.micro_batch == 0 ? asked_for
+                 : asked_for == 0           ? progress_.micro_batch
+                                            : std::min(asked_for, progress_.micro_batch);
+  return {};
+}
+
+bool Training::is_left_out(std::int64_t step) const {
+  return std::any_of(
+      progress_.left_out.begin(), progress_.left_out.end(), [&](const StepRange& range) {
+        return step > range.begin && step <= range.end;
+      });
+}
+
+// Back to the last checkpoint that the spec places before the steps to be left out; false when
+// there have been too many of these already.
+Result<bool> Training::rewind(const StepResult& result) {
+  if (progress_.rewinds >= kMostRewinds) return false;
+  const std::int64_t spike = progress_.step;
+  const std::int64_t distance = rewind_distance(steps_);
+  const StepRange offending{.begin = std::max<std::int64_t>(0, spike - kOffending), .end = spike};
+  const std::int64_t target = offending.begin / distance * distance;
+  const std::int64_t rewinds = progress_.rewinds + 1, micro_batch = progress_.micro_batch;
+  std::vector<StepRange> left_out = progress_.left_out;
+  left_out.push_back(offending);
+
+  Result<FoundCheckpoint> from =
+      checkpoints_.load_step(run_.attempt, target, model_.parameters(), optimiser_);
+  if (!from) return std::move(from).error();
+  if (Result<void> done = checkpoints_.forget_after(run_.attempt, target); !done)
+    return std::move(done).error();
+  if (Result<void> done = go_on_from(*from); !done) return std::move(done).error();
+  progress_.rewinds = rewinds;
+  progress_.left_out = std::move(left_out);
+  progress_.micro_batch = micro_batch;
+  if (micro_batch > 0) micro_batch_ = micro_batch;
+  if (Result<void> done = emit(run::EventType::resume,
+                               {{"from_attempt", from->attempt},
+                                {"from_step", target},
+                                {"reason", "spike"},
+                                {"spike_step", spike},
+                                {"spike_loss", result.loss},
+                                {"left_out_from", offending.begin + 1}},
+                               true);
+      !done)
+    return std::move(done).error();
+  return true;
+}
+
+// One step; when memory runs out for the first time, once more in micro-batches of half the size.
+// Nothing when the step's batch is one to leave out.
+Result<std::optional<StepResult>> Training::step_within_memory(const Batch& batch) {
+  if (is_left_out(progress_.step + 1)) return std::optional<StepResult>();
+  while (true) {
+    const StepOptions options{.lr = rate_.at(progress_.step),
+                              .clip = spec_.clip,
+                              .micro_batch = micro_batch_,
+                              .step = progress_.step};
+    const std::int64_t at_once =
+        micro_batch_ > 0 ? std::min(micro_batch_, batch.sequences()) : batch.sequences();
+    try {
+      if (world_.before_step) world_.before_step(micro_batch_);
+      return std::optional(place_ ? place_.seat->step(batch, options)
+                                  : train_step(model_, optimiser_, batch, options));
+    } catch (const std::exception& e) {  // nothing has been changed: the optimiser comes last
+      if (!is_out_of_memory(e) || progress_.micro_batch > 0 || at_once < 2) throw;
+    }
+    micro_batch_ = progress_.micro_batch = (at_once + 1) / 2;
+    model_.passes().release();
+    if (Result<void> done =
+            emit(run::EventType::skip,
+                 {{"reason", "out of memory"}, {"micro_batch_sequences", micro_batch_}},
+                 true);
+        !done)
+      return std::move(done).error();
+  }
 }
 
 Result<double> Training::evaluate() {
@@ -177,8 +288,12 @@ Result<std::string> Training::checkpoint() {
                          {"guard", guard_.to_json()},
                          {"epoch", position.epoch},
                          {"index", position.index}};
-  Result<Path> path =
-      checkpoints_.save(run_.attempt, progress_.step, model_.parameters(), optimiser_, progress);
+  Result<Path> path = checkpoints_.save(run_.attempt,
+                                        progress_.step,
+                                        model_.parameters(),
+                                        optimiser_,
+                                        progress,
+                                        spec_.on_spike == "rewind" ? rewind_distance(steps_) : 0);
   if (!path) return std::move(path).error();
   last_checkpoint_ = world_.clock.monotonic_seconds();
   const std::string name = path->filename().string();
@@ -207,25 +322,39 @@ Result<void> Training::log_train(const StepResult& result) {
                  {"mem_bytes", peak_memory_bytes()}};
   if (training_seconds_ > 0)
     values["tok_s"] = static_cast<double>(training_tokens_) / training_seconds_;
+  if (const std::optional<double> share = mfu()) values["mfu"] = *share;
   progress_.logged_loss = 0;
   progress_.logged_steps = 0;
   progress_.clipped = 0;
-  show(result);
   return emit(run::EventType::train, std::move(values));
+}
+
+// The share of what the processor can do at best. Measuring that takes a fifth of a second, which a
+// run of a few seconds should not pay: it does without.
+std::optional<double> Training::mfu() const {
+  if (training_seconds_ < kPeakWorthIts) return std::nullopt;
+  const double per_token = run::flops_per_token(spec_, run::FlopConvention::exact).value;
+  return per_token * static_cast<double>(training_tokens_) / training_seconds_ /
+         peak_flops_per_second();
 }
 
 void Training::show(const StepResult& result) {
   if (!world_.show_line || training_seconds_ <= 0) return;
+  const double now = world_.clock.monotonic_seconds();
+  if (last_shown_ >= 0 && now - last_shown_ < kShownEvery && progress_.step < steps_) return;
+  last_shown_ = now;
   const double speed = static_cast<double>(training_tokens_) / training_seconds_;
   const std::int64_t tokens = tokens_seen();
+  const std::optional<double> share = mfu();
   world_.show_line(
-      fmt::format("step {}/{}  {}  epoch {:.2f}  loss {:.4f}  {}/s  left {}",
+      fmt::format("step {}/{}  {}  epoch {:.2f}  loss {:.4f}  {}/s{}  left {}",
                   progress_.step,
                   steps_,
                   format_quantity(static_cast<double>(tokens), "tok"),
                   epoch_of(tokens),
                   result.loss,
                   format_quantity(speed, "tok"),
+                  share ? fmt::format("  MFU {:.0f} %", 100 * *share) : "",
                   format_duration(static_cast<double>(spec_.tokens - tokens) / speed)));
 }
 
@@ -246,15 +375,23 @@ Result<std::optional<run::WorkerExit>> Training::after_step(const StepResult& re
       return std::move(done).error();
     if (verdict == Guard::Verdict::diverged) return ended(finish("diverged"));
   }
-  if (verdict == Guard::Verdict::spike)
+  if (verdict == Guard::Verdict::spike) {
     if (Result<void> done =
             emit(run::EventType::spike, {{"loss", result.loss}, {"grad_norm", result.grad_norm}});
         !done)
       return std::move(done).error();
+    if (spec_.on_spike == "rewind") {
+      Result<bool> rewound = rewind(result);
+      if (!rewound) return std::move(rewound).error();
+      if (*rewound) return Ended();
+    }
+  }
 
+  show(result);
   const bool last = progress_.step == steps_;
-  if (last || progress_.step <= kAlwaysLogged ||
-      progress_.step % run_.file.execution.log_every_steps == 0) {
+  const bool due = last || progress_.step <= kAlwaysLogged ||
+                   progress_.step % run_.file.execution.log_every_steps == 0;
+  if (due && !is_left_out(progress_.step)) {
     Result<bool> overtaken = fenced();
     if (!overtaken) return std::move(overtaken).error();
     if (*overtaken) return Ended(run::WorkerExit::fenced);
@@ -271,7 +408,10 @@ Result<std::optional<run::WorkerExit>> Training::after_step(const StepResult& re
 
   const bool stopping = world_.stop_requested();
   const double age = world_.clock.monotonic_seconds() - last_checkpoint_;
-  if (!stopping && age < 60 * run_.file.execution.checkpoint_minutes) return Ended();
+  const bool rewind_point =
+      spec_.on_spike == "rewind" && progress_.step % rewind_distance(steps_) == 0;
+  if (!stopping && !rewind_point && age < 60 * run_.file.execution.checkpoint_minutes)
+    return Ended();
   Result<bool> overtaken = fenced();
   if (!overtaken) return std::move(overtaken).error();
   if (*overtaken) return Ended(run::WorkerExit::fenced);
@@ -312,6 +452,7 @@ Result<run::WorkerExit> Training::finish(std::string_view status) {
   if (training_seconds_ > 0)
     result["tokens_per_second"] = static_cast<double>(training_tokens_) / training_seconds_;
   if (std::isfinite(final_loss)) result["final_loss"] = final_loss;
+  if (progress_.rewinds > 0) result["rewinds"] = progress_.rewinds;
   if (progress_.best_step >= 0)
     result["best_loss"] = progress_.best_loss, result["best_step"] = progress_.best_step;
   if (!path.empty()) result["checkpoint"] = fmt::format("attempt-{}/{}", run_.attempt, path);
@@ -344,25 +485,28 @@ Result<run::WorkerExit> Training::loop() {
     const std::int64_t sequences = std::min(batch, total_windows_ - progress_.windows);
     const std::int64_t tokens_before = tokens_seen();
     const Batch next = data_->next(sequences);
-    const StepOptions how{.lr = rate_.at(progress_.step),
-                          .clip = spec_.clip,
-                          .micro_batch = run_.file.execution.micro_batch_sequences,
-                          .step = progress_.step};
-    const StepResult result =
-        place_ ? place_.seat->step(next, how) : train_step(model_, optimiser_, next, how);
+    Result<std::optional<StepResult>> stepped = step_within_memory(next);
+    if (!stepped) return std::move(stepped).error();
+    const bool left_out = !*stepped;
+    const StepResult result = stepped->value_or(StepResult{});
     ++progress_.step;
     progress_.windows += sequences;
     if (result.updated) ++progress_.updates;
     const Guard::Verdict verdict =
-        guard_.judge(progress_.step, result.loss, result.grad_norm, result.updated);
+        left_out ? Guard::Verdict::fine
+                 : guard_.judge(progress_.step, result.loss, result.grad_norm, result.updated);
     if (result.updated) {
       progress_.logged_loss += result.loss;
       ++progress_.logged_steps;
       if (result.clip < 1) ++progress_.clipped;
     }
     training_seconds_ += world_.clock.monotonic_seconds() - started;
-    training_tokens_ += next.tokens();
+    if (!left_out) training_tokens_ += next.tokens();
     fault_point("after-step");
+    if (left_out)
+      if (Result<void> done = emit(run::EventType::skip, {{"reason", "left out by a rewind"}});
+          !done)
+        return std::move(done).error();
     Result<std::optional<run::WorkerExit>> ended = after_step(result, verdict, tokens_before);
     if (!ended) return std::move(ended).error();
     if (*ended) return **ended;
@@ -371,6 +515,7 @@ Result<run::WorkerExit> Training::loop() {
 
 Result<run::WorkerExit> Training::run() {
   at::set_num_threads(static_cast<int>(run_.file.execution.threads));
+  micro_batch_ = run_.file.execution.micro_batch_sequences;
   began_ = world_.clock.monotonic_seconds();
   if (Result<void> done = begin(); !done) return std::move(done).error();
   Result<device::Place> place =

@@ -4,6 +4,8 @@
 // survive a resume is in Progress, parameters and optimiser; the rest follows from the spec.
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "run/run.h"
 #include "train/batches.h"
@@ -26,6 +28,12 @@ struct Assignment {
   bool* seated = nullptr;        // set when it took its place among them
 };
 
+// Steps begin + 1 … end, as they are counted in the log.
+struct StepRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+};
+
 // The numbers of a run on its way, stored with every checkpoint.
 struct Progress {
   std::int64_t step = 0;     // optimiser steps done, skipped ones included
@@ -35,8 +43,11 @@ struct Progress {
   std::int64_t best_step = -1;
   double logged_loss = 0;  // sum of losses since the last train line
   std::int64_t logged_steps = 0;
-  std::int64_t clipped = 0;    // of those, how many were clipped
-  double last_train_loss = 0;  // mean of the last train line
+  std::int64_t clipped = 0;      // of those, how many were clipped
+  double last_train_loss = 0;    // mean of the last train line
+  std::int64_t micro_batch = 0;  // smaller than asked for since memory ran out; 0 = as asked for
+  std::int64_t rewinds = 0;
+  std::vector<StepRange> left_out = {};  // steps whose batches a rewind passes over, ascending
 };
 
 class Training {
@@ -50,6 +61,10 @@ class Training {
  private:
   Result<void> begin();
   Result<run::WorkerExit> loop();
+  Result<std::optional<StepResult>> step_within_memory(const Batch& batch);
+  Result<void> go_on_from(const FoundCheckpoint& from);
+  Result<bool> rewind(const StepResult& result);
+  bool is_left_out(std::int64_t step) const;
   Result<std::optional<run::WorkerExit>> after_step(const StepResult& result,
                                                     Guard::Verdict verdict,
                                                     std::int64_t tokens_before);
@@ -65,6 +80,7 @@ class Training {
   std::int64_t tokens_seen() const;
   double epoch_of(std::int64_t tokens) const;
   void show(const StepResult& result);
+  std::optional<double> mfu() const;
 
   Surroundings& world_;
   Assignment run_;
@@ -87,6 +103,8 @@ class Training {
   double training_seconds_ = 0;  // of this attempt, without evaluations and checkpoints
   std::int64_t training_tokens_ = 0;
   double last_checkpoint_ = 0;
+  double last_shown_ = -1;
+  std::int64_t micro_batch_ = 0;  // sequences computed at once; 0 = all of a step
 };
 
 }  // namespace ration::train

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include "train/memory.h"
 #include "train/training.h"
 
 namespace ration::train {
@@ -89,13 +90,6 @@ Result<int> claim(run::RunFolder& folder, const WorkerOptions& options) {
     if (!claimed) return std::move(claimed).error();
     if (*claimed) return **claimed;
   }
-}
-
-bool is_out_of_memory(const std::exception& e) {
-  const std::string_view text = e.what();
-  return dynamic_cast<const std::bad_alloc*>(&e) != nullptr ||
-         text.find("allocate memory") != std::string_view::npos ||
-         text.find("out of memory") != std::string_view::npos;
 }
 
 WorkerOutcome train(Surroundings& world, Assignment assignment, Prepared prepared) {

@@ -45,13 +45,32 @@ TEST(RunSettings, AreEachDocumentedUnderANameOfTheirOwn) {
 }
 
 TEST(RunSettings, OfTheIdentityAreExactlyTheMembersInTheCanonicalSpec) {
-  const Json object = to_json(RunSpec());
+  RunSpec spec;
+  spec.parametrisation = "mup";  // later settings are written where they differ from their default
+  spec.on_spike = "rewind";
+  const Json object = to_json(spec);
 
   std::set<std::string> keys;
   for (const auto& [key, value] : object.items()) keys.insert(key);
   std::set<std::string> names;
   for (const Field& field : identity_fields()) names.insert(field.name);
   EXPECT_EQ(keys, names);
+}
+
+TEST(RunSettings, ThatCameLaterLeaveTheIdentityOfOldRunsAlone) {
+  const Json object = to_json(RunSpec());
+  EXPECT_FALSE(object.contains("parametrisation"));
+  EXPECT_FALSE(object.contains("on_spike"));
+
+  for (const auto& [name, value] : {std::pair{"parametrisation", "mup"}, {"on_spike", "rewind"}}) {
+    RunSpec changed;
+    ASSERT_TRUE(set(changed, name, std::string(value)));
+    EXPECT_NE(run_id(changed), run_id(RunSpec())) << name;
+    const Result<RunSpec> back = spec_from_json(to_json(changed), "test");
+    ASSERT_TRUE(back) << name;
+    EXPECT_EQ(*back, changed) << name;
+  }
+  EXPECT_EQ(*spec_from_json(object, "test"), RunSpec());
 }
 
 TEST(RunSettings, HaveDefaultsThatRunOnceTheTokensAreGiven) {

@@ -56,6 +56,11 @@ std::vector<Variant> variants() {
     s.vocab = 257;
     s.context = 64;
   });
+  add("MupByWidth", base_spec("gpt2", "gelu_tanh"), [](auto& s) { s.parametrisation = "mup"; });
+  add("MupWithDropout", base_spec("llama", "swiglu"), [](auto& s) {
+    s.parametrisation = "mup";
+    s.dropout = 0.1;
+  });
   add("WeightsLargerThanTheCache", base_spec("llama", "swiglu"), [](auto& s) {
     s.layers = 1;
     s.width = 640;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <new>
 #include <set>
 
 #include "train/tiny_run.h"
@@ -273,6 +275,102 @@ TEST_F(Worker, KeepsTwoCheckpointsHoweverManyItMakes) {
 
   EXPECT_GE(std::ranges::count(types(events_of(folder, 1)), EventType::checkpoint), 3);
   EXPECT_EQ(real_files().list(folder.attempt_path(1)).value().size(), 3U);  // and the log
+}
+
+// Memory that is too little for micro-batches of more than `fits` sequences.
+WorkerOutcome work_in_little_memory(
+    const run::RunFolder& folder, std::int64_t fits, std::function<bool()> stop = [] {
+      return false;
+    }) {
+  Surroundings world{real_files(), system_clock(), std::move(stop), {}};
+  world.before_step = [fits](std::int64_t micro_batch) {
+    if (micro_batch == 0 || micro_batch > fits) throw std::bad_alloc();
+  };
+  return work({.run_folder = folder.path()}, world);
+}
+
+TEST_F(Worker, HalvesTheMicroBatchOnceWhenMemoryRunsOut) {
+  const run::RunFolder whole = data_.create("whole"), split = data_.create("split");
+  work_on(whole);
+
+  EXPECT_EQ(work_in_little_memory(split, 2).exit, WorkerExit::done);
+
+  std::vector<run::Event> skips;
+  for (const run::Event& event : events_of(split, 1))
+    if (event.type == EventType::skip) skips.push_back(event);
+  ASSERT_EQ(skips.size(), 1U);
+  EXPECT_EQ(skips[0].values["reason"], "out of memory");
+  EXPECT_EQ(skips[0].values["micro_batch_sequences"], 2);
+  EXPECT_EQ(test::result_of(split)["steps"], test::result_of(whole)["steps"]);
+  EXPECT_NEAR(test::result_of(split)["final_loss"].get<double>(),
+              test::result_of(whole)["final_loss"].get<double>(),
+              1e-3);  // sums in another order
+}
+
+TEST_F(Worker, KeepsTheSmallerMicroBatchWhenItGoesOnLater) {
+  const run::RunFolder straight = data_.create("straight"), stopped = data_.create("stopped");
+  EXPECT_EQ(work_in_little_memory(straight, 2).exit, WorkerExit::done);
+
+  EXPECT_EQ(work_in_little_memory(stopped, 2, after_steps(7)).exit, WorkerExit::preempted);
+  EXPECT_EQ(work_on(stopped).exit, WorkerExit::done);
+
+  EXPECT_EQ(test::final_bytes(stopped, "model.safetensors"),
+            test::final_bytes(straight, "model.safetensors"));
+}
+
+TEST_F(Worker, EndsWith5WhenHalfAMicroBatchIsStillTooMuch) {
+  const WorkerOutcome outcome = work_in_little_memory(data_.create("run"), 1);
+
+  EXPECT_EQ(outcome.exit, WorkerExit::out_of_memory);
+  EXPECT_THAT(problem(outcome), HasSubstr("micro_batch_sequences"));
+}
+
+TEST_F(Worker, ShowsALineThatSaysHowFarItIs) {
+  data_.execution.log_every_steps = 1000;
+  const run::RunFolder folder = data_.create("run");
+  CountingClock clock;
+  std::vector<std::string> lines;
+  Surroundings world{real_files(),
+                     clock,
+                     [] { return false; },
+                     [&](const std::string& line) { lines.push_back(line); }};
+
+  work({.run_folder = folder.path()}, world);
+
+  ASSERT_EQ(lines.size(), 26U);  // as each look at this clock takes a second
+  for (const char* word : {"step 20/26", "epoch 2.00", "loss ", "tok/s", "MFU ", "left "})
+    EXPECT_THAT(lines[19], HasSubstr(word));
+  EXPECT_EQ(lines[0].find("MFU"), std::string::npos);  // not before 5 s of training
+}
+
+TEST_F(Worker, LogsTheShareOfThePeakOfARunThatLasts) {
+  const run::RunFolder folder = data_.create("run");
+  CountingClock clock;
+  Surroundings world{real_files(), clock, [] { return false; }, {}};
+
+  work({.run_folder = folder.path()}, world);
+
+  for (const run::Event& event : events_of(folder, 1)) {
+    if (event.type != EventType::train) continue;
+    EXPECT_EQ(event.values.contains("mfu"), event.step >= 5) << event.step;
+  }
+}
+
+TEST_F(Worker, NamesTheSettingThatItDoesNotKnowOrCannotCarryOut) {
+  for (const auto& [from, to, word] : std::vector<std::array<std::string, 3>>{
+           {"\"layers\":1", "\"layres\":1", "layres"}, {"\"heads\":2", "\"heads\":3", "heads 3"}}) {
+    const run::RunFolder folder = data_.create("run " + word);
+    std::string text = real_files().read(folder.spec_path()).value();
+    text.replace(text.find(from), from.size(), to);
+    ASSERT_TRUE(real_files().write_whole(folder.spec_path(), text));
+
+    const WorkerOutcome outcome = work_on(folder);
+
+    EXPECT_EQ(outcome.exit, WorkerExit::usage) << word;
+    EXPECT_THAT(problem(outcome), HasSubstr(word));
+    EXPECT_THAT(problem(outcome), HasSubstr(folder.spec_path().string()));
+    EXPECT_TRUE(folder.attempts().value().empty());
+  }
 }
 
 TEST_F(Worker, RefusesDataOfAnotherDigest) {

@@ -13,12 +13,14 @@ namespace {
 constexpr std::int64_t kTile = 16;  // rows of the attention matrix that are held at once
 
 // The scratch of one head. Rows are padded to whole vectors and padding stays zero, so that
-// products run over whole vectors; T' and D' are the padded extents.
+// products run over whole vectors; T' and D' are the padded extents. T' is an odd number of cache
+// lines: with a power of two, the elements of a column would fall into the same few places of the
+// cache.
 template <class Real>
 struct Head {
   std::int64_t wide;    // T'
   std::int64_t deep;    // D'
-  Real* query;          // [T,D'] after norm and rotation, divided by sqrt(D)
+  Real* query;          // [T,D'] after norm, rotation and scaling
   Real* key;            // [T,D']
   Real* key_columns;    // [D,T']
   Real* value;          // [T,D']
@@ -31,13 +33,17 @@ struct Head {
   Real* key_grad;       // [T,D']
   Real* value_grad;     // [T,D']
 
+  static std::int64_t padded(std::int64_t positions) {
+    return rounded_up<Real>(positions) | Lanes<Real>::kCount;
+  }
+
   static std::int64_t numbers(const Attention<Real>& a) {
-    const std::int64_t wide = rounded_up<Real>(a.positions), deep = rounded_up<Real>(a.head_width);
+    const std::int64_t wide = padded(a.positions), deep = rounded_up<Real>(a.head_width);
     return 6 * a.positions * deep + 2 * a.head_width * wide + kTile * (3 * wide + deep);
   }
 
   Head(const Attention<Real>& a, Real* scratch)
-      : wide(rounded_up<Real>(a.positions)), deep(rounded_up<Real>(a.head_width)) {
+      : wide(padded(a.positions)), deep(rounded_up<Real>(a.head_width)) {
     const auto take = [&](std::int64_t n) {
       Real* taken = scratch;
       scratch += n;
@@ -117,10 +123,9 @@ template <class Real>
                                              const Real* qkv,
                                              const Head<Real>& head) {
   const std::int64_t model = a.heads * a.head_width;
-  const Real scale = 1 / std::sqrt(static_cast<Real>(a.head_width));
   for (std::int64_t t = 0; t < a.positions; ++t) {
     const Real* row = qkv + (place.first_row + t) * 3 * model + place.column;
-    prepare_vector(a, t, scale, row, head.query + t * head.deep);
+    prepare_vector(a, t, a.scale, row, head.query + t * head.deep);
     prepare_vector(a, t, Real(1), row + model, head.key + t * head.deep);
     std::copy_n(row + 2 * model, a.head_width, head.value + t * head.deep);
     for (std::int64_t c = 0; c < a.head_width; ++c) {
@@ -306,10 +311,9 @@ template <class Real>
                                                    const Head<Real>& head,
                                                    Real* dqkv) {
   const std::int64_t model = a.heads * a.head_width;
-  const Real scale = 1 / std::sqrt(static_cast<Real>(a.head_width));
   for (std::int64_t t = 0; t < a.positions; ++t) {
     const std::int64_t at = (place.first_row + t) * 3 * model + place.column;
-    unprepare_gradient(a, t, scale, qkv + at, head.query_grad + t * head.deep, dqkv + at);
+    unprepare_gradient(a, t, a.scale, qkv + at, head.query_grad + t * head.deep, dqkv + at);
     unprepare_gradient(
         a, t, Real(1), qkv + at + model, head.key_grad + t * head.deep, dqkv + at + model);
     std::copy_n(head.value_grad + t * head.deep, a.head_width, dqkv + at + 2 * model);

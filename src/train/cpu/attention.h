@@ -15,6 +15,7 @@ struct Attention {
   std::int64_t positions = 0;  // T
   std::int64_t heads = 0;
   std::int64_t head_width = 0;    // D, even when rotary
+  Real scale = 0;                 // of q k'; the usual one is 1/sqrt(D)
   bool unit_query_key = false;    // RMSNorm without gain on queries and keys
   Real eps = 0;                   // of that norm
   const Real* cosines = nullptr;  // [T, D/2], or none: no rotary positions
@@ -27,7 +28,7 @@ struct Attention {
 template <class Real>
 std::int64_t attention_scratch(const Attention<Real>& attention);
 
-// out [B T, C] = softmax(q k' / sqrt(D)) v for items of the B H heads; log_sums [B,H,T] receives
+// out [B T, C] = softmax(scale q k') v for items of the B H heads; log_sums [B,H,T] receives
 // each row's logsumexp.
 template <class Real>
 void attention_forward(Range items,

@@ -192,6 +192,13 @@ void apply_mask(const Mask& mask, std::uint64_t first, std::int64_t n, Real* val
 }
 
 template <class Real>
+void scale(Range elements, Real factor, Real* x) {
+  on_best_processor([=]() __attribute__((always_inline)) {
+    for (std::int64_t i = elements.begin; i < elements.end; ++i) x[i] *= factor;
+  });
+}
+
+template <class Real>
 void add(Range elements, const Real* a, const Real* b, Real* out) {
   on_best_processor([=]() __attribute__((always_inline)) {
     for (std::int64_t i = elements.begin; i < elements.end; ++i) out[i] = a[i] + b[i];
@@ -264,6 +271,8 @@ template void mask_factors<float>(const Mask&, std::uint64_t, std::int64_t, floa
 template void mask_factors<double>(const Mask&, std::uint64_t, std::int64_t, double*);
 template void apply_mask<float>(const Mask&, std::uint64_t, std::int64_t, float*);
 template void apply_mask<double>(const Mask&, std::uint64_t, std::int64_t, double*);
+template void scale<float>(Range, float, float*);
+template void scale<double>(Range, double, double*);
 template void add<float>(Range, const float*, const float*, float*);
 template void add<double>(Range, const double*, const double*, double*);
 template void add_bias<float>(Range, std::int64_t, const float*, float*);

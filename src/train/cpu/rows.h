@@ -65,6 +65,10 @@ void mask_factors(const Mask& mask, std::uint64_t first, std::int64_t n, Real* o
 template <class Real>
 void apply_mask(const Mask& mask, std::uint64_t first, std::int64_t n, Real* values);
 
+// x = factor x
+template <class Real>
+void scale(Range elements, Real factor, Real* x);
+
 // out = a + b
 template <class Real>
 void add(Range elements, const Real* a, const Real* b, Real* out);

@@ -1,9 +1,11 @@
 #include "train/device/pack.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 #include "train/device/backend.h"
 
@@ -179,6 +181,16 @@ Result<DeviceOptions> options_of(const run::RunFile& file) {
 Result<Place> take_place(const run::RunFile& file, Pack* pack, Model& model, AdamW& optimiser) {
   Place place;
   if (pack == nullptr && needs_no_device(file)) return place;
+  for (const auto& [on, setting] :
+       {std::pair(file.spec.parametrisation == "mup", "parametrisation"),
+        std::pair(file.spec.on_spike == "rewind", "on_spike")})
+    if (on)
+      return Error{
+          .kind = ErrorKind::usage,
+          .what = fmt::format("{} other than the default is computed on the processor alone, "
+                              "by one run at a time and not in bf16",
+                              setting),
+          .hint = "device = \"cpu\" and one run folder; or leave the setting out"};
   Result<DeviceOptions> options = options_of(file);
   if (!options) return std::move(options).error();
   if (pack == nullptr) {

@@ -1,0 +1,60 @@
+#include "train/memory.h"
+
+#include <algorithm>
+#include <new>
+#include <string_view>
+
+#include "run/count.h"
+#include "train/cpu/lanes.h"
+
+namespace ration::train {
+namespace {
+
+constexpr std::int64_t kCacheBytes = 512 << 10;  // of activations a thread holds at once
+
+std::int64_t item_bytes(const run::RunSpec& spec) { return spec.precision == "fp64" ? 8 : 4; }
+
+std::int64_t logit_stride(const run::RunSpec& spec) {
+  return spec.precision == "fp64" ? cpu::rounded_up<double>(spec.vocab)
+                                  : cpu::rounded_up<float>(spec.vocab);
+}
+
+// Numbers of a token that the backward pass finds again.
+std::int64_t kept_numbers(const run::RunSpec& spec) {
+  const std::int64_t hidden = spec.mlp == "swiglu" ? 3 : 2;
+  return spec.layers * (8 * spec.width + hidden * spec.mlp_width) + 3 * spec.width +
+         logit_stride(spec);
+}
+
+}  // namespace
+
+std::int64_t sequences_at_once(const run::RunSpec& spec,
+                               std::int64_t sequences,
+                               std::int64_t positions,
+                               std::int64_t threads) {
+  const std::int64_t row = item_bytes(spec) * kept_numbers(spec);
+  return std::clamp<std::int64_t>(threads * kCacheBytes / (row * positions), 1, sequences);
+}
+
+bool is_out_of_memory(const std::exception& thrown) {
+  const std::string_view text = thrown.what();
+  return dynamic_cast<const std::bad_alloc*>(&thrown) != nullptr ||
+         text.find("allocate memory") != std::string_view::npos ||
+         text.find("out of memory") != std::string_view::npos;
+}
+
+MemoryNeed memory_need(const run::RunSpec& spec, const run::Execution& execution) {
+  const auto bytes = static_cast<double>(item_bytes(spec));
+  const run::ParamCounts params = run::count_params(spec);
+  const std::int64_t micro = execution.micro_batch_sequences > 0
+                                 ? std::min(execution.micro_batch_sequences, spec.batch_sequences)
+                                 : spec.batch_sequences;
+  const std::int64_t rows =
+      spec.context * sequences_at_once(spec, micro, spec.context, execution.threads);
+  const std::int64_t gradients = 6 * spec.width + spec.mlp_width;  // of one layer, reused by all
+  return {.state_bytes = 4 * bytes * params.total,
+          .rearranged_bytes = bytes * (params.block + params.head),
+          .activation_bytes = bytes * static_cast<double>(rows * (kept_numbers(spec) + gradients))};
+}
+
+}  // namespace ration::train
