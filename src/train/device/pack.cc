@@ -151,6 +151,8 @@ class SeatPasses final : public Passes {
     throw std::logic_error("gradients of a run on a device stay there");
   }
   double loss_sum(const TokenRows& rows) override { return seat_.loss_sum(rows); }
+  void time_stages(StageClock*) override {}  // a device computes them as one
+  void release() override {}                 // LibTorch's allocator keeps what it may use again
 
  private:
   Seat& seat_;
