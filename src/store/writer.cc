@@ -34,6 +34,17 @@ void remove_database(Files& files, const Path& file) {
     unwrap(files.remove_all(file.string() + ending));
 }
 
+// The database appears with its tables: a kill while they are made leaves none.
+void make_database(Files& files, const Path& file) {
+  const Path fresh = file.string() + ".new";
+  remove_database(files, fresh);
+  {
+    Database database(fresh, Access::write, 10);
+    ensure_schema(database);
+  }
+  unwrap(files.rename(fresh, file));
+}
+
 }  // namespace
 
 Writer::Writer(Layout layout,
@@ -67,6 +78,7 @@ Result<Writer> Writer::open(Files& files,
     const Holder self{.host = options.host, .process = this_process(), .token = random_token()};
     auto lock = std::make_unique<StoreLock>(StoreLock::take(layout.lock(), self, clock));
     if (options.rebuild) remove_database(files, layout.database());
+    if (!files.exists(layout.database())) make_database(files, layout.database());
     auto database = std::make_unique<Database>(layout.database(), Access::write, 10);
     std::string warning = configure_writer(*database);
     ensure_schema(*database);
