@@ -162,7 +162,8 @@ Result<plan::Request> plan_request(const Arguments& arguments) {
 
 // Everything that `ration plan` shows.
 struct Shown {
-  std::optional<plan::Plan> plan;  // none where a frontier is asked for
+  std::optional<plan::Plan> plan;      // none where a frontier is asked for
+  std::optional<plan::Needed> needed;  // where a loss is asked for
   std::vector<plan::FrontierPoint> frontier;
   std::optional<plan::Exchange> exchange;
   std::optional<plan::Repetition> repetition;
@@ -182,9 +183,10 @@ Result<Shown> make_plans(const Arguments& arguments, const fit::Fit& fit, plan::
   auto loss = arguments.quantity("loss", "");
   if (!loss) return std::move(loss).error();
   if (*loss) {
-    Result<Flops> budget = plan::budget_for(fit, request, Loss(**loss));
-    if (!budget) return std::move(budget).error();
-    request.budget = *budget;
+    Result<plan::Needed> needed = plan::budget_for(fit, request, Loss(**loss));
+    if (!needed) return std::move(needed).error();
+    request.budget = Flops(needed->budget.value);
+    shown.needed = std::move(*needed);
   }
   Result<plan::Plan> plan = plan::make_plan(fit, request);
   if (!plan) return std::move(plan).error();
@@ -198,6 +200,7 @@ Result<Shown> make_plans(const Arguments& arguments, const fit::Fit& fit, plan::
 std::string shown_text(const Shown& shown, const fit::Fit& fit, bool details) {
   if (!shown.plan) return frontier_text(shown.frontier, fit);
   std::string text = plan_text(*shown.plan, fit);
+  if (shown.needed) text += needed_text(*shown.needed);
   text += outlook_text(shown.exchange, *shown.repetition);
   if (details) text += repetition_text(*shown.repetition);
   return text + warnings_text(*shown.plan);
@@ -211,6 +214,7 @@ Json shown_json(const Shown& shown, const fit::Fit& fit) {
             {"params_convention", fit.params_convention},
             {"frontier", plan::to_json(shown.frontier)}};
   Json document = plan::to_json(*shown.plan, fit);
+  document["needed"] = shown.needed ? plan::to_json(*shown.needed) : Json(nullptr);
   document["exchange"] = shown.exchange ? plan::to_json(*shown.exchange) : Json(nullptr);
   document["repetition"] = plan::to_json(*shown.repetition);
   return document;

@@ -16,7 +16,9 @@ namespace {
 using Format = std::string (*)(double);
 
 std::string amount_text(const plan::Amount& amount, Format format) {
-  if (!amount.low || !amount.high || *amount.low == *amount.high) return format(amount.value);
+  if (!amount.low || amount.low == amount.high) return format(amount.value);
+  if (!amount.high)
+    return fmt::format("{:<9} ({} or more)", format(amount.value), format(*amount.low));
   return fmt::format(
       "{:<9} ({} to {})", format(amount.value), format(*amount.low), format(*amount.high));
 }
@@ -63,6 +65,8 @@ std::string spending_text(const plan::Plan& plan) {
     text += fmt::format("at the measured speeds it lasts {}\n", format_duration(*plan.seconds));
   return text;
 }
+
+std::string flops_digits(double value) { return format_quantity(value, "flop"); }
 
 std::string pools_text(const plan::Plan& plan) {
   if (plan.pools.size() < 2) return {};
@@ -200,6 +204,15 @@ std::string exchange_text(const plan::Exchange& exchange) {
 }
 
 }  // namespace
+
+std::string needed_text(const plan::Needed& needed) {
+  std::string text =
+      fmt::format("\nleast compute for that loss: {}\n", amount_text(needed.budget, flops_digits));
+  if (needed.average)
+    text += fmt::format("             by the average: {}\n",
+                        amount_text(*needed.average, flops_digits));
+  return text;
+}
 
 std::string outlook_text(const std::optional<plan::Exchange>& exchange,
                          const plan::Repetition& repetition) {

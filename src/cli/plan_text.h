@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plan/frontier.h"
+#include "plan/needed.h"
 #include "plan/plan.h"
 #include "plan/repetition.h"
 
@@ -15,6 +16,8 @@ namespace ration::cli {
 // The recommendation; its warnings stand apart, since they come last.
 std::string plan_text(const plan::Plan& plan, const fit::Fit& fit);
 std::string warnings_text(const plan::Plan& plan);
+// The compute that the loss asked for needs.
+std::string needed_text(const plan::Needed& needed);
 // What more data would buy against more compute, and when a repeat is worth half a fresh token.
 std::string outlook_text(const std::optional<plan::Exchange>& exchange,
                          const plan::Repetition& repetition);

@@ -262,7 +262,7 @@ bool restates(const Candidate& law, const std::vector<Candidate>& known, const P
 
 Points beyond(std::span<const Observation> runs) {
   Points region;
-  for (const Observation& run : runs) {
+  for (const Observation& run : canonical(runs)) {
     for (const double compute : {3.0, 10.0}) {
       const double each = std::sqrt(compute);
       region.add(run.params * each, run.tokens * each, run.unique * each);
@@ -272,9 +272,10 @@ Points beyond(std::span<const Observation> runs) {
   return region;
 }
 
-Result<Choice> choose_law(std::span<const Observation> runs,
+Result<Choice> choose_law(std::span<const Observation> rows,
                           const Options& options,
                           const Points& region) {
+  const std::vector<Observation> runs = canonical(rows);
   Options quick = options;
   quick.resamples = 0;
   quick.profile_points = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/math/distributions/fisher_f.hpp>
 #include <cmath>
 #include <numeric>
 
@@ -40,6 +41,18 @@ double spread(const std::vector<double>& values) {
   return *high - *low;
 }
 
+int free_parameters(const Fit& fit) {
+  return static_cast<int>(std::count_if(
+      fit.parameters.begin(), fit.parameters.end(), [](const Estimate& e) { return !e.fixed; }));
+}
+
+// As many runs of equal weight would say as much (Kish).
+double effective_runs(const Problem& problem) {
+  double sum = 0, squares = 0;
+  for (const double weight : problem.weights) sum += weight, squares += weight * weight;
+  return sum * sum / squares;
+}
+
 // An exponent of something in which no two runs differ.
 void doubt_exponents(const Problem& problem, const Fit& fit, std::vector<Doubt>& doubts) {
   using Role = Parameter::Role;
@@ -61,8 +74,7 @@ void doubt_exponents(const Problem& problem, const Fit& fit, std::vector<Doubt>&
 }
 
 void doubt_design(const Problem& problem, const Fit& fit, std::vector<Doubt>& doubts) {
-  const auto free = static_cast<int>(std::count_if(
-      fit.parameters.begin(), fit.parameters.end(), [](const Estimate& e) { return !e.fixed; }));
+  const int free = free_parameters(fit);
   if (fit.cells <= free)
     doubts.push_back({"runs",
                       fmt::format("{} different settings cannot determine {} parameters; add runs, "
@@ -76,14 +88,12 @@ void doubt_design(const Problem& problem, const Fit& fit, std::vector<Doubt>& do
                                   "settings a parameter",
                                   free,
                                   fit.cells)});
-  // As many runs of equal weight would say as much.
-  double sum = 0, squares = 0;
-  for (const double weight : problem.weights) sum += weight, squares += weight * weight;
-  if (fit.cells > free && !(sum * sum / squares > free))
+  const double effective = effective_runs(problem);
+  if (fit.cells > free && !(effective > free))
     doubts.push_back({"runs",
                       fmt::format("a few runs weigh so much that the others hardly count: as much "
                                   "as {:.2g} runs of equal weight, for {} parameters",
-                                  sum * sum / squares,
+                                  effective,
                                   free),
                       true});
   doubt_exponents(problem, fit, doubts);
@@ -149,20 +159,42 @@ void doubt_parameter(const Parameter& parameter, const Estimate& e, std::vector<
                       exponent || parameter.role == Parameter::Role::data_decay});
 }
 
+// A law bends to any losses, the more so the fewer they are. Whether it explains more than it would
+// of losses that have nothing to do with the runs: the F test that all but one of its parameters do
+// nothing, with the share that sums of absolute deviations leave in place of squared ones.
 void doubt_residuals(const Problem& problem, const Fit& fit, std::vector<Doubt>& doubts) {
-  constexpr double kUnexplained = 0.7;
   std::vector<double> sorted(problem.log_loss.begin(), problem.log_loss.end());
   const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
   std::nth_element(sorted.begin(), middle, sorted.end());
   const double median = *middle;
-  double about_median = 0;
-  for (const double value : problem.log_loss) about_median += std::abs(value - median);
-  double about_law = 0;
-  for (const double r : residuals(problem, fit.coordinates())) about_law += std::abs(r);
-  if (about_law > kUnexplained * about_median)
+  const std::vector<double> about_law = residuals(problem, fit.coordinates());
+  double left = 0, all = 0;
+  for (std::size_t i = 0; i < about_law.size(); ++i) {
+    left += problem.weights[i] * std::abs(about_law[i]);
+    all += problem.weights[i] * std::abs(problem.log_loss[i] - median);
+  }
+  const double share = left / all;
+  constexpr double kUnexplained = 0.7;
+  const double free = free_parameters(fit), spare = effective_runs(problem) - free;
+  double least = 0;  // of F
+  if (free > 1 && spare > 0) {
+    constexpr double kByChance = 1e-3;
+    const boost::math::fisher_f_distribution<> by_chance(free - 1, spare);
+    least = quantile(complement(by_chance, kByChance));
+  }
+  const double f = (1 - share * share) / (free - 1) / (share * share / spare);
+  if (share > kUnexplained)
     doubts.push_back({"residuals",
                       fmt::format("the law leaves {:.0f} % of the spread of the losses unexplained",
-                                  100 * about_law / about_median),
+                                  100 * share),
+                      true});
+  else if (f < least)
+    doubts.push_back({"residuals",
+                      fmt::format("{} parameters that leave {:.0f} % of the spread of {} losses "
+                                  "unexplained may do so of losses put in any order",
+                                  free,
+                                  100 * share,
+                                  fit.runs),
                       true});
 }
 

@@ -50,7 +50,7 @@ struct Curves {
 
 Result<Curves> curves_of(std::span<const Observation> checkpoints) {
   std::map<std::string, std::vector<Observation>> rows_of;
-  for (const Observation& row : sorted(checkpoints)) rows_of[row.run].push_back(row);
+  for (const Observation& row : canonical(checkpoints)) rows_of[row.run].push_back(row);
   Curves curves;
   std::vector<Error> problems;
   for (const auto& [run, rows] : rows_of) {

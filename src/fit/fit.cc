@@ -290,7 +290,7 @@ Result<Fit> fit_law(std::span<const Observation> runs, const Options& options) {
     return combine(std::move(problems), "the options of the fit are wrong");
   if (Result<void> usable = check_runs(runs); !usable) return std::move(usable).error();
 
-  const std::vector<Observation> rows = sorted(runs);
+  const std::vector<Observation> rows = canonical(runs);
   const auto [cell_of, cells] = number_cells(rows, options.resample);
   Points points;
   std::vector<double> log_loss;

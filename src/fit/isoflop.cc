@@ -146,7 +146,7 @@ std::vector<IsoflopLevel> levels_of(std::vector<Observation> runs, double tolera
     for (const Observation& run : level.runs) sum += log_flops(run);
     level.flops = Flops(std::exp(sum / static_cast<double>(level.runs.size())));
     level.range = {std::exp(log_flops(level.runs.front())), std::exp(log_flops(level.runs.back()))};
-    level.runs = sorted(level.runs);
+    level.runs = canonical(level.runs);
   }
   std::sort(levels.begin(), levels.end(), [](const IsoflopLevel& a, const IsoflopLevel& b) {
     return a.flops < b.flops;
@@ -530,10 +530,12 @@ Result<Isoflop> fit_isoflop(std::span<const Observation> runs, const IsoflopOpti
     return combine(std::move(problems), "the options of the profiles are wrong");
   if (Result<void> usable = check_runs(runs); !usable) return std::move(usable).error();
 
-  std::vector<Observation> rows = last_rows(sorted(runs));
+  std::vector<Observation> rows = canonical(runs);
+  const std::size_t all = rows.size();
+  rows = last_rows(std::move(rows));
   Isoflop found{.curve = options.curve,
                 .runs = static_cast<int>(rows.size()),
-                .earlier = static_cast<int>(runs.size() - rows.size()),
+                .earlier = static_cast<int>(all - rows.size()),
                 .tolerance = options.tolerance,
                 .interval = options.interval,
                 .seed = options.seed};

@@ -48,13 +48,25 @@ Result<void> check_runs(std::span<const Observation> runs) {
   return {};
 }
 
-std::vector<Observation> sorted(std::span<const Observation> runs) {
+std::vector<Observation> canonical(std::span<const Observation> runs) {
+  const auto place = [](const Observation& run) {
+    return std::tie(run.params, run.tokens, run.unique, run.cell, run.run, run.loss);
+  };
   std::vector<Observation> all(runs.begin(), runs.end());
-  std::sort(all.begin(), all.end(), [](const Observation& a, const Observation& b) {
-    return std::tie(a.params, a.tokens, a.unique, a.cell, a.run, a.loss, a.weight) <
-           std::tie(b.params, b.tokens, b.unique, b.cell, b.run, b.loss, b.weight);
+  std::sort(all.begin(), all.end(), [&](const Observation& a, const Observation& b) {
+    return std::tuple_cat(place(a), std::tie(a.weight)) <
+           std::tuple_cat(place(b), std::tie(b.weight));
   });
-  return all;
+  constexpr double kWhole = 0.99;  // three parts of 0.33 are a run
+  std::vector<Observation> merged;
+  for (const Observation& row : all) {
+    if (row.weight < kWhole && !merged.empty() && merged.back().weight < kWhole &&
+        place(merged.back()) == place(row))
+      merged.back().weight += row.weight;
+    else
+      merged.push_back(row);
+  }
+  return merged;
 }
 
 std::vector<double> weights_of(std::span<const Observation> rows) {

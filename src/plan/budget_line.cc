@@ -1,6 +1,7 @@
 #include "plan/budget_line.h"
 
 #include <algorithm>
+#include <boost/math/tools/minima.hpp>
 #include <cmath>
 
 namespace ration::plan {
@@ -178,6 +179,23 @@ std::vector<double> BudgetLine::grid(std::size_t points) const {
     for (std::size_t i = 0; i < points; ++i) mean[i] += member.weight * log_loss[i];
   }
   return mean;
+}
+
+double BudgetLine::lowest(std::size_t points) {
+  if (first_ == last_) return first_;
+  const double step = (last_ - first_) / static_cast<double>(points - 1);
+  const std::vector<double> losses = grid(points);
+  const auto lowest =
+      static_cast<std::size_t>(std::min_element(losses.begin(), losses.end()) - losses.begin());
+  const double middle = first_ + step * static_cast<double>(lowest);
+
+  constexpr int kBits = 30;  // of ln N: beyond that the loss does not change in double precision
+  const auto [log_n, log_loss_there] =
+      boost::math::tools::brent_find_minima([&](double x) { return log_loss(x); },
+                                            std::max(first_, middle - step),
+                                            std::min(last_, middle + step),
+                                            kBits);
+  return log_loss_there <= losses[lowest] ? log_n : middle;
 }
 
 }  // namespace ration::plan

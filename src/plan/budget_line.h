@@ -37,6 +37,8 @@ class BudgetLine {
   double log_loss(double log_n);
   // ln L at `points` equidistant ln N over the range.
   std::vector<double> grid(std::size_t points) const;
+  // ln N of the least ln L: the lowest of `points` (at least 8) on a grid, then Brent's method.
+  double lowest(std::size_t points);
 
  private:
   struct Member {

@@ -40,41 +40,6 @@ std::vector<Flops> budgets_between(Flops low, Flops high, int count) {
   return budgets;
 }
 
-Result<Flops> budget_for(const fit::Fit& fit, const Request& request, Loss loss) {
-  Request one = request;
-  constexpr double kLow = 13.815510557964274, kHigh = 73.68272297580946;  // ln 1e6 and 1e32
-  one.budget = Flops(std::exp(kHigh));
-  if (std::vector<Error> problems = check(one); !problems.empty())
-    return combine(std::move(problems), "the plan cannot be made");
-  const fit::Coordinates x = fit.coordinates();
-  const auto least_loss = [&](double log_c) {
-    one.budget = Flops(std::exp(log_c));
-    constexpr std::size_t kGrid = 400;
-    return check(one).empty() ? optimise(*fit.law, x, one, kGrid).loss : HUGE_VAL;
-  };
-  const double stride = std::log(2);
-  double least = HUGE_VAL, at = 0;
-  for (double log_c = kLow; log_c <= kHigh; log_c += stride) {
-    const double reached = least_loss(log_c);
-    if (reached < least) least = reached, at = log_c;
-    if (reached > loss.value) continue;
-    double low = log_c - stride, high = log_c;
-    for (int i = 0; i < 40; ++i) {
-      const double middle = (low + high) / 2;
-      (least_loss(middle) > loss.value ? low : high) = middle;
-    }
-    return Flops(std::exp(high));
-  }
-  return Error{
-      .kind = ErrorKind::usage,
-      .what = fmt::format("the law reaches no loss of {:g} from these tokens: the least is "
-                          "{:.4f} at {:.2g} flop",
-                          loss.value,
-                          least,
-                          std::exp(at)),
-      .hint = "ask for a higher loss, or name more unique tokens"};
-}
-
 std::string frontier_csv(std::span<const FrontierPoint> points) {
   std::string text = "budget";
   for (const char* name : {"params", "tokens", "epochs", "loss"})

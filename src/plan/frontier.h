@@ -1,6 +1,6 @@
 #pragma once
 
-// Plans over a range of budgets, and the budget that a loss asks for.
+// Plans over a range of budgets.
 
 #include <span>
 
@@ -21,11 +21,6 @@ Result<std::vector<FrontierPoint>> frontier(const fit::Fit& fit,
 
 // `count` budgets from low to high, equally far apart in ln C; 2 to 1000 of them.
 std::vector<Flops> budgets_between(Flops low, Flops high, int count);
-
-// The least budget whose plan reaches `loss` by the law's best coordinates, to 1e-6 relative.
-// Errors: check(request), and a loss that no budget from 1e6 to 1e32 FLOPs reaches
-// (ErrorKind::usage; names the least one that is reached).
-Result<Flops> budget_for(const fit::Fit& fit, const Request& request, Loss loss);
 
 // budget,params,tokens,epochs,loss,loss_low,loss_high and the intervals of the others: one line a
 // point.

@@ -23,26 +23,8 @@ Optimum optimum_at(BudgetLine& line, const Request& request, double log_n) {
           std::exp(line.log_loss(log_n))};
 }
 
-double lowest_on(BudgetLine& line, std::size_t points) {
-  const auto [first, last] = line.range();
-  if (first == last) return first;
-  const double step = (last - first) / static_cast<double>(points - 1);
-  const std::vector<double> losses = line.grid(points);
-  const auto lowest =
-      static_cast<std::size_t>(std::min_element(losses.begin(), losses.end()) - losses.begin());
-  const double middle = first + step * static_cast<double>(lowest);
-
-  constexpr int kBits = 30;  // of ln N: beyond that the loss does not change in double precision
-  const auto [log_n, log_loss] =
-      boost::math::tools::brent_find_minima([&](double x) { return line.log_loss(x); },
-                                            std::max(first, middle - step),
-                                            std::min(last, middle + step),
-                                            kBits);
-  return log_loss <= losses[lowest] ? log_n : middle;
-}
-
 Optimum optimise_on(BudgetLine& line, const Request& request, std::size_t points) {
-  const double log_n = lowest_on(line, points);
+  const double log_n = line.lowest(points);
   Optimum best = optimum_at(line, request, log_n);
   if (request.params) return best;
   constexpr double kNearEnd = 1e-6;
@@ -72,7 +54,7 @@ Request useful(const fit::Law& law,
     tried.budget = Flops(std::exp(log_budget));
     if (!BudgetLine::exists(tried)) return HUGE_VAL;
     BudgetLine line(law, x, tried);
-    return line.log_loss(lowest_on(line, points));
+    return line.log_loss(line.lowest(points));
   };
   constexpr double kStride = 0.5, kFarthest = 20;  // of ln C: a factor of 5e8
   const double all = std::log(request.budget.value);
@@ -278,16 +260,20 @@ double loss_of(
   return std::exp(log_loss);
 }
 
+Result<void> check(const fit::Law& law) {
+  if (law.allocates()) return {};
+  return Error{
+      .kind = ErrorKind::usage,
+      .what = fmt::format("the law {} does not weigh parameters against tokens", law.name()),
+      .hint = "plan with a law in both, such as data-constrained"};
+}
+
 Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
   if (std::vector<Error> problems = check(request); !problems.empty())
     return combine(std::move(problems), "the plan cannot be made");
+  if (Result<void> usable = check(*fit.law); !usable) return std::move(usable).error();
   const fit::Coordinates x = fit.coordinates();
   const fit::Law& law = *fit.law;
-  if (!law.allocates())
-    return Error{
-        .kind = ErrorKind::usage,
-        .what = fmt::format("the law {} does not weigh parameters against tokens", law.name()),
-        .hint = "plan with a law in both, such as data-constrained"};
   const Request spent = useful(law, x, request, kDrawGrid);
   BudgetLine line(law, x, spent);
   const Request unlimited = without_limit_of_epochs(request);

@@ -124,7 +124,10 @@ std::vector<Allocation> trace(const fit::Fit& fit,
 double loss_of(
     const fit::Law& law, std::span<const double> x, Params params, Tokens tokens, Tokens unique);
 
-// Errors: check(request), and a law in one variable (ErrorKind::usage). A fit that is not trusted
+// Whether plans can be made with a law: not with one in one variable (ErrorKind::usage).
+Result<void> check(const fit::Law& law);
+
+// Errors: check(request), check(law). A fit that is not trusted
 // is planned with all the same; the caller decides.
 Result<Plan> make_plan(const fit::Fit& fit, const Request& request);
 

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "plan/frontier.h"
+#include "plan/needed.h"
 #include "plan/repetition.h"
 
 namespace ration::plan {
@@ -92,6 +93,11 @@ Json to_json(const std::vector<FrontierPoint>& points) {
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+Json to_json(const Needed& needed) {
+  return {{"budget", to_json(needed.budget)},
+          {"average", needed.average ? to_json(*needed.average) : Json(nullptr)}};
 }
 
 Json to_json(const Plan& plan, const fit::Fit& fit) {

@@ -226,6 +226,19 @@ TEST(Isoflop, DependsNeitherOnTheOrderOfRunsNorOnThreads) {
   EXPECT_EQ(to_json(found_in(runs, {.resamples = 200, .threads = 3}), budgets), first);
 }
 
+TEST(Isoflop, IsTheSameWhenRowsAreGivenTwiceAtHalfTheWeight) {
+  const std::vector<Observation> once = isoflop_runs({.noise = 0.003});
+  std::vector<Observation> twice;
+  for (const Observation& run : once) {
+    twice.push_back(run);
+    if (run.params.value > 1e9) continue;
+    twice.back().weight /= 2;
+    twice.push_back(twice.back());
+  }
+  const std::vector<Flops> budgets = {Flops(1e22)};
+  EXPECT_EQ(to_json(found_in(once), budgets).dump(), to_json(found_in(twice), budgets).dump());
+}
+
 TEST(Isoflop, CountsTheLastCheckpointOfEachRun) {
   std::vector<Observation> runs = isoflop_runs({.noise = 0.001});
   const Json alone = to_json(found_in(runs), {});

@@ -38,18 +38,6 @@ TEST(Frontier, NamesTheBudgetThatFails) {
   EXPECT_THAT(points.error().what, HasSubstr("1e+15 flop"));
 }
 
-TEST(BudgetForALoss, IsTheInverseOfThePlan) {
-  const auto budget = budget_for(published_fit(), kRequest, Loss(2.222129275));
-  ASSERT_TRUE(budget) << budget.error().describe();
-  EXPECT_NEAR(budget->value, 1e22, 1e17);  // the worked value at 1e22 FLOPs and 25e9 tokens
-}
-
-TEST(BudgetForALoss, SaysWhatIsTheLeastLoss) {
-  const auto budget = budget_for(published_fit(), kRequest, Loss(1.9));
-  ASSERT_FALSE(budget);
-  EXPECT_THAT(budget.error().what, HasSubstr("the least is"));
-}
-
 TEST(FrontierCsv, HasOneLineForEachPoint) {
   const std::vector<Flops> budgets = budgets_between(Flops(1e20), Flops(1e22), 3);
   const std::string text = frontier_csv(*frontier(published_fit(), kRequest, budgets));
