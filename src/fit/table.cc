@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "fit/loss_unit.h"
+#include "fit/mixed_units.h"
 #include "fit/where.h"
 
 namespace ration::fit {
@@ -241,6 +242,28 @@ std::string lines_of(const Csv& csv, const RunTable& table) {
   return fmt::format("line{} {}", one ? "" : "s", fmt::join(stretches, ", "));
 }
 
+// Rows that a law shows to be in bits among nats, or in nats among bits.
+Result<void> check_units(const Csv& csv, const RunTable& table) {
+  const MixedUnits mixed = find_mixed_units(table.runs);
+  if (mixed.places.empty()) return {};
+  std::vector<Error> problems;
+  for (const std::size_t i : mixed.places) {
+    const CsvRow& row = csv.rows[table.rows[i]];
+    problems.push_back(
+        {.kind = ErrorKind::input,
+         .what = fmt::format("a loss of {} lies 1.44 = 1/ln 2 times {} the law of the other runs: "
+                             "in {} among {}?",
+                             table.runs[i].loss.value,
+                             mixed.bits ? "above" : "below",
+                             mixed.bits ? "bits" : "nats",
+                             mixed.bits ? "nats" : "bits"),
+         .where = SourceRef{csv.file, row.line, 0, row.raw.substr(0, 160)}});
+  }
+  Error error = combine(std::move(problems), fmt::format("{} mixes units of loss", csv.file));
+  error.hint = "convert them; where all are nats, a column loss_unit that says so ends this check";
+  return error;
+}
+
 }  // namespace
 
 Result<void> check_for_fit(const Csv& csv, const RunTable& table) {
@@ -288,7 +311,10 @@ Result<void> check_for_fit(const Csv& csv, const RunTable& table) {
                         .hint = kConvert,
                         .where = SourceRef{csv.file, row.line, 0, row.raw.substr(0, 160)}});
   }
-  if (problems.empty()) return {};
+  if (problems.empty()) {
+    if (checkpoints || table.units_said) return {};
+    return check_units(csv, table);
+  }
   return combine(
       std::move(problems),
       fmt::format(
@@ -307,7 +333,7 @@ Result<RunTable> read_runs(const Csv& csv, const TableOptions& options) {
   if (!problems.empty())
     return combine(std::move(problems), fmt::format("{} cannot be used", csv.file));
 
-  RunTable table;
+  RunTable table{.units_said = columns.loss_unit != kAbsent};
   for (std::size_t i = 0; i < csv.rows.size(); ++i) {
     const CsvRow& row = csv.rows[i];
     const bool flagged =

@@ -46,6 +46,7 @@ struct RunTable {
   std::size_t left_out = 0;       // rows that `where` or `drop_outliers` did not take
   std::size_t several_rows = 0;   // runs that several rows, their checkpoints, belong to
   std::size_t outliers_kept = 0;  // rows flagged as outliers that are among the runs
+  bool units_said = false;        // a column says of every loss that it is in nats
 };
 
 // Errors (ErrorKind::input or usage, every problem with its place): missing columns, cells that are
@@ -54,7 +55,7 @@ struct RunTable {
 Result<RunTable> read_runs(const Csv& csv, const TableOptions& options = {});
 
 // Whether a law can be fitted to the table at all. Errors (ErrorKind::input) name the rows: one
-// run, losses that are all equal, perplexities among nats (loss_unit.h).
+// run, losses that are all equal, perplexities (loss_unit.h) or bits (mixed_units.h) among nats.
 Result<void> check_for_fit(const Csv& csv, const RunTable& table);
 
 }  // namespace ration::fit
