@@ -5,6 +5,9 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <optional>
+
+#include "fit/parallel.h"
 
 namespace ration::fit {
 namespace {
@@ -257,26 +260,37 @@ Selection choose_with(std::vector<Believer> believers,
   Selection selection;
   selection.outlook.error_before = expected_error(believers);
   const bool tell_apart = believers.size() > 1 && options.gain == Gain::prediction;
+  constexpr std::size_t kParts = 8;
   std::vector<bool> taken(candidates.size(), false);
+  std::vector<double> costs;
+  for (std::size_t c = 0; c < candidates.size(); ++c) costs.push_back(cost_of(candidates, c));
   while (static_cast<int>(selection.runs.size()) < options.count) {
     const double before = tell_apart ? disagreement(believers) : 0;
-    Chosen best;
-    double best_rate = 0;
-    for (std::size_t c = 0; c < candidates.size(); ++c) {
-      const double cost = cost_of(candidates, c);
-      if (taken[c] || cost > options.spend - selection.spent) continue;
+    const auto worth = [&](std::size_t c) {
       const auto index = static_cast<Index>(c);
       const double apart =
           tell_apart ? std::max(0.0, before - expected_disagreement(believers, index)) : 0;
-      const double gain = own_gain(believers, index, options.gain) + apart;
-      const double rate = gain / std::pow(cost, gamma);
-      if (rate > best_rate) {
-        best_rate = rate;
-        best = {c, gain, apart, cost};
+      return Chosen{c, own_gain(believers, index, options.gain) + apart, apart, costs[c]};
+    };
+    const auto rate_of = [&](const Chosen& run) { return run.gain / std::pow(run.cost, gamma); };
+    // The first of equals in every part and among the parts, whatever their number.
+    std::vector<Chosen> bests(kParts);
+    parallel_for(kParts, 0, [&](std::size_t part) {
+      Chosen& best = bests[part];
+      for (std::size_t c = part * costs.size() / kParts; c < (part + 1) * costs.size() / kParts;
+           ++c) {
+        if (taken[c] || costs[c] > options.spend - selection.spent) continue;
+        const Chosen run = worth(c);
+        if (best.gain > 0 ? rate_of(run) > rate_of(best) : run.gain > 0) best = run;
       }
-    }
-    if (!(best_rate > 0)) break;
-    for (Believer& mode : believers) mode.learn(static_cast<Index>(best.candidate));
+    });
+    Chosen best;
+    for (const Chosen& run : bests)
+      if (run.gain > 0 && (!(best.gain > 0) || rate_of(run) > rate_of(best))) best = run;
+    if (!(best.gain > 0)) break;
+    parallel_for(believers.size(), 0, [&](std::size_t k) {
+      believers[k].learn(static_cast<Index>(best.candidate));
+    });
     taken[best.candidate] = !options.again;
     selection.spent += best.cost;
     selection.runs.push_back(best);
@@ -293,11 +307,13 @@ Selection choose_runs(const std::vector<Belief>& beliefs,
                       const Choosing& options) {
   double total = 0;
   for (const Belief& belief : beliefs) total += belief.weight;
-  std::vector<Outset> outsets;
-  for (const Belief& belief : beliefs) outsets.emplace_back(belief, candidates, targets);
+  std::vector<std::optional<Outset>> outsets(beliefs.size());
+  parallel_for(beliefs.size(), 0, [&](std::size_t k) {
+    outsets[k].emplace(beliefs[k], candidates, targets);
+  });
   std::vector<Believer> believers;
   for (std::size_t k = 0; k < beliefs.size(); ++k)
-    believers.emplace_back(outsets[k], beliefs[k].weight / total);
+    believers.emplace_back(*outsets[k], beliefs[k].weight / total);
   if (options.gamma) return choose_with(believers, candidates, options, *options.gamma);
   Selection best;
   for (const double gamma : {1.0, 0.75, 0.5, 0.25, 0.0}) {
