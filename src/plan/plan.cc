@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "fit/average.h"
+#include "fit/parallel.h"
 #include "plan/budget_line.h"
 #include "plan/warnings.h"
 
@@ -150,11 +151,13 @@ std::vector<PoolUse> use_of_pools(const Request& request, double tokens) {
 struct Draws {
   std::vector<double> params, tokens, epochs, loss;
 
-  void add(const Optimum& optimum, double loss_at_recommended) {
-    params.push_back(optimum.params);
-    tokens.push_back(optimum.tokens);
-    epochs.push_back(optimum.epochs);
-    loss.push_back(loss_at_recommended);
+  explicit Draws(std::size_t count) : params(count), tokens(count), epochs(count), loss(count) {}
+
+  void set(std::size_t i, const Optimum& optimum, double loss_at_recommended) {
+    params[i] = optimum.params;
+    tokens[i] = optimum.tokens;
+    epochs[i] = optimum.epochs;
+    loss[i] = loss_at_recommended;
   }
 };
 
@@ -192,14 +195,15 @@ std::optional<AveragedPlan> average_plan(const fit::Fit& fit, const Request& req
                              mode.weight,
                              near(fit, *mode.law),
                              optimise(*mode.law, mode.x, request, kDrawGrid)});
-  Draws draws;
+  Draws draws(average.draws.size());
   std::vector<double> weights;
-  for (const fit::Mode& draw : average.draws) {
+  for (const fit::Mode& draw : average.draws) weights.push_back(draw.weight);
+  fit::parallel_for(average.draws.size(), 0, [&](std::size_t i) {
+    const fit::Mode& draw = average.draws[i];
     BudgetLine drawn(*draw.law, draw.x, request);
-    draws.add(optimise_on(drawn, request, kDrawGrid),
-              std::exp(drawn.log_loss(std::log(best.params))));
-    weights.push_back(draw.weight);
-  }
+    draws.set(
+        i, optimise_on(drawn, request, kDrawGrid), std::exp(drawn.log_loss(std::log(best.params))));
+  });
   const auto amount_of = [&](double value, const std::vector<double>& drawn) -> Amount {
     if (drawn.empty()) return {value};
     const fit::Span ends = fit::weighted_interval(drawn, weights, fit.interval);
@@ -282,15 +286,18 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
   best.at_harm = spent.budget < request.budget;
   const Optimum baseline = baseline_of(law, x, request, plain, kGrid);
 
-  Draws of_best, of_baseline;
-  for (const fit::Coordinates& draw : fit.draws) {
+  Draws of_best(fit.draws.size()), of_baseline(fit.draws.size());
+  fit::parallel_for(fit.draws.size(), 0, [&](std::size_t i) {
+    const fit::Coordinates& draw = fit.draws[i];
     BudgetLine drawn(law, draw, spent);
     BudgetLine drawn_plain(law, draw, unlimited);
-    of_best.add(optimise(law, draw, request, kDrawGrid),
+    of_best.set(i,
+                optimise(law, draw, request, kDrawGrid),
                 std::exp(drawn.log_loss(std::log(best.params))));
-    of_baseline.add(baseline_of(law, draw, request, drawn_plain, kDrawGrid),
+    of_baseline.set(i,
+                    baseline_of(law, draw, request, drawn_plain, kDrawGrid),
                     std::exp(drawn_plain.log_loss(std::log(baseline.params))));
-  }
+  });
 
   Plan plan{.request = request,
             .optimum = best,
