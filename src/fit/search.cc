@@ -94,12 +94,14 @@ SearchResult search(const Problem& problem, const std::vector<Coordinates>& star
   // factors: what lies higher cannot become the best.
   constexpr double kHopelessBefore = 2.5;
   constexpr double kHopelessAfter = 2;
+  // Losses without noise: below this the residuals are those of rounding, 1e-10 of the loss.
+  const double exact = problem.total_weight() * 1e-20 / 2;
   const double near = near_minimum_ratio(problem.total_weight(), std::isinf(problem.delta));
   const auto worth = [&](double factor) {
     double lowest = HUGE_VAL;
     for (const Minimum& m : found)
       if (m.stop != Stop::not_finite) lowest = std::min(lowest, m.objective);
-    return lowest * std::max(factor, near);
+    return std::max(lowest, exact) * std::max(factor, near);
   };
   const double worth_descending = worth(kHopelessBefore);
   parallel_for(found.size(), threads, [&](std::size_t i) {
@@ -134,10 +136,11 @@ SearchResult search(const Problem& problem, const std::vector<Coordinates>& star
   });
 
   const Minimum& best = found[order.front()];
-  const double limit = best.objective * near;
+  const double reached = std::max(best.objective, exact);
+  const double limit = reached * near;
   for (const std::size_t i : order) {
     const Minimum& minimum = found[i];
-    if (minimum.objective <= best.objective * (1 + kSameObjective))
+    if (minimum.objective <= reached * (1 + kSameObjective))
       result.report.agree += starts_of[i];
     if (minimum.objective > limit) break;
     const bool known = std::any_of(result.minima.begin(),

@@ -306,6 +306,14 @@ TEST(Fit, DoubtsWeightsThatLeaveAFewRuns) {
   EXPECT_FALSE(fitted(runs, {.resamples = 0}).trusted());
 }
 
+TEST(Fit, AgreesFromManyStartsWhereLossesHaveNoNoise) {
+  const Fit fit = fitted(repeated_runs(0), {.resamples = 100});
+
+  EXPECT_GT(fit.search.agree, 1);
+  EXPECT_TRUE(fit.doubts.empty()) << fit.doubts.front().what;
+  EXPECT_NEAR(estimate(fit, "rd_star").value, 15, 1e-6);
+}
+
 TEST(Fit, MinimisesSquaresWhenAsked) {
   const std::vector<Observation> runs = repeated_runs(0.005);
   const Fit squares = fitted(runs, {.objective = Objective::squares, .resamples = 0});

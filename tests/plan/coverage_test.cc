@@ -85,6 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Sweeps,
                          Coverage,
                          testing::Values(Case{"ChinchillaSmallNoise", "chinchilla", 0.002, 1e-3},
                                          Case{"ChinchillaLargeNoise", "chinchilla", 0.01, 0.02},
+                                         Case{"DecaySmallNoise", "data-constrained", 0.002, 1e-3},
                                          Case{"Decay", "data-constrained", 0.005, 1e-3},
                                          Case{"DecayLargeNoise", "data-constrained", 0.01, 0.02}),
                          [](const auto& sweep) { return sweep.param.name; });
