@@ -140,8 +140,7 @@ SearchResult search(const Problem& problem, const std::vector<Coordinates>& star
   const double limit = reached * near;
   for (const std::size_t i : order) {
     const Minimum& minimum = found[i];
-    if (minimum.objective <= reached * (1 + kSameObjective))
-      result.report.agree += starts_of[i];
+    if (minimum.objective <= reached * (1 + kSameObjective)) result.report.agree += starts_of[i];
     if (minimum.objective > limit) break;
     const bool known = std::any_of(result.minima.begin(),
                                    result.minima.end(),

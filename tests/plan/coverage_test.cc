@@ -1,6 +1,6 @@
 // Do 90 % intervals hold the truth in 90 % of cases? Sweeps are simulated from a known law, fitted
 // and planned with; the recommendation's interval either holds what the law itself says or not.
-// 500 sweeps a case: a true 90 % is seen as 86.5 to 93.5 % in 99 of 100 repetitions.
+// 500 sweeps a case: a true 90 % is seen as 87 to 93 % in 97 of 100 repetitions.
 
 #include <gtest/gtest.h>
 
@@ -40,7 +40,7 @@ TEST_P(Coverage, IsNearNinetyPercentForLossParametersAndEpochs) {
           fit::fit_law(test::simulated_runs(law, truth, GetParam().noise, 1000U + i),
                        {.law = GetParam().law,
                         .delta = GetParam().delta,
-                        .resamples = 200,
+                        .resamples = 400,
                         .profile_points = 0,
                         .seed = static_cast<std::uint64_t>(i),
                         .threads = 1});
@@ -76,14 +76,15 @@ TEST_P(Coverage, IsNearNinetyPercentForLossParametersAndEpochs) {
                                    {"epochs", epochs_held}}) {
     RecordProperty(what, std::to_string(share(held)));
     std::cout << GetParam() << ", " << what << ": " << share(held) << " % held\n";
-    EXPECT_GE(share(held), 86) << what;
-    EXPECT_LE(share(held), 94) << what;
+    EXPECT_GE(share(held), 87) << what;
+    EXPECT_LE(share(held), 93) << what;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sweeps,
                          Coverage,
                          testing::Values(Case{"ChinchillaSmallNoise", "chinchilla", 0.002, 1e-3},
+                                         Case{"Chinchilla", "chinchilla", 0.005, 1e-3},
                                          Case{"ChinchillaLargeNoise", "chinchilla", 0.01, 0.02},
                                          Case{"DecaySmallNoise", "data-constrained", 0.002, 1e-3},
                                          Case{"Decay", "data-constrained", 0.005, 1e-3},
