@@ -4,15 +4,13 @@
 
 #include <array>
 
+#include "base/crc_line.h"
 #include "base/fault.h"
-#include "base/hash.h"
 
 namespace ration::loop {
 namespace {
 
 constexpr std::string_view kEnding = ".jsonl";
-constexpr std::string_view kCrcMember = ",\"crc\":\"";
-constexpr std::size_t kCrcTail = kCrcMember.size() + 8 + 2;  // digits, quote and brace
 
 Json optional_json(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
@@ -78,17 +76,11 @@ Error damaged(std::string what) {
 Result<std::string> encode(const Decision& decision) {
   Result<std::string> text = canonical_json(to_json(decision));
   if (!text) return text;
-  text->pop_back();  // the brace; what stands before the sum is summed, as in event logs
-  return fmt::format("{}{}{:08x}\"}}\n", *text, kCrcMember, crc32c(*text));
+  return with_crc(*text) + "\n";
 }
 
 Result<Decision> decode(std::string_view line) {
-  if (line.size() < kCrcTail ||
-      line.substr(line.size() - kCrcTail, kCrcMember.size()) != kCrcMember)
-    return damaged("no crc at its end");
-  const std::string_view body = line.substr(0, line.size() - kCrcTail);
-  if (line.substr(line.size() - 10, 8) != fmt::format("{:08x}", crc32c(body)))
-    return damaged("crc does not match");
+  if (Result<void> whole = check_crc(line); !whole) return damaged(whole.error().what);
   Result<Json> json = parse_json(line, "decision");
   if (!json) return std::move(json).error();
   return decision_from_json(*json);

@@ -8,16 +8,13 @@
 #include <limits>
 #include <optional>
 
-#include "base/hash.h"
+#include "base/crc_line.h"
 
 namespace ration::run {
 namespace {
 
 constexpr std::array<std::string_view, 10> kTypeNames = {
     "start", "train", "val", "epoch", "checkpoint", "skip", "spike", "resume", "stop", "done"};
-constexpr std::string_view kCrcMember = ",\"crc\":\"";
-constexpr std::size_t kCrcTail =
-    kCrcMember.size() + 8 + 2;  // eight hex digits, closing quote and brace
 constexpr std::size_t kMaxLine = 1U << 20;
 
 std::optional<EventType> type_of(std::string_view text) {
@@ -61,17 +58,12 @@ std::string encode(const Event& event) {
   for (const auto& [key, value] : values.items())
     line += fmt::format(
         ",{}:{}", Json(key).dump(), value.dump(-1, ' ', false, Json::error_handler_t::replace));
-  return fmt::format("{}{}{:08x}\"}}\n", line, kCrcMember, crc32c(line));
+  return with_crc(line + "}") + "\n";
 }
 
 Result<Event> decode(std::string_view line) {
   if (line.size() > kMaxLine) return damaged("longer than 1 MiB");
-  if (line.size() < kCrcTail ||
-      line.substr(line.size() - kCrcTail, kCrcMember.size()) != kCrcMember)
-    return damaged("no crc at its end");
-  const std::string_view body = line.substr(0, line.size() - kCrcTail);
-  if (line.substr(line.size() - 10, 8) != fmt::format("{:08x}", crc32c(body)))
-    return damaged("crc does not match");
+  if (Result<void> whole = check_crc(line); !whole) return damaged(whole.error().what);
 
   Result<Json> parsed = parse_json(line, "event line");
   if (!parsed) return std::move(parsed).error();
