@@ -132,6 +132,10 @@ std::string format_quantity(double value, std::string_view unit, int digits) {
   return fmt::format("{:.{}g}{}{}", value, digits, gap, unit);
 }
 
+std::string counted(std::size_t count, std::string_view word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+}
+
 std::string format_duration(double seconds) {
   if (!std::isfinite(seconds)) return "unknown";
   if (seconds < 9.95) return fmt::format("{:.1f}s", seconds);

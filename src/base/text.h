@@ -2,6 +2,7 @@
 
 // Numbers with units as people type and read them, and the nearest known word for a typo.
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,6 +21,9 @@ Result<double> parse_quantity(std::string_view text, std::string_view unit);
 // 1234567 -> "1.23M"; `digits` significant digits; magnitudes beyond T as 1.23e+21. With a unit:
 // "1.23 Mtok".
 std::string format_quantity(double value, std::string_view unit = "", int digits = 3);
+
+// "1 level", "2 levels": for words whose plural takes an s.
+std::string counted(std::size_t count, std::string_view word);
 
 // 93784 -> "1d 2h", 75 -> "1m 15s", 2.5 -> "2.5s"; "unknown" unless finite.
 std::string format_duration(double seconds);

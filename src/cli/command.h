@@ -46,6 +46,9 @@ struct Console {
       const;  // stderr: replaces the last progress line on a terminal, else one plain line
 };
 
+// The largest whole number that options take: doubles hold all up to it.
+constexpr std::int64_t kLargestWhole = std::int64_t{1} << 53;
+
 // What the user typed, checked against the command's options.
 class Arguments {
  public:
@@ -59,7 +62,10 @@ class Arguments {
   std::vector<std::string> all(std::string_view name) const;
   // The number with an optional unit (base/text.h); an error names the option.
   Result<std::optional<double>> quantity(std::string_view name, std::string_view unit) const;
-  Result<std::optional<std::int64_t>> integer(std::string_view name) const;
+  // A whole number from `low` to `high`, both within kLargestWhole.
+  Result<std::optional<std::int64_t>> whole(std::string_view name,
+                                            std::int64_t low,
+                                            std::int64_t high) const;
 };
 
 struct Command {

@@ -1,10 +1,8 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.h"
-#include "cli/choice.h"
 #include "cli/commands.h"
+#include "cli/draw_options.h"
 #include "cli/fit_input.h"
 #include "cli/fit_text.h"
 #include "fit/choice.h"
@@ -26,59 +24,33 @@ Result<std::vector<std::pair<std::string, double>>> fixed_values(const Arguments
 }
 
 Result<fit::Options> fit_options(const Arguments& arguments) {
+  OptionReader read{arguments};
   fit::Options options{.law = arguments.text("law").value_or("")};
-  auto delta = arguments.quantity("delta", "");
-  auto asymmetry = arguments.quantity("asymmetry", "");
-  auto focus = arguments.quantity("focus", "");
-  auto objective = choice<fit::Objective>(
-      arguments,
-      "objective",
-      {{"huber", fit::Objective::huber}, {"squares", fit::Objective::squares}});
-  auto starts =
-      choice<fit::Starts>(arguments,
-                          "starts",
-                          {{"spread", fit::Starts::spread}, {"published", fit::Starts::published}});
-  auto interval = arguments.quantity("interval", "");
-  auto profile_points = arguments.integer("profile");
-  auto resample =
-      choice<fit::Resample>(arguments,
-                            "resample",
-                            {{"settings", fit::Resample::settings}, {"runs", fit::Resample::runs}});
-  auto resamples = arguments.integer("bootstrap");
-  auto seed = arguments.integer("seed");
-  auto threads = arguments.integer("threads");
-  auto fixed = fixed_values(arguments);
-  std::vector<Error> problems;
-  if (!delta) problems.push_back(delta.error());
-  if (!focus) problems.push_back(focus.error());
-  if (!asymmetry) problems.push_back(asymmetry.error());
-  if (!objective) problems.push_back(objective.error());
-  if (!starts) problems.push_back(starts.error());
-  if (!interval) problems.push_back(interval.error());
-  if (!profile_points) problems.push_back(profile_points.error());
-  if (!resample) problems.push_back(resample.error());
-  if (!resamples) problems.push_back(resamples.error());
-  if (!seed) problems.push_back(seed.error());
-  if (!threads) problems.push_back(threads.error());
-  if (!fixed) problems.push_back(fixed.error());
-  if (!problems.empty()) return combine(std::move(problems), "the options of the fit are wrong");
-
-  constexpr std::int64_t kTooMany = 1000000;  // check() names the true limits
-  options.delta = (*delta).value_or(options.delta);
-  options.resample = *resample;
-  options.profile_points = static_cast<int>(
-      std::clamp((*profile_points).value_or(options.profile_points), std::int64_t{-1}, kTooMany));
-  options.asymmetry = (*asymmetry).value_or(options.asymmetry);
-  options.focus = (*focus).value_or(options.focus);
-  options.objective = *objective;
-  options.starts = *starts;
-  options.interval = (*interval).value_or(options.interval);
-  options.resamples = static_cast<int>(
-      std::clamp((*resamples).value_or(options.resamples), std::int64_t{-1}, kTooMany));
-  options.seed = static_cast<std::uint64_t>((*seed).value_or(0));
-  options.threads =
-      static_cast<int>(std::clamp((*threads).value_or(0), std::int64_t{-1}, kTooMany));
-  options.fixed = *fixed;
+  options.delta = read.quantity("delta", "").value_or(options.delta);
+  options.asymmetry = read.quantity("asymmetry", "").value_or(options.asymmetry);
+  options.focus = read.quantity("focus", "").value_or(options.focus);
+  options.objective =
+      read.choice<fit::Objective>(
+              "objective", {{"huber", fit::Objective::huber}, {"squares", fit::Objective::squares}})
+          .value_or(options.objective);
+  options.starts =
+      read.choice<fit::Starts>(
+              "starts", {{"spread", fit::Starts::spread}, {"published", fit::Starts::published}})
+          .value_or(options.starts);
+  options.resample =
+      read.choice<fit::Resample>(
+              "resample", {{"settings", fit::Resample::settings}, {"runs", fit::Resample::runs}})
+          .value_or(options.resample);
+  options.profile_points =
+      static_cast<int>(read.whole("profile", 0, 1000).value_or(options.profile_points));
+  options.fixed = read.keep(fixed_values(arguments)).value_or(options.fixed);
+  const fit::DrawOptions draws = read_draws(read, 0);
+  options.resamples = draws.resamples;
+  options.interval = draws.interval;
+  options.seed = draws.seed;
+  options.threads = draws.threads;
+  if (!read.problems.empty())
+    return combine(std::move(read.problems), "the options of the fit are wrong");
   return options;
 }
 
@@ -244,23 +216,15 @@ Command fit_command() {
        .default_value = "25",
        .help = "Values of each parameter at which all others are fitted again, 3 to 1000, or 0 "
                "(none)."},
-      {.name = "interval",
-       .value = "SHARE",
-       .default_value = "0.9",
-       .help = "Probability inside the intervals, between 0 and 1."},
-      {.name = "seed", .value = "N", .default_value = "0", .help = "Seed of the resamples."},
       {.name = "fix",
        .value = "NAME=VALUE",
        .help = "Hold a parameter at a value in natural units; the published two-stage fit holds A, "
                "B, E, alpha and beta.",
        .repeatable = true},
-      {.name = "threads",
-       .value = "N",
-       .default_value = "0",
-       .help = "Threads, 0 = every core. Changes no number."},
       {.name = "force", .help = "Keep a fit that is not to be trusted (exit code 4 without)."},
   };
   for (Option& option : input_options()) options.push_back(std::move(option));
+  for (Option& option : draw_options()) options.push_back(std::move(option));
   return {.name = "fit",
           .summary = "Fit a scaling law to finished runs, with intervals and doubts",
           .arguments = "[SWEEP | FILE.csv]",

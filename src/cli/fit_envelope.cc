@@ -4,8 +4,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
-#include "cli/fit_input.h"
-#include "cli/fit_text.h"
+#include "cli/draw_options.h"
 #include "cli/optimum_text.h"
 #include "fit/optimum_file.h"
 #include "report/optimum_figures.h"
@@ -14,24 +13,14 @@ namespace ration::cli {
 namespace {
 
 Result<fit::EnvelopeOptions> envelope_options(const Arguments& arguments) {
+  OptionReader read{arguments};
   fit::EnvelopeOptions options;
-  auto grid = arguments.integer("grid");
-  auto smooth = arguments.quantity("smooth", "");
-  Result<DrawOptions> draws = draw_options(arguments);
-  std::vector<Error> problems;
-  if (!grid) problems.push_back(grid.error());
-  if (!smooth) problems.push_back(smooth.error());
-  if (!draws) problems.push_back(draws.error());
-  if (!problems.empty())
-    return combine(std::move(problems), "the options of the envelope are wrong");
-  constexpr std::int64_t kTooMany = 1000000;  // check() names the true limits
-  options.grid =
-      static_cast<int>(std::clamp((*grid).value_or(options.grid), std::int64_t{0}, kTooMany));
-  options.smooth = (*smooth).value_or(options.smooth);
-  options.resamples = draws->resamples;
-  options.interval = draws->interval;
-  options.seed = draws->seed;
-  options.threads = draws->threads;
+  options.grid = static_cast<int>(read.whole("grid", 100, 100000).value_or(options.grid));
+  options.smooth = read.quantity("smooth", "").value_or(options.smooth);
+  options.draws = read_draws(read, 0);
+  if (read.problems.empty()) read.problems = fit::check(options);
+  if (!read.problems.empty())
+    return combine(std::move(read.problems), "the options of the envelope are wrong");
   return options;
 }
 
@@ -40,12 +29,12 @@ std::string envelope_text(const fit::Envelope& found, std::span<const Flops> bud
       found.points.begin(), found.points.end(), [](const fit::EnvelopePoint& p) { return p.edge; });
   std::string text = fmt::format(
       "envelope of training curves\n"
-      "  {} curves of {} sizes from {}\n"
-      "  {} winners, {} of them discarded at the edge of the sizes\n",
-      found.curves,
-      found.sizes,
+      "  {} of {} from {}\n"
+      "  {}, {} of them discarded at the edge of the sizes\n",
+      counted(static_cast<std::size_t>(found.curves), "curve"),
+      counted(static_cast<std::size_t>(found.sizes), "size"),
       found.source,
-      found.points.size(),
+      counted(found.points.size(), "winner"),
       edges);
   if (!found.steps.empty())
     text += fmt::format("\n  {:>9}  {:>7}  {}\n", "size", "winners", "wins at");
@@ -64,33 +53,23 @@ std::string envelope_text(const fit::Envelope& found, std::span<const Flops> bud
 Result<int> run_envelope(const Arguments& arguments) {
   Result<fit::EnvelopeOptions> options = envelope_options(arguments);
   if (!options) return std::move(options).error();
-  if (std::vector<Error> problems = fit::check(*options); !problems.empty())
-    return combine(std::move(problems), "the options of the envelope are wrong");
-  Result<std::vector<Flops>> budgets = asked_budgets(arguments);
-  if (!budgets) return std::move(budgets).error();
-  Result<FitInput> input = read_input(arguments, arguments.positional.front());
-  if (!input) return std::move(input).error();
-  for (const std::string& note : input->notes) arguments.console.note(note);
-  Result<fit::Envelope> found = fit::fit_envelope(input->runs, *options);
+  Result<Asked> asked = read_asked(arguments);
+  if (!asked) return std::move(asked).error();
+  Result<fit::Envelope> found = fit::fit_envelope(asked->input.runs, *options);
   if (!found) return std::move(found).error();
-  found->source = input->source;
-  found->params_convention = input->params_convention;
-  if (found->line)
-    for (const Flops budget : *budgets)
-      if (auto doubt = fit::extrapolation(*found->line, budget))
-        found->doubts.push_back(std::move(*doubt));
+  complete(*found, *asked);
   if (found->short_curves + found->single_rows > 0)
     arguments.console.note(
-        fmt::format("left out: {} runs of fewer than 4 checkpoints, {} rows of no run",
-                    found->short_curves,
-                    found->single_rows));
+        fmt::format("left out: {} of fewer than 4 checkpoints, {} of no run",
+                    counted(static_cast<std::size_t>(found->short_curves), "run"),
+                    counted(static_cast<std::size_t>(found->single_rows), "row")));
   arguments.console.note(
       "an envelope is valid only where the learning rate of each curve has come down at the "
       "compute where it wins");
   return show_and_write(arguments,
                         {.name = "the line of the envelope",
-                         .text = envelope_text(*found, *budgets),
-                         .document = fit::to_json(*found, *budgets),
+                         .text = envelope_text(*found, asked->budgets),
+                         .document = fit::to_json(*found, asked->budgets),
                          .csv = fit::to_csv(*found),
                          .page = report::envelope_page(*found),
                          .doubts = found->doubts});

@@ -3,10 +3,8 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "cli/choice.h"
 #include "cli/commands.h"
-#include "cli/fit_input.h"
-#include "cli/fit_text.h"
+#include "cli/draw_options.h"
 #include "cli/optimum_text.h"
 #include "fit/optimum_file.h"
 #include "report/optimum_figures.h"
@@ -14,51 +12,38 @@
 namespace ration::cli {
 namespace {
 
-Result<void> read_noise(const Arguments& arguments, fit::IsoflopOptions& options) {
-  const std::string word = arguments.text("noise").value_or("auto");
-  if (word == "auto") return {};
+void read_noise(OptionReader& read, fit::IsoflopOptions& options) {
+  const std::string word = read.arguments.text("noise").value_or("auto");
+  if (word == "auto") return;
   if (word == "growing") {
     options.noise = fit::Noise::growing;
-    return {};
+    return;
   }
-  Result<double> value = parse_quantity(word, "");
-  if (!value)
-    return Error{.kind = ErrorKind::usage,
-                 .what = fmt::format("--noise: \"{}\" is no number", word),
-                 .hint = "auto, growing, or a standard deviation of ln L such as 0.003"};
   options.noise = fit::Noise::given;
-  options.noise_sd = *value;
-  return {};
+  if (Result<double> value = parse_quantity(word, ""))
+    options.noise_sd = *value;
+  else
+    read.refuse(fmt::format("--noise: \"{}\" is no number", word),
+                "auto, growing, or a standard deviation of ln L such as 0.003");
 }
 
 Result<fit::IsoflopOptions> isoflop_options(const Arguments& arguments) {
+  OptionReader read{arguments};
   fit::IsoflopOptions options;
-  auto curve = choice<fit::ProfileCurve>(
-      arguments,
-      "curve",
-      {{"parabola", fit::ProfileCurve::parabola}, {"akima", fit::ProfileCurve::akima}});
-  auto error = choice<fit::VertexError>(
-      arguments,
-      "error",
-      {{"redraw", fit::VertexError::redraw}, {"delta", fit::VertexError::delta}});
-  auto tolerance = arguments.quantity("tolerance", "");
-  Result<void> noise = read_noise(arguments, options);
-  Result<DrawOptions> draws = draw_options(arguments);
-  std::vector<Error> problems;
-  if (!curve) problems.push_back(curve.error());
-  if (!error) problems.push_back(error.error());
-  if (!tolerance) problems.push_back(tolerance.error());
-  if (!noise) problems.push_back(noise.error());
-  if (!draws) problems.push_back(draws.error());
-  if (!problems.empty())
-    return combine(std::move(problems), "the options of the profiles are wrong");
-  options.curve = *curve;
-  options.error = *error;
-  options.tolerance = (*tolerance).value_or(options.tolerance);
-  options.resamples = draws->resamples;
-  options.interval = draws->interval;
-  options.seed = draws->seed;
-  options.threads = draws->threads;
+  options.curve = read.choice<fit::ProfileCurve>("curve",
+                                                 {{"parabola", fit::ProfileCurve::parabola},
+                                                  {"akima", fit::ProfileCurve::akima}})
+                      .value_or(options.curve);
+  options.error =
+      read.choice<fit::VertexError>(
+              "error", {{"redraw", fit::VertexError::redraw}, {"delta", fit::VertexError::delta}})
+          .value_or(options.error);
+  options.tolerance = read.quantity("tolerance", "").value_or(options.tolerance);
+  read_noise(read, options);
+  options.draws = read_draws(read, fit::kFewestIsoflopDraws);
+  if (read.problems.empty()) read.problems = fit::check(options);
+  if (!read.problems.empty())
+    return combine(std::move(read.problems), "the options of the profiles are wrong");
   return options;
 }
 
@@ -79,11 +64,11 @@ std::string level_text(const fit::IsoflopLevel& level) {
 
 std::string isoflop_text(const fit::Isoflop& found, std::span<const Flops> budgets) {
   constexpr int kProfile = 3;  // sizes; fewer make none
-  int profiles = 0, alone = 0;
+  std::size_t profiles = 0, alone = 0;
   std::string levels;
   for (const fit::IsoflopLevel& level : found.levels) {
     if (level.sizes < kProfile) {
-      alone += static_cast<int>(level.runs.size());
+      alone += level.runs.size();
       continue;
     }
     ++profiles;
@@ -91,17 +76,19 @@ std::string isoflop_text(const fit::Isoflop& found, std::span<const Flops> budge
   }
   std::string text = fmt::format(
       "isoFLOP profiles, {}\n"
-      "  {} runs from {}\n"
-      "  {} levels whose runs agree in compute within {:g} %; {} with a vertex\n",
+      "  {} from {}\n"
+      "  {} whose runs agree in compute within {:g} %; {} with a vertex\n",
       found.curve == fit::ProfileCurve::parabola ? "parabolas of the loss in ln N"
                                                  : "Akima interpolants of ln L in ln N",
-      found.runs,
+      counted(static_cast<std::size_t>(found.runs), "run"),
       found.source,
-      profiles,
+      counted(profiles, "level"),
       100 * found.tolerance,
       found.used());
   if (alone > 0)
-    text += fmt::format("  {} runs share their compute with fewer than three sizes\n", alone);
+    text += fmt::format("  {} {} compute with fewer than three sizes\n",
+                        counted(alone, "run"),
+                        alone == 1 ? "shares its" : "share their");
   text += fmt::format("  noise of ln L {}\n",
                       found.noise_source == "unknown"
                           ? std::string("unknown")
@@ -124,28 +111,19 @@ std::string isoflop_text(const fit::Isoflop& found, std::span<const Flops> budge
 Result<int> run_isoflop(const Arguments& arguments) {
   Result<fit::IsoflopOptions> options = isoflop_options(arguments);
   if (!options) return std::move(options).error();
-  if (std::vector<Error> problems = fit::check(*options); !problems.empty())
-    return combine(std::move(problems), "the options of the profiles are wrong");
-  Result<std::vector<Flops>> budgets = asked_budgets(arguments);
-  if (!budgets) return std::move(budgets).error();
-  Result<FitInput> input = read_input(arguments, arguments.positional.front());
-  if (!input) return std::move(input).error();
-  for (const std::string& note : input->notes) arguments.console.note(note);
-  Result<fit::Isoflop> found = fit::fit_isoflop(input->runs, *options);
+  Result<Asked> asked = read_asked(arguments);
+  if (!asked) return std::move(asked).error();
+  Result<fit::Isoflop> found = fit::fit_isoflop(asked->input.runs, *options);
   if (!found) return std::move(found).error();
-  found->source = input->source;
-  found->params_convention = input->params_convention;
-  if (found->line)
-    for (const Flops budget : *budgets)
-      if (auto doubt = fit::extrapolation(*found->line, budget))
-        found->doubts.push_back(std::move(*doubt));
+  complete(*found, *asked);
   if (found->earlier > 0)
     arguments.console.note(
-        fmt::format("{} checkpoints before the last of their run left out", found->earlier));
+        fmt::format("{} before the last of a run left out",
+                    counted(static_cast<std::size_t>(found->earlier), "checkpoint")));
   return show_and_write(arguments,
                         {.name = "the isoFLOP line",
-                         .text = isoflop_text(*found, *budgets),
-                         .document = fit::to_json(*found, *budgets),
+                         .text = isoflop_text(*found, asked->budgets),
+                         .document = fit::to_json(*found, asked->budgets),
                          .csv = fit::to_csv(*found),
                          .page = report::isoflop_page(*found),
                          .doubts = found->doubts});

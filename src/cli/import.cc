@@ -81,10 +81,9 @@ std::string summary(const import::Imported& imported) {
   }
   const std::size_t rows = imported.runs.size();
   return fmt::format(
-      "{} row{}: params {} to {}, tokens {} to {}, up to {:.3g} epochs, loss {:.4g} to {:.4g} nats "
+      "{}: params {} to {}, tokens {} to {}, up to {:.3g} epochs, loss {:.4g} to {:.4g} nats "
       "a token",
-      rows,
-      rows == 1 ? "" : "s",
+      counted(rows, "row"),
       format_quantity(params[0]),
       format_quantity(params[1]),
       format_quantity(tokens[0]),

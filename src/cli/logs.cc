@@ -11,7 +11,7 @@ constexpr double kFollowSeconds = 0.3;  // between two looks
 
 // The attempt asked for, or the newest.
 Result<int> chosen_attempt(const Arguments& arguments, const run::RunFolder& folder) {
-  Result<std::optional<std::int64_t>> asked = arguments.integer("attempt");
+  Result<std::optional<std::int64_t>> asked = arguments.whole("attempt", 1, 1'000'000'000);
   if (!asked) return std::move(asked).error();
   Result<std::vector<int>> attempts = folder.attempts();
   const bool none = !attempts || attempts->empty();

@@ -53,9 +53,8 @@ std::string decision_line(const loop::Decision& decision) {
   double flops = 0;
   for (const loop::Pick& pick : decision.runs) flops += pick.flops;
   const std::string what = decision.verdict == loop::Verdict::start
-                               ? fmt::format("starts {} run{} for {}",
-                                             decision.runs.size(),
-                                             decision.runs.size() == 1 ? "" : "s",
+                               ? fmt::format("starts {} for {}",
+                                             counted(decision.runs.size(), "run"),
                                              format_quantity(flops, "flop"))
                                : fmt::format("ends, {}", name(decision.verdict));
   return fmt::format(

@@ -6,7 +6,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
-#include "cli/fit_input.h"
+#include "cli/draw_options.h"
 #include "cli/fit_text.h"
 #include "cli/page_file.h"
 
@@ -49,34 +49,6 @@ Result<void> write(const Arguments& arguments, const Found& found) {
   return {};
 }
 
-}  // namespace
-
-std::vector<Option> optimum_options() {
-  std::vector<Option> options = {
-      {.name = "budget",
-       .value = "FLOP",
-       .help = "Compute for which the best model size and number of tokens are told, such as "
-               "1e21flop.",
-       .repeatable = true},
-      {.name = "interval",
-       .value = "SHARE",
-       .default_value = "0.9",
-       .help = "Probability inside the intervals, between 0 and 1."},
-      {.name = "seed", .value = "N", .default_value = "0", .help = "Seed of the draws."},
-      {.name = "threads",
-       .value = "N",
-       .default_value = "0",
-       .help = "Threads, 0 = every core. Changes no number."},
-      {.name = "csv", .value = "FILE", .help = "Write what the line goes through as a table."},
-      {.name = "figure",
-       .value = "FILE.html",
-       .help = "Write a page with the figures, which opens without network."},
-      {.name = "force", .help = "Write a result that is not to be trusted (exit code 4 without)."},
-  };
-  for (Option& option : input_options()) options.push_back(std::move(option));
-  return options;
-}
-
 Result<std::vector<Flops>> asked_budgets(const Arguments& arguments) {
   std::vector<Flops> budgets;
   for (const std::string& text : arguments.all("budget")) {
@@ -91,25 +63,33 @@ Result<std::vector<Flops>> asked_budgets(const Arguments& arguments) {
   return budgets;
 }
 
-Result<DrawOptions> draw_options(const Arguments& arguments) {
-  auto resamples = arguments.integer("bootstrap");
-  auto interval = arguments.quantity("interval", "");
-  auto seed = arguments.integer("seed");
-  auto threads = arguments.integer("threads");
-  std::vector<Error> problems;
-  if (!resamples) problems.push_back(resamples.error());
-  if (!interval) problems.push_back(interval.error());
-  if (!seed) problems.push_back(seed.error());
-  if (!threads) problems.push_back(threads.error());
-  if (!problems.empty()) return combine(std::move(problems), "the options of the draws are wrong");
-  static constexpr std::int64_t kTooMany = 1000000;  // check() names the true limits
-  const auto whole = [](std::optional<std::int64_t> value) {
-    return static_cast<int>(std::clamp(value.value_or(0), std::int64_t{-1}, kTooMany));
+}  // namespace
+
+std::vector<Option> optimum_options() {
+  std::vector<Option> options = {
+      {.name = "budget",
+       .value = "FLOP",
+       .help = "Compute for which the best model size and number of tokens are told, such as "
+               "1e21flop.",
+       .repeatable = true},
+      {.name = "csv", .value = "FILE", .help = "Write what the line goes through as a table."},
+      {.name = "figure",
+       .value = "FILE.html",
+       .help = "Write a page with the figures, which opens without network."},
+      {.name = "force", .help = "Write a result that is not to be trusted (exit code 4 without)."},
   };
-  return DrawOptions{.resamples = whole(*resamples),
-                     .interval = (*interval).value_or(0),
-                     .seed = static_cast<std::uint64_t>((*seed).value_or(0)),
-                     .threads = whole(*threads)};
+  for (Option& option : input_options()) options.push_back(std::move(option));
+  for (Option& option : draw_options()) options.push_back(std::move(option));
+  return options;
+}
+
+Result<Asked> read_asked(const Arguments& arguments) {
+  Result<std::vector<Flops>> budgets = asked_budgets(arguments);
+  if (!budgets) return std::move(budgets).error();
+  Result<FitInput> input = read_input(arguments, arguments.positional.front());
+  if (!input) return std::move(input).error();
+  for (const std::string& note : input->notes) arguments.console.note(note);
+  return Asked{std::move(*budgets), std::move(*input)};
 }
 
 std::string line_text(const fit::OptimumLine& line, std::span<const Flops> budgets) {

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "cli/command.h"
+#include "cli/fit_input.h"
 #include "fit/optimum_line.h"
 #include "report/page.h"
 
@@ -13,16 +14,23 @@ namespace ration::cli {
 // --budget, --interval, --seed, --threads, --csv, --figure, --force, and those that say which runs.
 std::vector<Option> optimum_options();
 
-Result<std::vector<Flops>> asked_budgets(const Arguments& arguments);
-
-// The numbers behind --bootstrap, --interval, --seed and --threads.
-struct DrawOptions {
-  int resamples = 0;
-  double interval = 0;
-  std::uint64_t seed = 0;
-  int threads = 0;
+// What a procedure is asked for.
+struct Asked {
+  std::vector<Flops> budgets;
+  FitInput input;
 };
-Result<DrawOptions> draw_options(const Arguments& arguments);
+Result<Asked> read_asked(const Arguments& arguments);
+
+// Adds to what a procedure found where its runs came from, and doubts about budgets far off.
+template <class Procedure>
+void complete(Procedure& found, const Asked& asked) {
+  found.source = asked.input.source;
+  found.params_convention = asked.input.params_convention;
+  if (!found.line) return;
+  for (const Flops budget : asked.budgets)
+    if (auto doubt = fit::extrapolation(*found.line, budget))
+      found.doubts.push_back(std::move(*doubt));
+}
 
 // p and k with their intervals, and what the line says for each budget.
 std::string line_text(const fit::OptimumLine& line, std::span<const Flops> budgets);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/fit_input.h"
+#include "cli/option_reader.h"
 #include "cli/page_file.h"
 #include "cli/plan_next.h"
 #include "cli/plan_text.h"
@@ -56,31 +57,6 @@ Result<plan::Speed> parse_speed(const std::string& text) {
   return plan::Speed{Params(*params), *speed};
 }
 
-// Reads options one after the other and keeps what was wrong with them.
-struct Reader {
-  const Arguments& arguments;
-  std::vector<Error> problems = {};
-
-  std::optional<double> quantity(std::string_view name, std::string_view unit) {
-    Result<std::optional<double>> value = arguments.quantity(name, unit);
-    if (value) return *value;
-    problems.push_back(std::move(value).error());
-    return {};
-  }
-  template <class Item>
-  std::vector<Item> items(std::string_view name, Result<Item> (*parse)(const std::string&)) {
-    std::vector<Item> all;
-    for (const std::string& text : arguments.all(name)) {
-      Result<Item> item = parse(text);
-      if (item)
-        all.push_back(std::move(*item));
-      else
-        problems.push_back(std::move(item).error());
-    }
-    return all;
-  }
-};
-
 // LOW:HIGH or LOW:HIGH:COUNT.
 struct BudgetRange {
   Flops low, high;
@@ -106,7 +82,7 @@ Result<BudgetRange> parse_range(const std::string& text) {
 }
 
 Result<plan::Request> plan_request(const Arguments& arguments) {
-  Reader read{arguments};
+  OptionReader read{arguments};
   plan::Request request;
   const auto budget = read.quantity("budget", "flop");
   const auto unique = read.quantity("unique", "tok");
@@ -134,28 +110,24 @@ Result<plan::Request> plan_request(const Arguments& arguments) {
     request.max_params = Params(max_params ? std::min(*max_params, most) : most);
   }
 
-  const auto complain = [&](std::string what, std::string hint) {
-    read.problems.push_back(
-        {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)});
-  };
   const int limits = arguments.flag("budget") + arguments.flag("loss") + arguments.flag("frontier");
   const bool asked_by_targets = arguments.flag("next") && arguments.flag("target");
   if (limits == 0 && !arguments.flag("time") && !asked_by_targets)
     read.problems.push_back(missing("budget", "1e21flop"));
   if (limits > 1)
-    complain("--budget, --loss and --frontier each say what to spend", "give one of them");
+    read.refuse("--budget, --loss and --frontier each say what to spend", "give one of them");
   if (arguments.flag("pool") && arguments.flag("unique"))
-    complain("--unique and --pool both say what is at hand", "give one of them");
+    read.refuse("--unique and --pool both say what is at hand", "give one of them");
   if (!arguments.flag("pool") && !arguments.flag("unique") && !asked_by_targets)
     read.problems.push_back(missing("unique", "25Btok"));
   for (const char* of_next : {"candidates", "spend", "target", "output"})
     if (arguments.flag(of_next) && !arguments.flag("next"))
-      complain(fmt::format("--{} makes sense with --next alone", of_next),
-               "for example --next 8 --candidates big.toml --spend 1e20flop");
+      read.refuse(fmt::format("--{} makes sense with --next alone", of_next),
+                  "for example --next 8 --candidates big.toml --spend 1e20flop");
   for (const char* of_plan : {"loss", "frontier", "csv", "figure", "details"})
     if (arguments.flag(of_plan) && arguments.flag("next"))
-      complain(fmt::format("--{} is of no use with --next", of_plan), "leave one of them out");
-  if (bytes && !(*bytes > 0)) complain("a parameter takes no bytes", "--bytes-per-param 16");
+      read.refuse(fmt::format("--{} is of no use with --next", of_plan), "leave one of them out");
+  if (bytes && !(*bytes > 0)) read.refuse("a parameter takes no bytes", "--bytes-per-param 16");
   if (!read.problems.empty()) return combine(std::move(read.problems), "the plan cannot be made");
   return request;
 }

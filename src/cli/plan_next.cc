@@ -114,40 +114,22 @@ Result<void> add_target(const std::string& text, fit::Points& targets) {
 
 Result<plan::NextRequest> next_request(const Arguments& arguments, const plan::Request& request) {
   plan::NextRequest next{.plan = request};
-  auto count = arguments.integer("next");
-  auto spend = arguments.quantity("spend", "flop");
-  auto gamma = arguments.quantity("gamma", "");
-  auto misfit = arguments.quantity("misfit", "");
-  auto reach = arguments.quantity("reach", "");
-  std::vector<Error> problems;
-  if (!count) problems.push_back(count.error());
-  if (!spend) problems.push_back(spend.error());
-  if (!gamma) problems.push_back(gamma.error());
-  if (!misfit) problems.push_back(misfit.error());
-  if (!reach) problems.push_back(reach.error());
-  const std::string gain = arguments.text("gain").value_or("");
-  if (gain == "decision")
-    next.choosing.gain = fit::Gain::decision;
-  else if (gain == "determinant")
-    next.choosing.gain = fit::Gain::determinant;
-  else if (gain != "prediction")
-    problems.push_back({.kind = ErrorKind::usage,
-                        .what = fmt::format("--gain: \"{}\" is none of its words", gain),
-                        .hint = "prediction, decision or determinant"});
+  OptionReader read{arguments};
+  const auto count = read.whole("next", 1, 100000);
+  next.choosing.count = static_cast<int>(count.value_or(1));
+  next.choosing.spend = read.quantity("spend", "flop").value_or(request.budget.value);
+  next.choosing.gamma = read.quantity("gamma", "");
+  next.choosing.gain = asked_gain(read).value_or(next.choosing.gain);
+  next.misfit.size = read.quantity("misfit", "").value_or(next.misfit.size);
+  next.misfit.reach = read.quantity("reach", "").value_or(next.misfit.reach);
   for (const std::string& target : arguments.all("target"))
     if (Result<void> added = add_target(target, next.targets); !added)
-      problems.push_back(std::move(added).error());
-  if (!problems.empty()) return combine(std::move(problems), "no runs can be chosen");
-  next.choosing.count =
-      static_cast<int>(std::clamp((*count).value_or(1), std::int64_t{0}, std::int64_t{100000}));
-  next.choosing.spend = (*spend).value_or(request.budget.value);
+      read.problems.push_back(std::move(added).error());
+  if (!read.problems.empty()) return combine(std::move(read.problems), "no runs can be chosen");
   if (!std::isfinite(next.choosing.spend))
     return Error{.kind = ErrorKind::usage,
                  .what = "--spend is missing: the most that the runs of --next may cost together",
                  .hint = "for example --spend 1e20flop"};
-  next.choosing.gamma = *gamma;
-  next.misfit.size = (*misfit).value_or(next.misfit.size);
-  next.misfit.reach = (*reach).value_or(next.misfit.reach);
   return next;
 }
 
@@ -204,6 +186,13 @@ Json next_json(const plan::NextRuns& next, const Candidates& candidates) {
 }
 
 }  // namespace
+
+std::optional<fit::Gain> asked_gain(OptionReader& read) {
+  return read.choice<fit::Gain>("gain",
+                                {{"prediction", fit::Gain::prediction},
+                                 {"decision", fit::Gain::decision},
+                                 {"determinant", fit::Gain::determinant}});
+}
 
 std::vector<Option> next_options() {
   return {

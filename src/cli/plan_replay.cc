@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/fit_input.h"
+#include "cli/option_reader.h"
 #include "plan/replay.h"
 
 namespace ration::cli {
@@ -44,33 +45,16 @@ std::string scores_text(const std::vector<plan::Score>& scores) {
 Result<int> run_replay(const Arguments& arguments) {
   plan::ReplayOptions options;
   if (arguments.flag("law")) options.laws = arguments.all("law");
-  auto budget = share(arguments, "budget");
-  auto target = share(arguments, "target");
-  auto offered = share(arguments, "offered");
-  auto gamma = arguments.quantity("gamma", "");
-  auto misfit = arguments.quantity("misfit", "");
-  auto reach = arguments.quantity("reach", "");
-  auto repeats = arguments.integer("repeats");
-  auto seed = arguments.integer("seed");
-  std::vector<Error> problems;
-  if (!budget) problems.push_back(budget.error());
-  if (!target) problems.push_back(target.error());
-  if (!offered) problems.push_back(offered.error());
-  if (!gamma) problems.push_back(gamma.error());
-  if (!misfit) problems.push_back(misfit.error());
-  if (!reach) problems.push_back(reach.error());
-  if (!repeats) problems.push_back(repeats.error());
-  if (!seed) problems.push_back(seed.error());
-  if (!problems.empty()) return combine(std::move(problems), "the replay cannot be made");
-  options.budget = *budget;
-  options.target = *target;
-  options.offered = *offered;
-  options.gamma = *gamma;
-  options.misfit.size = (*misfit).value_or(options.misfit.size);
-  options.misfit.reach = (*reach).value_or(options.misfit.reach);
-  options.repeats = static_cast<int>(
-      std::clamp((*repeats).value_or(options.repeats), std::int64_t{0}, std::int64_t{1000000}));
-  options.seed = static_cast<std::uint64_t>((*seed).value_or(0));
+  OptionReader read{arguments};
+  options.budget = read.keep(share(arguments, "budget")).value_or(options.budget);
+  options.target = read.keep(share(arguments, "target")).value_or(options.target);
+  options.offered = read.keep(share(arguments, "offered")).value_or(options.offered);
+  options.gamma = read.quantity("gamma", "");
+  options.misfit.size = read.quantity("misfit", "").value_or(options.misfit.size);
+  options.misfit.reach = read.quantity("reach", "").value_or(options.misfit.reach);
+  options.repeats = static_cast<int>(read.whole("repeats", 1, 1000).value_or(options.repeats));
+  options.seed = static_cast<std::uint64_t>(read.whole("seed", 0, kLargestWhole).value_or(0));
+  if (!read.problems.empty()) return combine(std::move(read.problems), "the replay cannot be made");
 
   Result<FitInput> input = read_input(arguments, arguments.positional.front());
   if (!input) return std::move(input).error();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -77,6 +78,23 @@ po::options_description describe(const Command& command) {
   return description;
 }
 
+// An option that takes one value and is given several.
+std::optional<Error> find_repeated(const Command& command, const Arguments& arguments) {
+  for (const auto& [name, value] : arguments.values) {
+    const auto option = std::find_if(command.options.begin(),
+                                     command.options.end(),
+                                     [&](const Option& o) { return o.name == name; });
+    const bool known = option != command.options.end();
+    if (known ? option->repeatable || option->value.empty() : name != "color") continue;
+    const std::vector<std::string> given = arguments.all(name);
+    if (given.size() > 1)
+      return usage_error(
+          fmt::format("--{} is given {} times: {}", name, given.size(), fmt::join(given, ", ")),
+          "it takes one value");
+  }
+  return std::nullopt;
+}
+
 Result<Arguments> parse(const Command& command, const std::vector<std::string>& words) {
   const po::options_description known = describe(command);
   std::vector<std::string> option_names;
@@ -106,6 +124,7 @@ Result<Arguments> parse(const Command& command, const std::vector<std::string>& 
                        fmt::format("`ration {} --help` shows how to use it", command.name));
   }
   if (arguments.flag("help")) return arguments;
+  if (std::optional<Error> repeated = find_repeated(command, arguments)) return *repeated;
   for (const Option& option : command.options)
     if (!option.default_value.empty() && !arguments.text(option.name))
       arguments.values.emplace_back(option.name, option.default_value);
@@ -196,15 +215,19 @@ Result<std::optional<double>> Arguments::quantity(std::string_view name,
   return std::optional<double>(*value);
 }
 
-Result<std::optional<std::int64_t>> Arguments::integer(std::string_view name) const {
+Result<std::optional<std::int64_t>> Arguments::whole(std::string_view name,
+                                                     std::int64_t low,
+                                                     std::int64_t high) const {
   Result<std::optional<double>> value = quantity(name, "");
   if (!value) return std::move(value).error();
   if (!*value) return std::optional<std::int64_t>();
-  const auto whole = static_cast<std::int64_t>(**value);
-  if (static_cast<double>(whole) != **value)
-    return usage_error(fmt::format("--{} takes a whole number, not {}", name, **value),
+  if (std::floor(**value) != **value)
+    return usage_error(fmt::format("--{} takes a whole number, not {}", name, *text(name)),
                        "leave the fraction out");
-  return std::optional<std::int64_t>(whole);
+  if (**value < static_cast<double>(low) || **value > static_cast<double>(high))
+    return usage_error(fmt::format("--{} {} is out of range", name, *text(name)),
+                       fmt::format("allowed: {} to {}", low, high));
+  return std::optional(static_cast<std::int64_t>(**value));
 }
 
 int run_program(int argc, const char* const* argv) {

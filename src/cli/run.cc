@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/option_reader.h"
 #include "cli/run_loop.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
@@ -39,28 +40,6 @@ class ConsoleObserver final : public Observer {
   double last_ = system_clock().monotonic_seconds();
 };
 
-Error usage(std::string what, std::string hint) {
-  return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
-}
-
-// The whole number of an option within its range; problems are collected.
-void read_integer(const Arguments& arguments,
-                  std::string_view option,
-                  std::int64_t low,
-                  std::int64_t high,
-                  auto& target,
-                  std::vector<Error>& problems) {
-  Result<std::optional<std::int64_t>> value = arguments.integer(option);
-  if (!value) {
-    problems.push_back(std::move(value).error());
-  } else if (*value && (**value < low || **value > high)) {
-    problems.push_back(usage(fmt::format("--{} {} is out of range", option, **value),
-                             fmt::format("allowed: {} to {}", low, high)));
-  } else if (*value) {
-    target = static_cast<std::remove_reference_t<decltype(target)>>(**value);
-  }
-}
-
 Result<SweepOptions> sweep_options(const Arguments& arguments) {
   SweepOptions options{.store = *arguments.text("store"),
                        .trainer = arguments.text("trainer").value_or(""),
@@ -69,23 +48,23 @@ Result<SweepOptions> sweep_options(const Arguments& arguments) {
   options.expand.only = arguments.text("only").value_or("");
   options.expand.data = arguments.text("data").value_or("");
   options.policy.keep_going = arguments.flag("keep-going");
-  std::vector<Error> problems;
-  read_integer(arguments, "jobs", 1, 1024, options.slots, problems);
-  read_integer(arguments, "max-runs", 1, 1 << 20, options.expand.max_runs, problems);
-  read_integer(arguments, "max-failures", 1, 1'000'000, options.policy.max_failures, problems);
-  if (arguments.text("retries")) {
-    read_integer(arguments, "retries", 0, 1000, options.policy.retries_killed, problems);
-    options.policy.retries_bug = options.policy.retries_killed;
-  }
+  OptionReader read{arguments};
+  const auto whole = [&](std::string_view name, std::int64_t low, std::int64_t high, int& target) {
+    target = static_cast<int>(read.whole(name, low, high).value_or(target));
+  };
+  whole("jobs", 1, 1024, options.slots);
+  options.expand.max_runs = read.whole("max-runs", 1, 1 << 20).value_or(options.expand.max_runs);
+  whole("max-failures", 1, 1'000'000, options.policy.max_failures);
+  if (const auto retries = read.whole("retries", 0, 1000))
+    options.policy.retries_killed = options.policy.retries_bug = static_cast<int>(*retries);
   if (arguments.flag("fail-fast")) options.policy.max_failures = 1;
-  Result<std::optional<double>> backoff = arguments.quantity("backoff", "s");
-  if (!backoff)
-    problems.push_back(std::move(backoff).error());
-  else if (*backoff && !(**backoff >= 0 && **backoff <= 600))
-    problems.push_back(usage("--backoff is out of range", "allowed: 0 to 600 seconds"));
-  else if (*backoff)
-    options.policy.backoff_seconds = **backoff;
-  if (!problems.empty()) return combine(std::move(problems), "options that cannot be used");
+  if (const auto backoff = read.quantity("backoff", "s")) {
+    if (!(*backoff >= 0 && *backoff <= 600))
+      read.refuse("--backoff is out of range", "allowed: 0 to 600 seconds");
+    options.policy.backoff_seconds = *backoff;
+  }
+  if (!read.problems.empty())
+    return combine(std::move(read.problems), "options that cannot be used");
   return options;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/loop_text.h"
+#include "cli/plan_next.h"
 #include "cli/plan_text.h"
 #include "loop/loop.h"
 
@@ -31,26 +32,34 @@ class LoopReader {
     options.law = text("law").value_or(options.law);
     const fit::Law* law = fit::find_law(options.law);
     if (law == nullptr && options.law != "auto")
-      problems_.push_back(usage(fmt::format("no law is called \"{}\"", options.law),
-                                fmt::format("auto, {}", fmt::join(fit::law_names(), ", "))));
+      refuse_law(options.law);
     else if (Result<Goal> goal = parse_goal(*arguments_.text("until"), law); goal)
       options.goal = std::move(*goal);
     else
-      problems_.push_back(std::move(goal).error());
+      read_.problems.push_back(std::move(goal).error());
     options.plan.budget = Flops(needed("budget", "flop", "1e15flop", "what is planned for"));
     options.plan.unique = Tokens(needed("unique", "tok", "2Mtok", "what is planned for"));
     options.delta = number("delta", "").value_or(options.delta);
     options.gamma = number("gamma", "").value_or(options.gamma);
     if (text("spend") != "inf")
       options.spend = Flops(needed("spend", "flop", "1e14flop or inf", "the most that is trained"));
-    options.batch = whole("batch", 1, 1024).value_or(0);
-    options.seed = static_cast<std::uint64_t>(whole("seed", 0, 1'000'000'000).value_or(0));
-    read_gain(options);
-    if (!problems_.empty()) return combine(std::move(problems_), "the loop cannot be started");
+    options.batch = static_cast<int>(read_.whole("batch", 1, 1024).value_or(0));
+    options.seed = static_cast<std::uint64_t>(read_.whole("seed", 0, kLargestWhole).value_or(0));
+    options.gain = asked_gain(read_);
+    if (!read_.problems.empty())
+      return combine(std::move(read_.problems), "the loop cannot be started");
     return options;
   }
 
  private:
+  void refuse_law(const std::string& name) {
+    std::vector<std::string> known = fit::law_names();
+    known.insert(known.begin(), "auto");
+    std::string hint = did_you_mean(name, known);
+    if (hint.empty()) hint = fmt::format("one of {}", fmt::join(known, ", "));
+    read_.refuse(fmt::format("no law is called \"{}\"", name), std::move(hint));
+  }
+
   std::optional<std::string> text(const std::string& name) const {
     if (auto given = arguments_.text(name)) return given;
     const auto found = sweep_.goal.find(name);
@@ -64,7 +73,7 @@ class LoopReader {
     if (value) return *value;
     const std::string place =
         arguments_.text(name) ? "--" + name : fmt::format("{} of [goal] in {}", name, sweep_.file);
-    problems_.push_back(std::move(value).error().with_context(place));
+    read_.problems.push_back(std::move(value).error().with_context(place));
     return {};
   }
 
@@ -73,41 +82,14 @@ class LoopReader {
                 std::string_view example,
                 std::string_view meaning) {
     if (!text(name))
-      problems_.push_back(usage(fmt::format("--{} is missing: {}", name, meaning),
-                                fmt::format("for example --{} {}", name, example)));
+      read_.refuse(fmt::format("--{} is missing: {}", name, meaning),
+                   fmt::format("for example --{} {}", name, example));
     return number(name, unit).value_or(1);  // 1: anything that check() takes
-  }
-
-  std::optional<int> whole(const std::string& name, std::int64_t low, std::int64_t high) {
-    Result<std::optional<std::int64_t>> value = arguments_.integer(name);
-    if (!value) {
-      problems_.push_back(std::move(value).error());
-    } else if (*value && (**value < low || **value > high)) {
-      problems_.push_back(usage(fmt::format("--{} {} is out of range", name, **value),
-                                fmt::format("allowed: {} to {}", low, high)));
-    } else if (*value) {
-      return static_cast<int>(**value);
-    }
-    return {};
-  }
-
-  void read_gain(Options& options) {
-    const auto word = arguments_.text("gain");
-    if (!word) return;
-    if (*word == "prediction")
-      options.gain = fit::Gain::prediction;
-    else if (*word == "decision")
-      options.gain = fit::Gain::decision;
-    else if (*word == "determinant")
-      options.gain = fit::Gain::determinant;
-    else
-      problems_.push_back(usage(fmt::format("--gain: \"{}\" is none of its words", *word),
-                                "prediction, decision or determinant"));
   }
 
   const Arguments& arguments_;
   const scheduler::Sweep& sweep_;
-  std::vector<Error> problems_;
+  OptionReader read_{arguments_};
 };
 
 class ConsoleLoop final : public LoopObserver {

@@ -7,9 +7,9 @@ namespace ration::cli {
 namespace {
 
 Result<int> run_supervise(const Arguments& arguments) {
-  Result<std::optional<std::int64_t>> number = arguments.integer("attempt");
+  Result<std::optional<std::int64_t>> number = arguments.whole("attempt", 1, 1'000'000'000);
   if (!number) return std::move(number).error();
-  Result<std::optional<std::int64_t>> threads = arguments.integer("threads");
+  Result<std::optional<std::int64_t>> threads = arguments.whole("threads", 1, 1024);
   if (!threads) return std::move(threads).error();
   const auto token = arguments.text("token");
   const auto trainer = arguments.text("trainer");

@@ -223,9 +223,9 @@ std::optional<PowerLine> line_through(const Steps& steps) {
 std::vector<std::optional<PowerLine>> bootstrap(const std::vector<TrainingCurve>& curves,
                                                 const Grid& grid,
                                                 const EnvelopeOptions& options) {
-  std::vector<std::optional<PowerLine>> lines(static_cast<std::size_t>(options.resamples));
-  parallel_for(lines.size(), options.threads, [&](std::size_t draw) {
-    Stream stream(options.seed, StreamId::bootstrap, draw);
+  std::vector<std::optional<PowerLine>> lines(static_cast<std::size_t>(options.draws.resamples));
+  parallel_for(lines.size(), options.draws.threads, [&](std::size_t draw) {
+    Stream stream(options.draws.seed, StreamId::bootstrap, draw);
     std::set<std::size_t> drawn;  // a curve drawn twice wins no more than once
     for (std::size_t i = 0; i < curves.size(); ++i) drawn.insert(stream.below(curves.size()));
     lines[draw] = line_through(steps_of(curves, grid, {drawn.begin(), drawn.end()}));
@@ -288,7 +288,7 @@ void find_line(const std::vector<TrainingCurve>& curves,
   const std::optional<PowerLine> best = line_through(steps_of(curves, grid, all));
   if (!best) return;
   OptimumLine line{.best = *best,
-                   .interval = options.interval,
+                   .interval = options.draws.interval,
                    .flops = {found.steps.front().flops.low, found.steps.front().flops.high}};
   for (const EnvelopeStep& step : found.steps) {
     line.flops.low = std::min(line.flops.low, step.flops.low);
@@ -349,14 +349,7 @@ std::vector<Error> check(const EnvelopeOptions& options) {
   if (!(options.smooth >= 0 && options.smooth <= 1))
     problems.push_back(option_error(fmt::format("a smoothing of {}", options.smooth),
                                     "0 (none) to 1, in units of ln C"));
-  if (options.resamples < 0 || options.resamples > 100000)
-    problems.push_back(option_error(fmt::format("{} resamples", options.resamples),
-                                    "from 0 (no intervals) to 100000"));
-  if (!(options.interval > 0 && options.interval < 1))
-    problems.push_back(option_error(fmt::format("an interval of {}", options.interval),
-                                    "a probability between 0 and 1, such as 0.9"));
-  if (options.threads < 0)
-    problems.push_back(option_error("a negative number of threads", "0 uses every core"));
+  for (Error& problem : check(options.draws, 0)) problems.push_back(std::move(problem));
   return problems;
 }
 
@@ -382,8 +375,8 @@ Result<Envelope> fit_envelope(std::span<const Observation> checkpoints,
                  .sizes = static_cast<int>(sizes.size()),
                  .short_curves = curves->short_curves,
                  .single_rows = curves->single_rows,
-                 .interval = options.interval,
-                 .seed = options.seed};
+                 .interval = options.draws.interval,
+                 .seed = options.draws.seed};
   const Grid grid = grid_of(curves->all, options);
   find_winners(curves->all, grid, all, found);
   find_line(curves->all, grid, options, all, found);

@@ -29,6 +29,7 @@
 // Cost: 60 curves of 20 checkpoints, 1500 values of C and 400 draws take about 50 ms on one core.
 // Results do not depend on the number of threads or on the order of the rows.
 
+#include "fit/draws.h"
 #include "fit/optimum_line.h"
 
 namespace ration::fit {
@@ -42,18 +43,9 @@ struct EnvelopeOptions {
   // of their compute, over which a curve is straight.
   double smooth = 0.1;
 
-  // Draws behind the intervals, 0 to 100000; 0 gives none. 400 place the ends of a 90 % interval
+  // Of the curves, behind the intervals: 0 (none) to 100000. 400 place the ends of a 90 % interval
   // within about a tenth of its width.
-  int resamples = 400;
-
-  // Probability inside the intervals, above 0 and below 1.
-  double interval = 0.90;
-
-  // Seed of the draws: equal seeds, equal intervals.
-  std::uint64_t seed = 0;
-
-  // Worker threads, 0 = as many as there are cores. Changes no number.
-  int threads = 0;
+  DrawOptions draws = {.resamples = 400};
 };
 
 std::vector<Error> check(const EnvelopeOptions& options);

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "fit/doubts.h"
+#include "fit/draws.h"
 #include "fit/observations.h"
 #include "fit/parallel.h"
 #include "fit/search.h"
@@ -253,17 +254,14 @@ std::vector<Error> check(const Options& options) {
   if (!(options.focus > 0))
     problems.push_back(option_error(fmt::format("a focus of {}", options.focus),
                                     "above 0 in units of ln C; 3 to 6 are useful"));
-  if (options.resamples < 0 || options.resamples > 100000)
-    problems.push_back(option_error(fmt::format("{} resamples", options.resamples),
-                                    "from 0 (no intervals) to 100000"));
   if (options.profile_points != 0 && (options.profile_points < 3 || options.profile_points > 1000))
     problems.push_back(option_error(fmt::format("{} points of a profile", options.profile_points),
                                     "0 (none) or 3 to 1000"));
-  if (!(options.interval > 0 && options.interval < 1))
-    problems.push_back(option_error(fmt::format("an interval of {}", options.interval),
-                                    "a probability between 0 and 1, such as 0.9"));
-  if (options.threads < 0)
-    problems.push_back(option_error("a negative number of threads", "0 uses every core"));
+  for (Error& problem : check({.resamples = options.resamples,
+                        .interval = options.interval,
+                        .threads = options.threads},
+                              0))
+    problems.push_back(std::move(problem));
   return problems;
 }
 

@@ -32,6 +32,7 @@
 // Cost: 240 runs with 1000 draws take about 20 ms as parabolas on one core, 50 ms as interpolants.
 // Results do not depend on the number of threads or on the order of the runs.
 
+#include "fit/draws.h"
 #include "fit/optimum_line.h"
 
 namespace ration::fit {
@@ -44,6 +45,8 @@ enum class Noise {
   given,      // noise_sd
   growing     // 0.005 nats up to a loss of 3, 0.1 from 6 on, a line in ln and ln between
 };
+
+constexpr int kFewestIsoflopDraws = 100;  // percentiles of fewer say nothing
 
 struct IsoflopOptions {
   // The parabola averages noise away and is biased where the sizes reach further to one side of x*
@@ -62,18 +65,9 @@ struct IsoflopOptions {
   Noise noise = Noise::estimated;
   double noise_sd = 0;
 
-  // Draws behind errors and intervals, 100 to 100000. 1000 place the ends of a 90 % interval within
-  // a twentieth of its width.
-  int resamples = 1000;
-
-  // Probability inside the intervals, above 0 and below 1.
-  double interval = 0.90;
-
-  // Seed of the draws: equal seeds, equal intervals.
-  std::uint64_t seed = 0;
-
-  // Worker threads, 0 = as many as there are cores. Changes no number.
-  int threads = 0;
+  // Of the losses, behind errors and intervals: kFewestIsoflopDraws or more. 1000 place the ends of
+  // a 90 % interval within a twentieth of its width.
+  DrawOptions draws = {.resamples = 1000};
 };
 
 std::vector<Error> check(const IsoflopOptions& options);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 #include "plan/budget_line.h"
@@ -27,7 +28,11 @@ void check_pools(const Request& request, std::vector<Error>& problems) {
   if (request.pools.empty()) return;
   double shares = 0, unique = 0;
   bool free = false;
+  std::set<std::string> names;
   for (const Pool& pool : request.pools) {
+    if (!names.insert(pool.name).second)
+      problems.push_back(wrong(fmt::format("two pools are called {}", pool.name),
+                               "give each a name of its own, or add their tokens up"));
     if (!positive(pool.unique.value))
       problems.push_back(
           wrong(fmt::format("the pool {} holds no tokens", pool.name), "--pool web=20Btok"));

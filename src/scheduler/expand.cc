@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/text.h"
 #include "scheduler/point.h"
 #include "scheduler/sweep.h"
 
@@ -179,11 +180,11 @@ class Expander {
 
   void write_notes() {
     if (expansion_.merged > 0)
-      expansion_.notes.push_back(fmt::format("{} point{} merged with an equal run: {}{}",
-                                             expansion_.merged,
-                                             expansion_.merged == 1 ? "" : "s",
-                                             fmt::join(merged_examples_, "; "),
-                                             expansion_.merged > 3 ? "; …" : ""));
+      expansion_.notes.push_back(
+          fmt::format("{} merged with an equal run: {}{}",
+                      counted(static_cast<std::size_t>(expansion_.merged), "point"),
+                      fmt::join(merged_examples_, "; "),
+                      expansion_.merged > 3 ? "; …" : ""));
     for (const auto& [slot, change] : rounded_)
       expansion_.notes.push_back(
           fmt::format("{} brought to whole sequences in {} point{}: {} became {}",

@@ -146,5 +146,11 @@ TEST(DidYouMean, AsksOrSaysNothing) {
   EXPECT_EQ(did_you_mean("temperature", known), "");
 }
 
+TEST(Text, CountsInWords) {
+  EXPECT_EQ(counted(0, "level"), "0 levels");
+  EXPECT_EQ(counted(1, "level"), "1 level");
+  EXPECT_EQ(counted(2, "level"), "2 levels");
+}
+
 }  // namespace
 }  // namespace ration

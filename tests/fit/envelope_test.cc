@@ -51,7 +51,8 @@ TEST(Envelope, RecoversTheExponentOfTheLawThatMadeTheCurves) {
 
 TEST(Envelope, CorrectsTheFlatnessOfARegressionOverSteps) {
   // K equal steps are too flat by 1/K^2: sizes twice as far apart show it clearly.
-  const Envelope found = found_in(training_curves({.sizes = 7, .ratio = 2}), {.resamples = 0});
+  const Envelope found =
+      found_in(training_curves({.sizes = 7, .ratio = 2}), {.draws = {.resamples = 0}});
 
   const auto steps = static_cast<double>(found.steps.size());
   ASSERT_EQ(steps, 5) << "all but the least and the largest size";
@@ -61,7 +62,7 @@ TEST(Envelope, CorrectsTheFlatnessOfARegressionOverSteps) {
 
 TEST(Envelope, TakesTheLowestCurveAtEveryComputeAsABruteForceDoes) {
   const std::vector<Observation> rows = training_curves({.sizes = 6});
-  const Envelope found = found_in(rows, {.grid = 200, .smooth = 0, .resamples = 0});
+  const Envelope found = found_in(rows, {.grid = 200, .smooth = 0, .draws = {.resamples = 0}});
 
   ASSERT_EQ(found.points.size(), 200);
   const auto size_index = [](double params) {
@@ -113,8 +114,8 @@ TEST(Envelope, SmoothsTheNoiseOfCheckpointsAway) {
 
   // 400 checkpoints over a factor of 50 lie 0.01 apart in ln C: weights of width 0.1 average
   // about 35.
-  EXPECT_LT(roughness(found_in(rows, {.resamples = 0})),
-            roughness(found_in(rows, {.smooth = 0, .resamples = 0})) / 3);
+  EXPECT_LT(roughness(found_in(rows, {.draws = {.resamples = 0}})),
+            roughness(found_in(rows, {.smooth = 0, .draws = {.resamples = 0}})) / 3);
 }
 
 TEST(Envelope, WarnsOfWinnersWhoseCurveGoesOn) {
@@ -122,7 +123,7 @@ TEST(Envelope, WarnsOfWinnersWhoseCurveGoesOn) {
   std::vector<Observation> rows = training_curves({.horizons = 4});
   std::erase_if(rows, [](const Observation& row) { return !row.run.ends_with("/3"); });
 
-  const Envelope found = found_in(rows, {.resamples = 0});
+  const Envelope found = found_in(rows, {.draws = {.resamples = 0}});
 
   EXPECT_GT(found.before_end, 0.5);
   EXPECT_THAT(found.doubts, doubt_on("schedule", "learning rate", false));
@@ -155,11 +156,11 @@ TEST(Envelope, NamesRunsThatAreNoCurves) {
 TEST(Envelope, DependsNeitherOnTheOrderOfRowsNorOnThreads) {
   std::vector<Observation> rows = training_curves({.run_noise = 0.002, .sizes = 7});
   const std::vector<Flops> budgets = {Flops(1e22)};
-  const Json first = to_json(found_in(rows, {.resamples = 50, .threads = 1}), budgets);
+  const Json first = to_json(found_in(rows, {.draws = {.resamples = 50, .threads = 1}}), budgets);
   std::reverse(rows.begin(), rows.end());
   std::swap(rows[3], rows[300]);
 
-  EXPECT_EQ(to_json(found_in(rows, {.resamples = 50, .threads = 3}), budgets), first);
+  EXPECT_EQ(to_json(found_in(rows, {.draws = {.resamples = 50, .threads = 3}}), budgets), first);
 }
 
 }  // namespace

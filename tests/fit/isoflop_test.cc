@@ -107,7 +107,8 @@ TEST(Isoflop, EstimatesTheNoiseThatWasPutIn) {
 
 TEST(Isoflop, GivesTheSameErrorByRedrawingAndByTheDeltaMethodWhereNoiseIsSmall) {
   const std::vector<Observation> runs = isoflop_runs({.noise = 0.0005});
-  const IsoflopOptions options = {.noise = Noise::given, .noise_sd = 0.0005, .resamples = 4000};
+  const IsoflopOptions options = {
+      .noise = Noise::given, .noise_sd = 0.0005, .draws = {.resamples = 4000}};
   IsoflopOptions delta = options;
   delta.error = VertexError::delta;
 
@@ -219,11 +220,11 @@ TEST(Isoflop, BringsLossesToTheComputeOfTheirLevel) {
 TEST(Isoflop, DependsNeitherOnTheOrderOfRunsNorOnThreads) {
   std::vector<Observation> runs = isoflop_runs({.noise = 0.003});
   const std::vector<Flops> budgets = {Flops(1e22)};
-  const Json first = to_json(found_in(runs, {.resamples = 200, .threads = 1}), budgets);
+  const Json first = to_json(found_in(runs, {.draws = {.resamples = 200, .threads = 1}}), budgets);
   std::reverse(runs.begin(), runs.end());
   std::swap(runs[3], runs[30]);
 
-  EXPECT_EQ(to_json(found_in(runs, {.resamples = 200, .threads = 3}), budgets), first);
+  EXPECT_EQ(to_json(found_in(runs, {.draws = {.resamples = 200, .threads = 3}}), budgets), first);
 }
 
 TEST(Isoflop, IsTheSameWhenRowsAreGivenTwiceAtHalfTheWeight) {
@@ -278,9 +279,11 @@ TEST(Isoflop, AgreesWithTheParametricFitOnThePublishedRuns) {
 }
 
 TEST(Isoflop, NamesEveryWrongOption) {
-  const Result<Isoflop> found = fit_isoflop(
-      isoflop_runs({}),
-      {.curve = ProfileCurve::akima, .tolerance = 2, .error = VertexError::delta, .resamples = 3});
+  const Result<Isoflop> found = fit_isoflop(isoflop_runs({}),
+                                            {.curve = ProfileCurve::akima,
+                                             .tolerance = 2,
+                                             .error = VertexError::delta,
+                                             .draws = {.resamples = 3}});
 
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().kind, ErrorKind::usage);

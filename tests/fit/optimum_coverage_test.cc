@@ -57,9 +57,7 @@ TEST_P(IsoflopCoverage, IsNearNinetyPercent) {
     Result<Isoflop> found = fit_isoflop(test::isoflop_runs(plan),
                                         {.curve = GetParam().curve,
                                          .tolerance = 0.01,
-                                         .resamples = 400,
-                                         .seed = trial,
-                                         .threads = 1});
+                                         .draws = {.resamples = 400, .seed = trial, .threads = 1}});
     return found ? found->line : std::nullopt;
   });
 
@@ -88,7 +86,7 @@ TEST(EnvelopeCoverage, IsNinetyPercentOrMore) {
   const Held held = share_held(200, [](std::size_t trial) {
     Result<Envelope> found = fit_envelope(
         test::training_curves({.run_noise = 0.003, .checkpoint_noise = 0.001, .seed = trial + 1}),
-        {.grid = 500, .resamples = 200, .seed = trial, .threads = 1});
+        {.grid = 500, .draws = {.resamples = 200, .seed = trial, .threads = 1}});
     return found ? found->line : std::nullopt;
   });
 
