@@ -154,6 +154,42 @@ TEST_F(Import, ReadsTheLinesOfAChart) {
   EXPECT_EQ(run(runs, "n40M").loss, 3.5);
 }
 
+TEST_F(Import, ReadsNestedKeysAndQuotedNumbersOfWandbsRunsTable) {
+  const Imported runs = import({kFixtures / "wandb/table.csv"}, {.where = "eval/loss>0"});
+
+  ASSERT_EQ(runs.runs.size(), 2U) << "a crashed run, and one that ended in NaN";
+  const ImportedRun last = run(runs, "lucid-moon-13");
+  EXPECT_EQ(last.params, 124439808);
+  EXPECT_EQ(last.tokens, 9999220736);
+  EXPECT_EQ(last.unique, 2.5e9);
+  EXPECT_EQ(last.loss, 3.2519);
+  EXPECT_THAT(guesses(runs),
+              AllOf(HasSubstr("eval/loss: taken as the loss in nats"),
+                    HasSubstr("train/tokens"),
+                    HasSubstr("model.n_params")));
+}
+
+TEST_F(Import, NamesTheRunOfWandbsTableThatEndedInNaN) {
+  const auto runs = import_runs(real_files(), {kFixtures / "wandb/table.csv"}, {});
+
+  ASSERT_FALSE(runs);
+  EXPECT_THAT(runs.error().describe(),
+              AllOf(HasSubstr("vivid-sun-15"), HasSubstr("loss is nan"), HasSubstr("table.csv:5")));
+}
+
+TEST_F(Import, TakesTheLastNumberOfAChartsLineAndNeitherBandsNorCounters) {
+  const Imported runs =
+      import({kFixtures / "wandb/panel.csv"},
+             {.where = "eval/loss>0", .name = "{params}-{*}", .tokens_per_step = 524288});
+
+  ASSERT_EQ(runs.runs.size(), 2U);
+  EXPECT_EQ(run(runs, "124M-web").loss, 3.5);
+  EXPECT_EQ(run(runs, "124M-web").tokens, 3000 * 524288.0);
+  EXPECT_EQ(run(runs, "355M-web").loss, 3.6) << "behind it stands NaN";
+  EXPECT_EQ(run(runs, "355M-web").tokens, 2000 * 524288.0);
+  EXPECT_THAT(guesses(runs), HasSubstr("eval/loss: taken as the loss in nats"));
+}
+
 TEST_F(Import, ReadsFoldersOfEventFiles) {
   const Imported runs = import({kFixtures / "tensorboard"}, {.name = "{params}-{tokens}-{unique}"});
 
