@@ -7,27 +7,17 @@
 #include <gtest/gtest.h>
 
 #include "train/model.h"
+#include "train/small_models.h"
 #include "train/step.h"
 
 namespace ration::train {
 namespace {
 
-struct Variant {
-  std::string name;
-  run::RunSpec spec;
-};
+using test::batch_of;
+using Variant = test::SmallModel;
 
 run::RunSpec base_spec(const std::string& family, const std::string& mlp) {
-  run::RunSpec spec;
-  spec.family = family;
-  spec.mlp = mlp;
-  spec.layers = 2;
-  spec.width = 24;  // neither a whole number of vectors nor a power of two
-  spec.heads = 3;
-  spec.context = 37;
-  spec.vocab = 29;
-  spec.init_std = 0.3;  // far from linear
-  return run::resolve(spec);
+  return run::resolve(test::small_spec(family, mlp, 37));
 }
 
 std::vector<Variant> variants() {
@@ -72,13 +62,6 @@ std::vector<Variant> variants() {
   return all;
 }
 
-Batch batch_of(const run::RunSpec& spec, std::int64_t sequences, std::int64_t positions) {
-  const at::Tensor index = at::arange(sequences * (positions + 1), at::kLong);
-  const at::Tensor tokens =
-      (index * index + 7 * index).remainder(spec.vocab).view({sequences, positions + 1});
-  return {tokens.narrow(1, 0, positions).contiguous(), tokens.narrow(1, 1, positions).contiguous()};
-}
-
 // Loss and gradients as LibTorch derives them from the definition.
 double derived_gradients(Model& model, const Batch& batch, const BatchPlace& place, double weight) {
   model.parameters().grads().zero_();
@@ -88,15 +71,9 @@ double derived_gradients(Model& model, const Batch& batch, const BatchPlace& pla
   return loss.item<double>();
 }
 
-// Each tensor relative to its own norm; one that is zero up to rounding, as a key's bias, relative
-// to all.
 void expect_equal_gradients(Parameters& got, Parameters& want, double tolerance) {
-  const double all = want.grads().norm().item<double>();
-  for (const Parameters::Entry& entry : want.entries()) {
-    const at::Tensor difference = got.at(entry.shape.name).grad - entry.grad;
-    const double scale = entry.grad.norm().item<double>() + 1e-3 * all;
-    EXPECT_LT(difference.norm().item<double>(), tolerance * scale) << entry.shape.name;
-  }
+  test::expect_equal_gradients(
+      [&](const std::string& name) { return got.at(name).grad; }, want, tolerance);
 }
 
 class PassesOf : public testing::TestWithParam<Variant> {};

@@ -10,6 +10,7 @@
 #include "train/device/device_under_test.h"
 #include "train/model.h"
 #include "train/reference_case.h"
+#include "train/small_models.h"
 
 namespace ration::train::device {
 namespace {
@@ -101,25 +102,14 @@ INSTANTIATE_TEST_SUITE_P(AllCases,
 // ---- against the passes of the processor
 // ---------------------------------------------------------
 
+using Variant = test::SmallModel;
+
 run::RunSpec base_spec(const std::string& family, const std::string& mlp) {
-  run::RunSpec spec;
-  spec.family = family;
-  spec.mlp = mlp;
-  spec.layers = 2;
-  spec.width = 24;  // no power of two
-  spec.heads = 3;
-  spec.context = 19;
-  spec.vocab = 29;
+  run::RunSpec spec = test::small_spec(family, mlp, 19);
   spec.batch_sequences = 5;
-  spec.init_std = 0.3;  // far from linear
   spec.precision = "fp64";
   return run::resolve(spec);
 }
-
-struct Variant {
-  std::string name;
-  run::RunSpec spec;
-};
 
 std::vector<Variant> variants() {
   std::vector<Variant> all;
@@ -152,23 +142,12 @@ std::vector<Variant> variants() {
 }
 
 Batch batch_of(const run::RunSpec& spec, std::int64_t sequences, std::int64_t salt = 0) {
-  const at::Tensor index = at::arange(sequences * (spec.context + 1), at::kLong) + 3 * salt;
-  const at::Tensor tokens =
-      (index * index + 7 * index).remainder(spec.vocab).view({sequences, spec.context + 1});
-  return {tokens.narrow(1, 0, spec.context).contiguous(),
-          tokens.narrow(1, 1, spec.context).contiguous()};
+  return test::batch_of(spec, sequences, spec.context, salt);
 }
 
-// Each tensor relative to its own norm; one that is zero up to rounding, as a key's bias, relative
-// to all.
 void expect_equal_gradients(const DeviceRuns& got, Parameters& want, double tolerance) {
-  const double all = want.grads().norm().item<double>();
-  for (const Parameters::Entry& entry : want.entries()) {
-    const at::Tensor difference =
-        got.gradient(0, entry.shape.name).view(entry.grad.sizes()) - entry.grad;
-    const double scale = entry.grad.norm().item<double>() + 1e-3 * all;
-    EXPECT_LT(difference.norm().item<double>(), tolerance * scale) << entry.shape.name;
-  }
+  test::expect_equal_gradients(
+      [&](const std::string& name) { return got.gradient(0, name); }, want, tolerance);
 }
 
 // Options that must not change what is computed.
