@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/text.h"
@@ -21,13 +22,28 @@ const std::set<std::string>& varied_by_design() {
   return names;
 }
 
+// Whether models of one shape agree in a setting that recipes scale with the shape.
+bool follows_shape(const std::string& name, const std::vector<store::Observation>& rows) {
+  if (name != "init_std" && name != "lr") return false;
+  std::map<std::vector<run::Value>, run::Value> seen;
+  return std::all_of(rows.begin(), rows.end(), [&](const store::Observation& row) {
+    std::vector<run::Value> shape;
+    for (const char* part : {"layers", "width", "heads", "mlp_width"})
+      shape.push_back(run::get(row.spec, part));
+    const run::Value value = run::get(row.spec, name);
+    return seen.emplace(shape, value).first->second == value;
+  });
+}
+
 std::vector<std::string> varied_settings(const std::vector<store::Observation>& rows) {
   std::vector<std::string> names;
   for (const run::Field& field : run::identity_fields()) {
     const bool varies = std::any_of(rows.begin(), rows.end(), [&](const store::Observation& row) {
       return run::get(row.spec, field.name) != run::get(rows.front().spec, field.name);
     });
-    if (varies && !varied_by_design().contains(field.name)) names.push_back(field.name);
+    const std::string name(field.name);
+    if (varies && !varied_by_design().contains(name) && !follows_shape(name, rows))
+      names.push_back(name);
   }
   return names;
 }
