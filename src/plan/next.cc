@@ -93,7 +93,8 @@ Result<NextRuns> choose_next(const fit::Fit& fit,
   fit::Points open;
   std::vector<std::size_t> place;  // of each in `candidates`
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (known(fit.observed, candidates, i)) continue;
+    const double flops = 6 * std::exp(candidates.log_params[i] + candidates.log_tokens[i]);
+    if (flops > request.choosing.spend || known(fit.observed, candidates, i)) continue;
     open.resize(open.size() + 1);
     open.set(open.size() - 1,
              candidates.log_params[i],
