@@ -27,6 +27,10 @@ if(EXISTS ${RATION_TORCH_ROOT}/lib/libtorch_cuda.so)
   set(RATION_TORCH_HAS_CUDA ON)
 endif()
 
+# NCCL's header lies beside a LibTorch that pip installed; without it several processes cannot share GPUs.
+find_path(RATION_NCCL_INCLUDE nccl.h HINTS ${RATION_TORCH_ROOT}/../nvidia/nccl/include DOC "Folder of NCCL's header")
+mark_as_advanced(RATION_NCCL_INCLUDE)
+
 set(RATION_LINK_CUDA OFF)
 if(RATION_CUDA AND RATION_TORCH_HAS_CUDA AND RATION_NVCC AND RATION_CUDA_INCLUDE)  # AUTO is true
   set(RATION_LINK_CUDA ON)

@@ -21,6 +21,12 @@ std::optional<int> attempt_number(std::string_view name) {
 
 }  // namespace
 
+Path RunFolder::beside(const std::string& run_id) const {
+  Path own = std::filesystem::absolute(path_).lexically_normal();
+  if (!own.has_filename()) own = own.parent_path();  // ended in a slash
+  return own.parent_path() / run_id;
+}
+
 Path RunFolder::attempt_path(int number) const {
   return path_ / fmt::format("{}{}", kAttemptPrefix, number);
 }

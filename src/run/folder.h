@@ -26,6 +26,8 @@ class RunFolder {
   RunFolder(Files& files, Path path) : files_(&files), path_(std::move(path)) {}
 
   const Path& path() const { return path_; }
+  // The folder of another run of the same store.
+  Path beside(const std::string& run_id) const;
   Path spec_path() const { return path_ / "run.json"; }
   Path result_path() const { return path_ / "result.json"; }
   Path attempt_path(int number) const;

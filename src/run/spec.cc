@@ -253,6 +253,19 @@ const std::vector<Row<RunSpec>>& spec_rows() {
           "after a sudden rise of the loss; rewind: go back and leave out the 8 steps up to it; "
           "log: only say so, as fits want no intervention",
           {"log", "rewind"})),
+      later(row<S>("branch_from",
+                   &S::branch_from,
+                   "",
+                   -kAny,
+                   kAny,
+                   "run-id of the trunk whose checkpoint this run begins with; filled in by "
+                   "[trunk] of a sweep")),
+      later(row<S>("branch_step",
+                   &S::branch_step,
+                   "steps",
+                   0,
+                   1e15,
+                   "step of that checkpoint; filled in with it")),
       row<S>("numerics",
              &S::numerics,
              "",
@@ -315,6 +328,43 @@ const std::vector<Row<Execution>>& execution_rows() {
              100,
              "held-out evaluations for each factor ten of tokens; 0 evaluates at the end only; "
              "short runs spend 10-30 % on them"),
+      later(row<X>("processes",
+                   &X::processes,
+                   "processes",
+                   1,
+                   4096,
+                   "workers that share each step, every one with `threads` threads or a GPU of its "
+                   "own; one suffices for small models")),
+      later(
+          row<X>("process_timeout_minutes",
+                 &X::process_timeout_minutes,
+                 "min",
+                 0.01,
+                 1e5,
+                 "how long one of several processes waits for another before the run ends; longer "
+                 "than a checkpoint takes")),
+      later(row<X>("products",
+                   &X::products,
+                   "",
+                   -kAny,
+                   kAny,
+                   "whose matrix products a processor takes; auto measures them at start; they "
+                   "differ in the last bits, so name one where runs must agree in every bit",
+                   {"auto", "own", "library", "mixed"})),
+      later(row<X>("deterministic",
+                   &X::deterministic,
+                   "",
+                   -kAny,
+                   kAny,
+                   "on a GPU: only operators that repeat bit for bit; false may gain a few percent "
+                   "and gives up exact resuming")),
+      later(row<X>("keep_steps",
+                   &X::keep_steps,
+                   "steps",
+                   -kAny,
+                   kAny,
+                   "steps whose checkpoints are kept for branches, such as 120,240; filled in by "
+                   "[trunk] of a sweep")),
   };
   return rows;
 }
@@ -561,6 +611,12 @@ std::vector<Error> check(const RunSpec& spec) {
         fmt::format(
             "unique_tokens {} is less than one sequence of {}", spec.unique_tokens, spec.context),
         "raise unique_tokens or lower context"));
+  if (spec.branch_from.empty() != (spec.branch_step == 0))
+    problems.push_back(
+        problem("branch_from and branch_step belong together", "leave both to [trunk] of a sweep"));
+  if (!spec.branch_from.empty() && spec.on_spike == "rewind")
+    problems.push_back(
+        problem("a branch cannot go back with on_spike = \"rewind\"", "set on_spike = \"log\""));
   if (spec.numerics > kNumericsVersion)
     problems.push_back(problem(
         fmt::format(

@@ -68,6 +68,9 @@ struct RunSpec {
   std::string precision = "fp32";            // fp32 | bf16 | fp64
   std::string parametrisation = "standard";  // standard | mup
   std::string on_spike = "log";              // log | rewind
+  // A branch begins with the checkpoint of another run; sweeps fill both in.
+  std::string branch_from;       // run-id of the trunk
+  std::int64_t branch_step = 0;  // of its checkpoint
   std::int64_t numerics = kNumericsVersion;
 
   bool operator==(const RunSpec&) const = default;
@@ -83,6 +86,11 @@ struct Execution {
   std::int64_t log_every_steps = 50;
   double checkpoint_minutes = 10;
   std::int64_t evals_per_decade = 8;
+  std::int64_t processes = 1;           // that share each step
+  double process_timeout_minutes = 10;  // how long one waits for another
+  std::string products = "auto";        // on a processor: auto | own | library | mixed
+  bool deterministic = true;            // on a GPU
+  std::string keep_steps;               // checkpoints that branches need: "120,240"
 
   bool operator==(const Execution&) const = default;
 };

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -19,6 +18,7 @@
 #include "train/cpu/product.h"
 #include "train/memory.h"
 #include "train/peak.h"
+#include "train/products.h"
 
 namespace ration::train {
 namespace {
@@ -70,12 +70,13 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-// Resident memory now.
+// Memory of our own that is resident now: not the code of libraries, which comes in page by page as
+// it is first run.
 double resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  double pages = 0, resident = 0;
-  statm >> pages >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssAnon:")) return 1024 * std::strtod(line.c_str() + 8, nullptr);
+  return 0;
 }
 
 // Initial weights and the tokens of `steps` steps, for another program to start from.
@@ -179,6 +180,20 @@ Result<Json> bench(const BenchOptions& options, Files& files) {
     wall.push_back(seconds_since(began));
   };
 
+  ProductsChoice products{.by = "setting"};
+  if (const std::optional<Products> asked = products_named(execution.products)) {
+    products.products = *asked;
+    model.passes().use(*asked);
+  } else {
+    constexpr std::int64_t kLongRun = 1'000'000;  // steps: worth measuring
+    const std::int64_t micro = execution.micro_batch_sequences > 0 ? execution.micro_batch_sequences
+                                                                   : spec.batch_sequences;
+    products = measure_products(spec,
+                                model.passes(),
+                                drawn_batch(spec, 0),
+                                sequences_at_once(spec, micro, spec.context, execution.threads),
+                                kLongRun);
+  }
   const std::int64_t exported = 1 + (options.steps > 0 ? options.steps : kFewestSteps);
   if (options.export_to)
     if (Result<void> done =
@@ -208,6 +223,7 @@ Result<Json> bench(const BenchOptions& options, Files& files) {
   return Json{{"schema", "ration.bench/1"},
               {"device", "cpu"},
               {"kernels", cpu::vectors()},
+              {"products", products.to_json()},
               {"threads", execution.threads},
               {"precision", spec.precision},
               {"params", {{"block", params.block}, {"total", params.total}}},
@@ -225,6 +241,7 @@ Result<Json> bench(const BenchOptions& options, Files& files) {
                 {"state_bytes", need.state_bytes},
                 {"rearranged_bytes", need.rearranged_bytes},
                 {"activation_bytes", need.activation_bytes},
+                {"scratch_bytes", need.scratch_bytes},
                 {"measured_bytes", resident}}},
               {"stages", std::move(shares)},
               {"losses", losses}};
@@ -255,11 +272,12 @@ std::string bench_text(const Json& report) {
   const Json& memory = report.at("memory");
   std::string text = fmt::format(
       "model      {} parameters, {} tokens a step, {}, {} thread(s) on the CPU, kernels for {}\n"
+      "products   {} ({})\n"
       "speed      {}/s, {} of CPU time; a step takes {:.4g} ms (median of {})\n"
       "MFU        {:.1f} % of {:.1f} GFLOP/s, the best of five fp32 products of 1024 x 1024 "
       "matrices\n"
       "memory     {} measured, {} predicted: {} weights, gradients and moments, {} transposed\n"
-      "           weights, {} activations; LibTorch's own 110 MB are in neither\n"
+      "           weights, {} activations, {} scratch; LibTorch's own 110 MB are in neither\n"
       "loss       {:.4f} nats a token at first, {:.4f} at last (tokens are random: ln vocab is the "
       "least)\n"
       "time       ",
@@ -268,6 +286,8 @@ std::string bench_text(const Json& report) {
       report.at("precision").get<std::string>(),
       report.at("threads").get<std::int64_t>(),
       report.at("kernels").get<std::string>(),
+      report.at("products").at("chosen").get<std::string>(),
+      report.at("products").at("by").get<std::string>(),
       quantity(report.at("tok_s"), "tok"),
       quantity(report.at("tok_cpu_s"), "tok/s"),
       1000 * report.at("wall_s").get<double>(),
@@ -279,6 +299,7 @@ std::string bench_text(const Json& report) {
       quantity(memory.at("state_bytes"), "B"),
       quantity(memory.at("rearranged_bytes"), "B"),
       quantity(memory.at("activation_bytes"), "B"),
+      quantity(memory.at("scratch_bytes"), "B"),
       report.at("losses").front().get<double>(),
       report.at("losses").back().get<double>());
   std::string_view separator;

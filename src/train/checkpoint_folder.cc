@@ -153,7 +153,7 @@ Result<Path> CheckpointFolder::save(int attempt,
                                     Parameters& parameters,
                                     AdamW& optimiser,
                                     const Json& progress,
-                                    std::int64_t kept_multiple) {
+                                    const Keep& keep) {
   const Path final_path = path_of(attempt, step);
   if (files_->exists(final_path)) return final_path;
   const Path temporary = Path(final_path) += ".tmp";
@@ -194,8 +194,9 @@ Result<Path> CheckpointFolder::save(int attempt,
   if (!steps) return std::move(steps).error();
   std::size_t newer = 0, newer_multiples = 0;
   for (auto old = steps->rbegin(); old != steps->rend(); ++old) {
-    const bool multiple = kept_multiple > 0 && *old % kept_multiple == 0;
-    const bool kept = newer++ < kKept || (multiple && newer_multiples < kKept);
+    const bool multiple = keep.multiple > 0 && *old % keep.multiple == 0;
+    const bool named = std::find(keep.steps.begin(), keep.steps.end(), *old) != keep.steps.end();
+    const bool kept = newer++ < kKept || (multiple && newer_multiples < kKept) || named;
     newer_multiples += multiple ? 1 : 0;
     if (kept) continue;
     if (Result<void> done = files_->remove_all(path_of(attempt, *old)); !done)

@@ -27,14 +27,27 @@ class CheckpointFolder {
   CheckpointFolder(Files& files, run::RunFolder folder, std::string run_id)
       : files_(&files), folder_(std::move(folder)), run_id_(std::move(run_id)) {}
 
-  // Writes checkpoint-<step> of this attempt and removes all but the newest two of it, and the
-  // newest two of whose steps are multiples of `kept_multiple`, if that is not 0. Returns its path.
+  // Which checkpoints of an attempt outlive newer ones, beside the newest two.
+  struct Keep {
+    std::int64_t multiple = 0;             // the newest two at multiples of it; 0: none
+    std::vector<std::int64_t> steps = {};  // and these, always
+  };
+
+  // Writes checkpoint-<step> of this attempt and removes what is not to be kept of it. Returns its
+  // path.
   Result<Path> save(int attempt,
                     std::int64_t step,
                     Parameters& parameters,
                     AdamW& optimiser,
                     const Json& progress,
-                    std::int64_t kept_multiple = 0);
+                    const Keep& keep);
+  Result<Path> save(int attempt,
+                    std::int64_t step,
+                    Parameters& parameters,
+                    AdamW& optimiser,
+                    const Json& progress) {
+    return save(attempt, step, parameters, optimiser, progress, {});
+  }
 
   // Loads the newest valid checkpoint of the attempts up to `attempt` into parameters and
   // optimiser; nothing when there is none. Broken ones are passed over and described in `broken`.

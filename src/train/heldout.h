@@ -7,6 +7,7 @@
 
 #include "train/batches.h"
 #include "train/model.h"
+#include "train/processes/group.h"
 
 namespace ration::train {
 
@@ -15,8 +16,8 @@ class HeldOut {
   // `windows` are all evaluated.
   explicit HeldOut(Windows windows) : windows_(std::move(windows)) {}
 
-  // Mean nats a token.
-  double loss(const Model& model) const;
+  // Mean nats a token; each process of the group evaluates its share.
+  double loss(const Model& model, Group& group) const;
 
  private:
   Windows windows_;

@@ -8,8 +8,7 @@
 namespace ration::train {
 namespace {
 
-// Without AVX2, up to here a weight stays in a core's cache and the plain kernel keeps up with a
-// library.
+// Up to here a weight stays in a core's cache and even the plain kernel keeps up with a library.
 constexpr std::int64_t kSmallWeight = std::int64_t{1} << 18;  // elements
 
 template <class Real>
@@ -30,7 +29,14 @@ Linear<Real>::Linear(const Parameters::Entry& weight, const Parameters::Entry* b
     bias_ = bias->value.template const_data_ptr<Real>();
     bias_grad_ = bias->grad.template data_ptr<Real>();
   }
-  own_ = cpu::has_wide_vectors() || in_ * out_ <= kSmallWeight;
+  use(cpu::has_wide_vectors() ? Products::own : Products::mixed);
+}
+
+template <class Real>
+void Linear<Real>::use(Products products) {
+  if (!exists()) return;
+  own_ = products == Products::own || (products == Products::mixed && in_ * out_ <= kSmallWeight);
+  columns_ = {};
   if (own_) columns_.resize(static_cast<std::size_t>(in_ * cpu::rounded_up<Real>(out_)));
 }
 

@@ -11,6 +11,10 @@
 
 namespace ration::train {
 
+// Whose matrix products: the trainer's own, LibTorch's, or LibTorch's for weights that leave a
+// core's cache (products.h).
+enum class Products { own, library, mixed };
+
 template <class Real>
 class Linear {
  public:
@@ -21,6 +25,9 @@ class Linear {
   std::int64_t in() const { return in_; }
   std::int64_t out() const { return out_; }
   bool exists() const { return weight_ != nullptr; }
+
+  // Takes these products from now on; refresh() before the next forward().
+  void use(Products products);
 
   // To be called after the weights changed and before forward().
   void refresh();

@@ -12,8 +12,11 @@
 #include <span>
 #include <string>
 
+#include "run/folder.h"
 #include "train/bench.h"
 #include "train/packed_worker.h"
+#include "train/processes/group.h"
+#include "train/processes/launch.h"
 #include "train/smoke.h"
 #include "train/worker.h"
 
@@ -31,6 +34,9 @@ constexpr std::string_view kUsage =
     "publishes result.json.\n"
     "Started again after a crash it continues from the newest checkpoint; a finished run is left "
     "alone.\n"
+    "A run with `processes` above 1 starts itself so often; under torchrun, srun and their like it "
+    "joins the others by\n"
+    "RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.\n"
     "Several folders: runs of one shape and number of steps, trained side by side on one device.\n"
     "SIGTERM or SIGUSR1: checkpoint and leave with 75; a second one: leave at once with 76.\n"
     "\n"
@@ -159,6 +165,41 @@ int bench(const ration::train::BenchOptions& options) {
   return 0;
 }
 
+// The processes that a run asks for beside this one, started and waited for; nothing when it is to
+// be carried out here, or its folder has something to say first.
+std::optional<int> launch_processes(const ration::Path& path, std::span<char*> words) {
+  const ration::run::RunFolder folder(ration::real_files(), path);
+  const auto file = folder.read_spec();
+  const auto result = folder.result();
+  if (!file || file->execution.processes == 1 || !result || *result) return std::nullopt;
+  const auto launched = ration::train::launch(
+      {.command = {words.begin(), words.end()},
+       .processes = static_cast<int>(file->execution.processes),
+       .meeting = std::filesystem::absolute(path / fmt::format("meeting-{}.tmp", getpid()))});
+  if (!launched) {
+    std::fputs(launched.error().describe().c_str(), stderr);
+    return static_cast<int>(WorkerExit::other);
+  }
+  if (!launched->what.empty()) fmt::print(stderr, "error: {}\n", launched->what);
+  return launched->exit;
+}
+
+// Of the GPUs that this machine's processes may use, each takes the one of its number, before
+// anything looks at them.
+void take_own_gpu() {
+  const char* own = std::getenv("LOCAL_RANK");
+  if (own == nullptr) return;
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (visible == nullptr) {
+    setenv("CUDA_VISIBLE_DEVICES", own, 1);
+    return;
+  }
+  std::string_view list = visible;
+  for (int left = std::atoi(own); left > 0 && list.find(',') != std::string_view::npos; --left)
+    list.remove_prefix(list.find(',') + 1);
+  setenv("CUDA_VISIBLE_DEVICES", std::string(list.substr(0, list.find(','))).c_str(), 1);
+}
+
 int smoke(const ration::Path& folder) {
   bool all = true;
   ration::train::smoke(ration::real_files(), folder, [&](const ration::train::SmokeCheck& check) {
@@ -206,7 +247,19 @@ int main(int argc, char** argv) {
     std::fflush(nullptr);
     _exit(static_cast<int>(ration::train::common_exit(outcomes)));
   }
-  const bool live = isatty(STDERR_FILENO) == 1;
+  const auto meeting = ration::train::meeting_of_environment();
+  if (!meeting) {
+    std::fputs(meeting.error().describe().c_str(), stderr);
+    return static_cast<int>(WorkerExit::usage);
+  }
+  if (*meeting) {
+    line.work.meeting = &**meeting;
+    take_own_gpu();
+  } else if (const std::optional<int> code =
+                 launch_processes(line.work.run_folder, std::span(argv, argv + argc))) {
+    return *code;
+  }
+  const bool live = isatty(STDERR_FILENO) == 1 && (!*meeting || (*meeting)->rank == 0);
   if (live)
     world.show_line = [](const std::string& text) { fmt::print(stderr, "\r\x1b[K{}", text); };
   const ration::train::WorkerOutcome outcome = work(line.work, world);

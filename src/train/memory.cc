@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "run/count.h"
+#include "train/cpu/attention.h"
 #include "train/cpu/lanes.h"
 
 namespace ration::train {
@@ -24,6 +25,13 @@ std::int64_t kept_numbers(const run::RunSpec& spec) {
   const std::int64_t hidden = spec.mlp == "swiglu" ? 3 : 2;
   return spec.layers * (8 * spec.width + hidden * spec.mlp_width) + 3 * spec.width +
          logit_stride(spec);
+}
+
+template <class Real>
+double attention_bytes(const run::RunSpec& spec) {
+  const cpu::Attention<Real> shape{
+      .positions = spec.context, .heads = spec.heads, .head_width = spec.width / spec.heads};
+  return static_cast<double>(cpu::attention_scratch(shape)) * sizeof(Real);
 }
 
 }  // namespace
@@ -52,9 +60,18 @@ MemoryNeed memory_need(const run::RunSpec& spec, const run::Execution& execution
   const std::int64_t rows =
       spec.context * sequences_at_once(spec, micro, spec.context, execution.threads);
   const std::int64_t gradients = 6 * spec.width + spec.mlp_width;  // of one layer, reused by all
-  return {.state_bytes = 4 * bytes * params.total,
-          .rearranged_bytes = bytes * (params.block + params.head),
-          .activation_bytes = bytes * static_cast<double>(rows * (kept_numbers(spec) + gradients))};
+  // Two numbers of each norm, one of each head, and the loss in double.
+  const std::int64_t statistics = spec.layers * (4 + spec.heads) + 2;
+  const double threads = static_cast<double>(execution.threads);
+  const double token_ids = 16.0 * static_cast<double>(spec.batch_sequences * spec.context);
+  return {
+      .state_bytes = 4 * bytes * params.total,
+      .rearranged_bytes = bytes * (params.block + params.head),
+      .activation_bytes = bytes * static_cast<double>(rows * (kept_numbers(spec) + gradients)),
+      .scratch_bytes = threads * (spec.precision == "fp64" ? attention_bytes<double>(spec)
+                                                           : attention_bytes<float>(spec)) +
+                       static_cast<double>(rows) * (bytes * static_cast<double>(statistics) + 8) +
+                       token_ids};
 }
 
 }  // namespace ration::train

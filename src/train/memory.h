@@ -13,7 +13,8 @@ struct MemoryNeed {
   double state_bytes = 0;       // weights, gradients, both moments
   double rearranged_bytes = 0;  // a transposed copy of every matrix that is multiplied
   double activation_bytes = 0;  // of the sequences computed at once, with their gradients
-  double total() const { return state_bytes + rearranged_bytes + activation_bytes; }
+  double scratch_bytes = 0;     // of attention for each thread, norms' statistics, token ids
+  double total() const { return state_bytes + rearranged_bytes + activation_bytes + scratch_bytes; }
 };
 
 // True for what C++ and LibTorch throw when memory runs out.

@@ -48,6 +48,12 @@ class CpuPasses final : public Passes {
   }
 
   void time_stages(StageClock* stages) override { stages_ = stages; }
+  void use(Products products) override {
+    for (Layer& layer : layers_)
+      for (Linear<Real>* each : {&layer.qkv, &layer.out, &layer.up, &layer.gate, &layer.down})
+        each->use(products);
+    head_.use(products);
+  }
   void release() override;
 
  private:

@@ -10,6 +10,7 @@
 
 #include "run/spec.h"
 #include "train/dropout.h"
+#include "train/linear.h"
 #include "train/parameters.h"
 #include "train/stages.h"
 
@@ -36,6 +37,9 @@ class Passes {
 
   // From now on says to `stages` where the time goes; null ends that.
   virtual void time_stages(StageClock* stages) = 0;
+
+  // Takes these products from now on; at first those of usual_products().
+  virtual void use(Products products) = 0;
 
   // Gives back the memory of activations, after it ran out; the next call takes what it needs.
   virtual void release() = 0;

@@ -17,6 +17,7 @@ enum class Stage {
   activations,
   classifier,  // the head's product, loss and their gradients
   optimiser,   // gradient norm and AdamW
+  processes,   // waiting for the other processes of the run
   rest,        // embeddings, residual sums, dropout, clearing of buffers
 };
 
@@ -24,13 +25,14 @@ struct StageName {
   Stage stage;
   std::string_view name;  // as printed
 };
-inline constexpr std::array<StageName, 8> kStages = {{{Stage::data, "data"},
+inline constexpr std::array<StageName, 9> kStages = {{{Stage::data, "data"},
                                                       {Stage::attention, "attention"},
                                                       {Stage::products, "products"},
                                                       {Stage::norms, "norms"},
                                                       {Stage::activations, "activations"},
                                                       {Stage::classifier, "classifier"},
                                                       {Stage::optimiser, "optimiser"},
+                                                      {Stage::processes, "processes"},
                                                       {Stage::rest, "rest"}}};
 
 // Costs a look at the clock, 25 ns, for each part.

@@ -26,14 +26,24 @@ StepResult train_step(Model& model,
   model.passes().time_stages(options.stages);
   parameters.grads().zero_();
   lap(Stage::rest);
+  const std::unique_ptr<Group> single = options.group == nullptr ? alone() : nullptr;
+  Group& group = options.group == nullptr ? *single : *options.group;
+  const Share share = share_of(batch.sequences(), group);
+  const std::int64_t end = share.first + share.count;
   const std::int64_t micro = options.micro_batch > 0 ? options.micro_batch : batch.sequences();
   const double per_token = 1.0 / static_cast<double>(batch.tokens());
   StepResult result;
-  for (std::int64_t first = 0; first < batch.sequences(); first += micro) {
-    const std::int64_t count = std::min(micro, batch.sequences() - first);
+  for (std::int64_t first = share.first; first < end; first += micro) {
+    const std::int64_t count = std::min(micro, end - first);
     const BatchPlace place{.step = options.step, .first_sequence = first};
     result.loss +=
         model.passes().add_gradients(batch.rows(first, count), place, per_token) * per_token;
+  }
+  if (group.size() > 1) {
+    lap(Stage::rest);
+    group.sum(parameters.grads());
+    result.loss = group.sum(result.loss);
+    lap(Stage::processes);
   }
   result.grad_norm = flat_norm(parameters.grads());
   lap(Stage::optimiser);

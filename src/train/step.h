@@ -6,6 +6,7 @@
 
 #include "train/adamw.h"
 #include "train/model.h"
+#include "train/processes/group.h"
 
 namespace ration::train {
 
@@ -25,6 +26,7 @@ struct StepOptions {
   std::int64_t micro_batch = 0;  // sequences computed at once; 0 = all
   std::int64_t step = 0;         // 0-based; keys the dropout
   StageClock* stages = nullptr;  // told where the time goes, if given
+  Group* group = nullptr;        // whose processes share the batch; none: this one has it all
 };
 
 struct StepResult {

@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/fault.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "run/steps.h"
 #include "train/cpu/product.h"
 #include "train/memory.h"
 #include "train/peak.h"
@@ -27,18 +29,6 @@ constexpr double kPeakWorthIts = 5;         // s of training after which measuri
 constexpr std::int64_t kOffending = 8;     // steps left out, the last of which is the spike
 constexpr std::int64_t kMostRewinds = 10;  // a run that needs more has another illness
 
-Json to_json(const std::vector<StepRange>& ranges) {
-  Json list = Json::array();
-  for (const StepRange& range : ranges) list.push_back({range.begin, range.end});
-  return list;
-}
-
-std::vector<StepRange> ranges_from(const Json& list) {
-  std::vector<StepRange> ranges;
-  for (const Json& pair : list) ranges.push_back({pair.at(0), pair.at(1)});
-  return ranges;
-}
-
 // Distance of the checkpoints that a rewind goes back to. It follows from the spec, as where a run
 // goes back to decides its numbers: often enough to lose little, and before the first steps that a
 // spike can leave out, 121 to 129.
@@ -46,54 +36,8 @@ std::int64_t rewind_distance(std::int64_t steps) {
   return std::clamp<std::int64_t>(steps / 100, 16, 96);
 }
 
-Json to_json(const Progress& p) {
-  return {{"step", p.step},
-          {"windows", p.windows},
-          {"updates", p.updates},
-          {"best_loss", p.best_loss},
-          {"best_step", p.best_step},
-          {"logged_loss", p.logged_loss},
-          {"logged_steps", p.logged_steps},
-          {"clipped", p.clipped},
-          {"last_train_loss", p.last_train_loss},
-          {"micro_batch", p.micro_batch},
-          {"rewinds", p.rewinds},
-          {"left_out", to_json(p.left_out)}};
-}
-
-Progress progress_from(const Json& json) {
-  return {.step = json.at("step"),
-          .windows = json.at("windows"),
-          .updates = json.at("updates"),
-          .best_loss = json.at("best_loss"),
-          .best_step = json.at("best_step"),
-          .logged_loss = json.at("logged_loss"),
-          .logged_steps = json.at("logged_steps"),
-          .clipped = json.at("clipped"),
-          .last_train_loss = json.at("last_train_loss"),
-          .micro_batch = json.value("micro_batch", std::int64_t{0}),
-          .rewinds = json.value("rewinds", std::int64_t{0}),
-          .left_out = ranges_from(json.value("left_out", Json::array()))};
-}
-
-Json param_counts(const run::RunSpec& spec) {
-  const run::ParamCounts n = run::count_params(spec);
-  return {{"block", n.block}, {"embed", n.embed}, {"head", n.head}, {"total", n.total}};
-}
-
-Json flops_per_token(const run::RunSpec& spec) {
-  Json flops = Json::object();
-  for (const auto& [convention, name] : run::kFlopConventions)
-    flops[std::string(name)] = run::flops_per_token(spec, convention).value;
-  return flops;
-}
-
 at::ScalarType dtype_of(const run::RunSpec& spec) {
   return spec.precision == "fp64" ? at::kDouble : at::kFloat;
-}
-
-std::int64_t steps_for(std::int64_t windows, std::int64_t batch) {
-  return (windows + batch - 1) / batch;
 }
 
 }  // namespace
@@ -102,15 +46,19 @@ Training::Training(Surroundings& world, Assignment assignment, Windows train, Wi
     : world_(world),
       run_(std::move(assignment)),
       spec_(run_.file.spec),
-      total_windows_(windows_for(spec_.tokens, spec_.context)),
-      steps_(steps_for(total_windows_, spec_.batch_sequences)),
+      alone_(run_.group == nullptr ? alone() : nullptr),
+      group_(run_.group == nullptr ? *alone_ : *run_.group),
+      total_windows_(run::sequences_of(spec_)),
+      steps_(run::steps_of(spec_)),
       model_(spec_, dtype_of(spec_)),
       optimiser_(spec_, model_.parameters()),
       rate_(learning_rate(spec_, steps_)),
       heldout_(val),
       val_tokens_(val.count() * spec_.context),
       train_windows_(std::move(train)),
-      checkpoints_(world.files, run_.folder, run_.file.id) {}
+      checkpoints_(world.files, run_.folder, run_.file.id),
+      keep_{.multiple = spec_.on_spike == "rewind" ? rewind_distance(steps_) : 0,
+            .steps = run::kept_steps(run_.file.execution.keep_steps)} {}
 
 std::int64_t Training::tokens_seen() const {
   return std::min(progress_.windows * spec_.context, spec_.tokens);
@@ -131,67 +79,13 @@ run::Event Training::event(run::EventType type, Json values) const {
 }
 
 Result<void> Training::emit(run::EventType type, Json values, bool durable) {
+  if (!group_.leads()) return {};
   return log_->write(event(type, std::move(values)), durable);
 }
 
-Result<bool> Training::fenced() { return run_.folder.fenced(run_.attempt); }
-
-// Opens the log, says what runs where, and continues from the newest checkpoint there is.
-Result<void> Training::begin() {
-  Result<std::unique_ptr<AppendFile>> file =
-      world_.files.open_append(run_.folder.events_path(run_.attempt));
-  if (!file) return std::move(file).error();
-  log_ = std::make_unique<run::EventWriter>(std::move(*file), 0);
-  data_ = std::make_unique<TrainingData>(
-      train_windows_, static_cast<std::uint64_t>(spec_.seed), data::SchedulePosition{});
-  Json about = {
-      {"run", run_.file.id},
-      {"attempt", run_.attempt},
-      {"token", run_.token},
-      {"host", host_name()},
-      {"pid", getpid()},
-      {"threads", run_.file.execution.threads},
-      {"torch", TORCH_VERSION},
-      {"numerics", run::kNumericsVersion},
-      {"device", run_.file.execution.device},
-      {"kernels", cpu::vectors()},
-      {"products", cpu::has_wide_vectors() ? "own" : "own to 2^18 elements, else LibTorch"},
-      {"steps", steps_},
-      {"windows", data_->windows()},
-      {"val_tokens", val_tokens_},
-      {"params", param_counts(spec_)},
-      {"flops_per_token", flops_per_token(spec_)}};
-  if (Result<void> done = emit(run::EventType::start, std::move(about), true); !done) return done;
-
-  std::vector<std::string> broken;
-  Result<std::optional<FoundCheckpoint>> found =
-      checkpoints_.load_newest(run_.attempt, model_.parameters(), optimiser_, broken);
-  if (!found) return std::move(found).error();
-  for (const std::string& why : broken)
-    if (Result<void> done =
-            emit(run::EventType::skip, {{"reason", "broken checkpoint"}, {"detail", why}});
-        !done)
-      return done;
-  if (!*found) return {};
-  if (Result<void> done = go_on_from(**found); !done) return done;
-  return emit(run::EventType::resume,
-              {{"from_attempt", (*found)->attempt}, {"from_step", (*found)->step}});
-}
-
-// Everything but weights and moments, which are loaded.
-Result<void> Training::go_on_from(const FoundCheckpoint& from) {
-  progress_ = progress_from(from.progress.at("run"));
-  guard_.restore(from.progress.at("guard"));
-  optimiser_.set_updates(progress_.updates);
-  const data::SchedulePosition position{.epoch = from.progress.at("epoch"),
-                                        .index = from.progress.at("index")};
-  data_ = std::make_unique<TrainingData>(
-      train_windows_, static_cast<std::uint64_t>(spec_.seed), position);
-  const std::int64_t asked_for = run_.file.execution.micro_batch_sequences;
-  micro_batch_ = progress_.micro_batch == 0 ? asked_for
-                 : asked_for == 0           ? progress_.micro_batch
-                                            : std::min(asked_for, progress_.micro_batch);
-  return {};
+// Others of the group lose their leader when it leaves, and end by that.
+Result<bool> Training::fenced() {
+  return group_.leads() ? run_.folder.fenced(run_.attempt) : Result<bool>(false);
 }
 
 bool Training::is_left_out(std::int64_t step) const {
@@ -213,18 +107,26 @@ Result<bool> Training::rewind(const StepResult& result) {
   std::vector<StepRange> left_out = progress_.left_out;
   left_out.push_back(offending);
 
-  Result<FoundCheckpoint> from =
-      checkpoints_.load_step(run_.attempt, target, model_.parameters(), optimiser_);
-  if (!from) return std::move(from).error();
-  if (Result<void> done = checkpoints_.forget_after(run_.attempt, target); !done)
+  int from_attempt = 0;
+  if (group_.leads()) {
+    Result<FoundCheckpoint> from =
+        checkpoints_.load_step(run_.attempt, target, model_.parameters(), optimiser_);
+    if (!from) return std::move(from).error();
+    if (Result<void> done = checkpoints_.forget_after(run_.attempt, target); !done)
+      return std::move(done).error();
+    if (Result<void> done = go_on_from(from->progress); !done) return std::move(done).error();
+    give_to_others(from->progress);
+    from_attempt = from->attempt;
+  } else if (Result<void> done = take_from_leader(); !done) {
     return std::move(done).error();
-  if (Result<void> done = go_on_from(*from); !done) return std::move(done).error();
+  }
+  if (place_) place_.seat->load();
   progress_.rewinds = rewinds;
   progress_.left_out = std::move(left_out);
   progress_.micro_batch = micro_batch;
   if (micro_batch > 0) micro_batch_ = micro_batch;
   if (Result<void> done = emit(run::EventType::resume,
-                               {{"from_attempt", from->attempt},
+                               {{"from_attempt", from_attempt},
                                 {"from_step", target},
                                 {"reason", "spike"},
                                 {"spike_step", spike},
@@ -244,9 +146,10 @@ Result<std::optional<StepResult>> Training::step_within_memory(const Batch& batc
     const StepOptions options{.lr = rate_.at(progress_.step),
                               .clip = spec_.clip,
                               .micro_batch = micro_batch_,
-                              .step = progress_.step};
-    const std::int64_t at_once =
-        micro_batch_ > 0 ? std::min(micro_batch_, batch.sequences()) : batch.sequences();
+                              .step = progress_.step,
+                              .group = &group_};
+    const std::int64_t own = share_of(batch.sequences(), group_).count;
+    const std::int64_t at_once = micro_batch_ > 0 ? std::min(micro_batch_, own) : own;
     try {
       if (world_.before_step) world_.before_step(micro_batch_);
       return std::optional(place_ ? place_.seat->step(batch, options)
@@ -267,7 +170,7 @@ Result<std::optional<StepResult>> Training::step_within_memory(const Batch& batc
 
 Result<double> Training::evaluate() {
   const double started = world_.clock.monotonic_seconds();
-  const double loss = heldout_.loss(model_);
+  const double loss = heldout_.loss(model_, group_);
   if (std::isfinite(loss) && (progress_.best_step < 0 || loss < progress_.best_loss)) {
     progress_.best_loss = loss;
     progress_.best_step = progress_.step;
@@ -282,18 +185,19 @@ Result<double> Training::evaluate() {
 
 Result<std::string> Training::checkpoint() {
   const double started = world_.clock.monotonic_seconds();
+  if (!group_.leads()) {
+    last_checkpoint_ = started;
+    return std::string();
+  }
   if (place_) place_.seat->store();
   const data::SchedulePosition position = data_->position();
   const Json progress = {{"run", to_json(progress_)},
                          {"guard", guard_.to_json()},
+                         {"products", name(products_.products)},
                          {"epoch", position.epoch},
                          {"index", position.index}};
-  Result<Path> path = checkpoints_.save(run_.attempt,
-                                        progress_.step,
-                                        model_.parameters(),
-                                        optimiser_,
-                                        progress,
-                                        spec_.on_spike == "rewind" ? rewind_distance(steps_) : 0);
+  Result<Path> path = checkpoints_.save(
+      run_.attempt, progress_.step, model_.parameters(), optimiser_, progress, keep_);
   if (!path) return std::move(path).error();
   last_checkpoint_ = world_.clock.monotonic_seconds();
   const std::string name = path->filename().string();
@@ -335,7 +239,7 @@ std::optional<double> Training::mfu() const {
   if (training_seconds_ < kPeakWorthIts) return std::nullopt;
   const double per_token = run::flops_per_token(spec_, run::FlopConvention::exact).value;
   return per_token * static_cast<double>(training_tokens_) / training_seconds_ /
-         peak_flops_per_second();
+         (peak_flops_per_second() * group_.size());
 }
 
 void Training::show(const StepResult& result) {
@@ -356,6 +260,12 @@ void Training::show(const StepResult& result) {
                   format_quantity(speed, "tok"),
                   share ? fmt::format("  MFU {:.0f} %", 100 * *share) : "",
                   format_duration(static_cast<double>(spec_.tokens - tokens) / speed)));
+}
+
+// Steps whose checkpoint somebody will come back to.
+bool Training::must_checkpoint() const {
+  return (keep_.multiple > 0 && progress_.step % keep_.multiple == 0) ||
+         std::find(keep_.steps.begin(), keep_.steps.end(), progress_.step) != keep_.steps.end();
 }
 
 // What follows an optimiser step: events, evaluation, checkpoint, or the end of the attempt.
@@ -406,11 +316,9 @@ Result<std::optional<run::WorkerExit>> Training::after_step(const StepResult& re
     if (Result<double> loss = evaluate(); !loss) return std::move(loss).error();
   if (last) return ended(finish("done"));
 
-  const bool stopping = world_.stop_requested();
+  const bool stopping = group_.any(world_.stop_requested());
   const double age = world_.clock.monotonic_seconds() - last_checkpoint_;
-  const bool rewind_point =
-      spec_.on_spike == "rewind" && progress_.step % rewind_distance(steps_) == 0;
-  if (!stopping && !rewind_point && age < 60 * run_.file.execution.checkpoint_minutes)
+  if (!stopping && !must_checkpoint() && age < 60 * run_.file.execution.checkpoint_minutes)
     return Ended();
   Result<bool> overtaken = fenced();
   if (!overtaken) return std::move(overtaken).error();
@@ -468,8 +376,13 @@ Result<run::WorkerExit> Training::finish(std::string_view status) {
       !done)
     return std::move(done).error();
   fault_point("before-result");
-  Result<bool> first = run_.folder.publish_result(result);
-  if (!first) return std::move(first).error();
+  if (group_.leads())
+    if (Result<bool> first = run_.folder.publish_result(result); !first)
+      return std::move(first).error();
+  try {
+    group_.any(false);  // nobody leaves before all is written
+  } catch (const GroupLost&) {
+  }
   return bad ? run::WorkerExit::diverged : run::WorkerExit::done;
 }
 
@@ -518,8 +431,8 @@ Result<run::WorkerExit> Training::run() {
   micro_batch_ = run_.file.execution.micro_batch_sequences;
   began_ = world_.clock.monotonic_seconds();
   if (Result<void> done = begin(); !done) return std::move(done).error();
-  Result<device::Place> place =
-      device::take_place(run_.file, run_.pack, model_, optimiser_);  // with what was resumed
+  Result<device::Place> place = device::take_place(
+      run_.file, run_.pack, group_, model_, optimiser_);  // with what was resumed
   if (!place) return std::move(place).error();
   place_ = std::move(*place);
   if (run_.seated != nullptr) *run_.seated = true;

@@ -14,6 +14,9 @@
 #include "train/guard.h"
 #include "train/heldout.h"
 #include "train/learning_rate.h"
+#include "train/processes/group.h"
+#include "train/products.h"
+#include "train/progress.h"
 #include "train/surroundings.h"
 
 namespace ration::train {
@@ -26,28 +29,7 @@ struct Assignment {
   std::string token;             // of the attempt; empty when a person started it
   device::Pack* pack = nullptr;  // of the runs that share its device; none: it has one of its own
   bool* seated = nullptr;        // set when it took its place among them
-};
-
-// Steps begin + 1 … end, as they are counted in the log.
-struct StepRange {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-};
-
-// The numbers of a run on its way, stored with every checkpoint.
-struct Progress {
-  std::int64_t step = 0;     // optimiser steps done, skipped ones included
-  std::int64_t windows = 0;  // sequences used
-  std::int64_t updates = 0;  // steps that changed the weights
-  double best_loss = 0;      // lowest held-out loss so far; meaningless while best_step < 0
-  std::int64_t best_step = -1;
-  double logged_loss = 0;  // sum of losses since the last train line
-  std::int64_t logged_steps = 0;
-  std::int64_t clipped = 0;      // of those, how many were clipped
-  double last_train_loss = 0;    // mean of the last train line
-  std::int64_t micro_batch = 0;  // smaller than asked for since memory ran out; 0 = as asked for
-  std::int64_t rewinds = 0;
-  std::vector<StepRange> left_out = {};  // steps whose batches a rewind passes over, ascending
+  Group* group = nullptr;        // of the processes that share each step; none: this one alone
 };
 
 class Training {
@@ -59,10 +41,25 @@ class Training {
   Result<run::WorkerExit> run();
 
  private:
+  // What an attempt continues from.
+  struct Found {
+    Json state;  // what a checkpoint says of progress; null: the run begins
+    Json where;  // of the event that says so
+    std::vector<std::string> broken;
+  };
+
   Result<void> begin();
   Result<run::WorkerExit> loop();
+  Result<void> say_what_runs(const Found& found);
+  Result<Found> find_state();
+  Result<Found> trunk_state();
+  void choose_products(const Found& found);
+  bool must_checkpoint() const;
+  void give_to_others(const Json& state);
+  Result<void> take_from_leader();
+  void share_weights();
   Result<std::optional<StepResult>> step_within_memory(const Batch& batch);
-  Result<void> go_on_from(const FoundCheckpoint& from);
+  Result<void> go_on_from(const Json& state);
   Result<bool> rewind(const StepResult& result);
   bool is_left_out(std::int64_t step) const;
   Result<std::optional<run::WorkerExit>> after_step(const StepResult& result,
@@ -85,10 +82,13 @@ class Training {
   Surroundings& world_;
   Assignment run_;
   const run::RunSpec& spec_;
+  std::unique_ptr<Group> alone_;
+  Group& group_;  // only the process that leads it writes files
   std::int64_t total_windows_;
   std::int64_t steps_;
   Model model_;
   AdamW optimiser_;
+  ProductsChoice products_;
   device::Place place_;  // on a device; empty where the processor's passes train
   LearningRate rate_;
   HeldOut heldout_;
@@ -98,6 +98,7 @@ class Training {
   CheckpointFolder checkpoints_;
   Guard guard_;
   Progress progress_;
+  CheckpointFolder::Keep keep_;
   std::unique_ptr<run::EventWriter> log_;
   double began_ = 0;             // monotonic seconds
   double training_seconds_ = 0;  // of this attempt, without evaluations and checkpoints

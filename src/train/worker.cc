@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include "train/device/pack.h"
 #include "train/memory.h"
+#include "train/processes/group.h"
 #include "train/training.h"
 
 namespace ration::train {
@@ -92,13 +94,50 @@ Result<int> claim(run::RunFolder& folder, const WorkerOptions& options) {
   }
 }
 
+Result<std::unique_ptr<Group>> group_of(const run::RunFile& file, const WorkerOptions& options) {
+  if (options.meeting == nullptr) return alone();
+  return join(*options.meeting,
+              {.timeout_seconds = 60 * file.execution.process_timeout_minutes,
+               .on_gpu = device::is_on_gpu(file)});
+}
+
+// The attempt that all processes of the group write below, as the first of them found it; nothing
+// when a higher one exists.
+Result<std::optional<int>> agree_on_attempt(run::RunFolder& folder,
+                                            const WorkerOptions& options,
+                                            Group& group) {
+  std::int64_t number = 0;
+  if (group.leads()) {
+    Result<int> attempt = claim(folder, options);
+    if (!attempt) return std::move(attempt).error();
+    Result<bool> overtaken = folder.fenced(*attempt);
+    if (!overtaken) return std::move(overtaken).error();
+    number = *overtaken ? 0 : *attempt;
+  }
+  number = group.share(number);
+  return number == 0 ? std::optional<int>() : std::optional(static_cast<int>(number));
+}
+
+Error lost_others(const GroupLost& lost) {
+  return {.kind = ErrorKind::resource,
+          .what = lost.what(),
+          .hint = "see what the others say; the run continues from its last checkpoint"};
+}
+
 WorkerOutcome train(Surroundings& world, Assignment assignment, Prepared prepared) {
+  const bool is_branch = !assignment.file.spec.branch_from.empty();
   try {
     Training training(
         world, std::move(assignment), std::move(prepared.train), std::move(prepared.val));
     Result<WorkerExit> exit = training.run();
-    if (!exit) return failed(WorkerExit::other, std::move(exit).error());
+    if (!exit) {
+      // The checkpoint of a trunk is a branch's data.
+      const bool data = is_branch && exit.error().kind == ErrorKind::input;
+      return failed(data ? WorkerExit::data : WorkerExit::other, std::move(exit).error());
+    }
     return {.exit = *exit};
+  } catch (const GroupLost& lost) {
+    return failed(WorkerExit::other, lost_others(lost));
   } catch (const std::exception& e) {  // LibTorch throws
     if (is_out_of_memory(e))
       return failed(WorkerExit::out_of_memory,
@@ -124,19 +163,24 @@ WorkerOutcome work(const WorkerOptions& options, Surroundings& world) {
 
   Result<Prepared> prepared = prepare(*file, world.files);
   if (!prepared) return failed(WorkerExit::data, std::move(prepared).error());
-  Result<int> attempt = claim(folder, options);
-  if (!attempt) return failed(WorkerExit::other, std::move(attempt).error());
-  Result<bool> overtaken = folder.fenced(*attempt);
-  if (!overtaken) return failed(WorkerExit::other, std::move(overtaken).error());
-  if (*overtaken) return {.exit = WorkerExit::fenced};
-  return train(world,
-               {.folder = folder,
-                .file = std::move(*file),
-                .attempt = *attempt,
-                .token = options.token,
-                .pack = options.pack,
-                .seated = options.seated},
-               std::move(*prepared));
+  Result<std::unique_ptr<Group>> group = group_of(*file, options);
+  if (!group) return failed(WorkerExit::other, std::move(group).error());
+  try {
+    Result<std::optional<int>> attempt = agree_on_attempt(folder, options, **group);
+    if (!attempt) return failed(WorkerExit::other, std::move(attempt).error());
+    if (!*attempt) return {.exit = WorkerExit::fenced};
+    return train(world,
+                 {.folder = folder,
+                  .file = std::move(*file),
+                  .attempt = **attempt,
+                  .token = options.token,
+                  .pack = options.pack,
+                  .seated = options.seated,
+                  .group = group->get()},
+                 std::move(*prepared));
+  } catch (const GroupLost& lost) {
+    return failed(WorkerExit::other, lost_others(lost));
+  }
 }
 
 }  // namespace ration::train

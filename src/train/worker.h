@@ -14,6 +14,7 @@ namespace ration::train {
 namespace device {
 class Pack;
 }
+struct Meeting;
 
 struct WorkerOptions {
   Path run_folder;
@@ -23,6 +24,8 @@ struct WorkerOptions {
   // The runs that this one shares a device with, and whether it got a place among them; or none.
   device::Pack* pack = nullptr;
   bool* seated = nullptr;
+  // Where this process meets the others that carry out the run; none: it is the only one.
+  const Meeting* meeting = nullptr;
 };
 
 struct WorkerOutcome {

@@ -21,7 +21,7 @@ TEST(HeldOut, IsTheMeanOverAllTokensOneWindowAtATime) {
   for (std::size_t i = 0; i < tokens.size(); ++i)
     tokens[i] = static_cast<std::int32_t>((i * i + 3 * i) % 31);
 
-  const double got = HeldOut(Windows(tokens, 8)).loss(model);
+  const double got = HeldOut(Windows(tokens, 8)).loss(model, *alone());
 
   double sum = 0;
   const c10::NoGradGuard no_gradients;

@@ -29,6 +29,10 @@ Layout::Layout(const run::RunSpec& spec, std::int64_t vocab_multiple)
       const std::int64_t elements = (of_vocab ? vocab_rows_ : slot.rows) * slot.columns;
       const bool up_follows = slot.name.ends_with("mlp.gate.w");
       size_ += up_follows ? elements : rounded(elements, kAlignment);
+      if (tensor.hidden) {
+        if (hidden_end_ == 0) hidden_begin_ = slot.offset;
+        hidden_end_ = size_;
+      }
       slots_.push_back(std::move(slot));
     }
     size_ = rounded(size_, kAlignment);

@@ -29,13 +29,16 @@ class Layout {
   // Null where the model has no such tensor.
   const Slot* find(std::string_view name) const;
 
-  std::int64_t size() const { return size_; }              // of one run, a multiple of 16
-  std::int64_t decayed() const { return decayed_; }        // matrices come first: [0, decayed())
+  std::int64_t size() const { return size_; }        // of one run, a multiple of 16
+  std::int64_t decayed() const { return decayed_; }  // matrices come first: [0, decayed())
+  // The matrices inside layers lie together: [hidden_begin(), hidden_end()).
+  std::int64_t hidden_begin() const { return hidden_begin_; }
+  std::int64_t hidden_end() const { return hidden_end_; }
   std::int64_t vocab_rows() const { return vocab_rows_; }  // of embedding and head, with padding
 
  private:
   std::vector<Slot> slots_;
-  std::int64_t size_ = 0, decayed_ = 0, vocab_rows_ = 0;
+  std::int64_t size_ = 0, decayed_ = 0, hidden_begin_ = 0, hidden_end_ = 0, vocab_rows_ = 0;
 };
 
 }  // namespace ration::train::device

@@ -130,6 +130,11 @@ void Pack::store(std::size_t seat) {
   runs_of(seat).store(index_of(seat), *members_[seat].parameters, *members_[seat].optimiser);
 }
 
+void Pack::load(std::size_t seat) {
+  const std::lock_guard lock(mutex_);
+  runs_of(seat).load(index_of(seat), *members_[seat].parameters, *members_[seat].optimiser);
+}
+
 void Pack::leave(std::size_t seat) {
   const std::lock_guard lock(mutex_);
   members_[seat].present = false;
@@ -152,6 +157,7 @@ class SeatPasses final : public Passes {
   }
   double loss_sum(const TokenRows& rows) override { return seat_.loss_sum(rows); }
   void time_stages(StageClock*) override {}  // a device computes them as one
+  void use(Products) override {}             // a device has its own
   void release() override {}                 // LibTorch's allocator keeps what it may use again
 
  private:
@@ -166,6 +172,11 @@ bool needs_no_device(const run::RunFile& file) {
          (device == "cpu" || (device == "auto" && !why_no_cuda().empty()));
 }
 
+bool is_on_gpu(const run::RunFile& file) {
+  const std::string& device = file.execution.device;
+  return device == "cuda" || (device == "auto" && why_no_cuda().empty());
+}
+
 Result<DeviceOptions> options_of(const run::RunFile& file) {
   const run::Execution& execution = file.execution;
   const std::string missing = why_no_cuda();
@@ -173,28 +184,20 @@ Result<DeviceOptions> options_of(const run::RunFile& file) {
     return Error{.kind = ErrorKind::resource,
                  .what = "device = \"cuda\", but " + missing,
                  .hint = "set device = \"auto\" to train on the processor where there is no GPU"};
-  const bool cuda = execution.device == "cuda" || (execution.device == "auto" && missing.empty());
-  if (cuda) use_deterministic_operators();
+  const bool cuda = is_on_gpu(file);
+  if (cuda && execution.deterministic) use_deterministic_operators();
   return DeviceOptions{.device = cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU),
                        .micro_batch = execution.micro_batch_sequences,
                        .recompute = execution.recompute};
 }
 
-Result<Place> take_place(const run::RunFile& file, Pack* pack, Model& model, AdamW& optimiser) {
+Result<Place> take_place(
+    const run::RunFile& file, Pack* pack, Group& group, Model& model, AdamW& optimiser) {
   Place place;
   if (pack == nullptr && needs_no_device(file)) return place;
-  for (const auto& [on, setting] :
-       {std::pair(file.spec.parametrisation == "mup", "parametrisation"),
-        std::pair(file.spec.on_spike == "rewind", "on_spike")})
-    if (on)
-      return Error{
-          .kind = ErrorKind::usage,
-          .what = fmt::format("{} other than the default is computed on the processor alone, "
-                              "by one run at a time and not in bf16",
-                              setting),
-          .hint = "device = \"cpu\" and one run folder; or leave the setting out"};
   Result<DeviceOptions> options = options_of(file);
   if (!options) return std::move(options).error();
+  if (group.size() > 1) options->group = &group;
   if (pack == nullptr) {
     place.own = std::make_unique<Pack>(1, *options);
     pack = place.own.get();

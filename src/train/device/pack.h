@@ -38,6 +38,8 @@ class Pack {
   // packable with the others' (why_not_packable); parameters and optimiser must outlive the seat.
   std::unique_ptr<Seat> sit(const run::RunSpec& spec, Parameters& parameters, AdamW& optimiser);
 
+  Way way() const { return way_; }
+
   // A member that will not come.
   void give_up();
 
@@ -57,6 +59,7 @@ class Pack {
   StepResult step(std::size_t seat, const Batch& batch, const StepOptions& options);
   double loss_sum(std::size_t seat, const TokenRows& rows);
   void store(std::size_t seat);
+  void load(std::size_t seat);
   void leave(std::size_t seat);
 
   void start_if_complete();
@@ -93,6 +96,8 @@ class Seat {
   double loss_sum(const TokenRows& rows) { return pack_.loss_sum(index_, rows); }
   // Brings weights and moments back into the parameters and the optimiser that were given.
   void store() { pack_.store(index_); }
+  // The other way, after they were changed.
+  void load() { pack_.load(index_); }
 
  private:
   Pack& pack_;
@@ -110,10 +115,14 @@ struct Place {
 };
 
 // Also lets the model evaluate there. Errors: a GPU is asked for and there is none.
-Result<Place> take_place(const run::RunFile& file, Pack* pack, Model& model, AdamW& optimiser);
+// The processes of `group` share the steps of a run that has the device to itself.
+Result<Place> take_place(
+    const run::RunFile& file, Pack* pack, Group& group, Model& model, AdamW& optimiser);
 
 // The options that a run's execution settings mean. Error: no GPU.
 Result<DeviceOptions> options_of(const run::RunFile& file);
+// True when a GPU carries out the run.
+bool is_on_gpu(const run::RunFile& file);
 // True when the processor's own passes carry out the run.
 bool needs_no_device(const run::RunFile& file);
 

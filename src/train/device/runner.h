@@ -11,6 +11,7 @@
 #include "train/device/layout.h"
 #include "train/device/numbers.h"
 #include "train/device/runs.h"
+#include "train/width_rule.h"
 
 namespace ration::train::device {
 
@@ -54,6 +55,18 @@ class Runner final : public DeviceRuns {
     Attended attended;
     at::Tensor middle, stats2, normed2, before, hidden;
   };
+  // Steps of one number of sequences: inputs on the device, and the step recorded for them.
+  struct Plan {
+    Inputs inputs;
+    std::int64_t step_sequences = 0;  // of all processes; the inputs hold this one's, which begin …
+    std::int64_t first = 0;           // … here
+    at::Tensor on_device, arriving;
+    at::Tensor on_host[2];
+    std::unique_ptr<Courier> courier;
+    std::unique_ptr<Recording> gradients, update;  // the two halves of a step
+    std::size_t submitted = 0;
+  };
+
   // What a pass works on.
   struct Place {
     kernels::Rows rows;
@@ -61,17 +74,8 @@ class Runner final : public DeviceRuns {
     const std::int64_t* tokens = nullptr;
     const std::int64_t* targets = nullptr;
     const std::int32_t* order = nullptr;
-    const Inputs* inputs = nullptr;  // none: no dropout
-    double weight = 0;               // of a token's loss in the gradient
-  };
-  // Steps of one number of sequences: inputs on the device, and the step recorded for them.
-  struct Plan {
-    Inputs inputs;
-    at::Tensor on_device, arriving;
-    at::Tensor on_host[2];
-    std::unique_ptr<Courier> courier;
-    std::unique_ptr<Recording> recording;
-    std::size_t submitted = 0;
+    const Plan* plan = nullptr;  // that dropout keys are taken from; none: no dropout
+    double weight = 0;           // of a token's loss in the gradient
   };
 
   template <class Kernel>
@@ -87,10 +91,13 @@ class Runner final : public DeviceRuns {
   std::int64_t first_element(const Place& place) const { return place.first * positions_ * width_; }
 
   Plan& plan_for(std::int64_t sequences);
-  void step(Plan& plan);
+  void compute_gradients(Plan& plan);
+  void sum_over_processes();
+  void update(Plan& plan);
   void forward(const Place& place);
   void forward_layer(std::size_t index, const Place& place, bool again);
   void classify(const Place& place);
+  void scale_logits(const at::Tensor& rows) const;
   void backward(const Place& place);
   void backward_layer(std::size_t index, const Place& place);
   void add_norm(const Place& place,
@@ -122,6 +129,7 @@ class Runner final : public DeviceRuns {
   DeviceOptions options_;
   Layout layout_;
   std::int64_t runs_, positions_, width_, hidden_, max_rows_;  // rows of a run in one piece
+  WidthRule rule_;
   AttentionKind attention_;
   const kernels::Table<T>& table_;
   std::int64_t bytes_ = 0;
@@ -129,7 +137,7 @@ class Runner final : public DeviceRuns {
   at::Tensor values_, grads_, first_, second_;  // [K,size]
   at::Tensor copy_;                             // of the values in T; the values where T is wide
   at::Tensor updates_, results_, factors_, square_sums_;
-  std::map<std::int64_t, Plan> plans_;
+  std::map<std::int64_t, Plan> plans_;  // by sequences of a step
   std::deque<std::unique_ptr<Receipt>> receipts_;
 
   Matrix embedding_, positions_table_, head_;

@@ -32,6 +32,7 @@ struct DeviceOptions {
   std::int64_t vocab_multiple = 64;  // rows of embedding and head are filled up to it
   bool fused_attention = true;       // where it exists; false: by products everywhere
   bool record = true;                // the step on a GPU
+  Group* group = nullptr;            // of processes that share a single run's steps; none: this one
 };
 
 class DeviceRuns {

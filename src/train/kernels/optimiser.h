@@ -136,7 +136,9 @@ struct AdamW {
   static constexpr std::int64_t kOfBlock = 4 * kThreads * kPackSize;
   using Real = Wide<T>;
 
-  std::int64_t runs = 1, size = 0, decayed = 0;  // both sizes multiples of a pack
+  std::int64_t runs = 1, size = 0, decayed = 0;   // multiples of a pack, as the next two
+  std::int64_t hidden_begin = 0, hidden_end = 0;  // elements whose rate is …
+  double hidden_rate = 1;                         // … this share of the others'
   double beta1 = 0, beta2 = 0, eps = 0;
   const RunFactors* factors = nullptr;
   const Real* grads = nullptr;
@@ -156,7 +158,9 @@ struct AdamW {
     if (factor.update == 0) return;
     const auto b1 = static_cast<Real>(beta1), c1 = static_cast<Real>(1 - beta1);
     const auto b2 = static_cast<Real>(beta2), c2 = static_cast<Real>(1 - beta2);
-    const auto step = static_cast<Real>(factor.step_size), floor = static_cast<Real>(eps);
+    const auto usual = static_cast<Real>(factor.step_size);
+    const auto hidden = static_cast<Real>(factor.step_size * hidden_rate);
+    const auto floor = static_cast<Real>(eps);
     const auto root = static_cast<Real>(1 / factor.root_correction);
     const auto scale = static_cast<Real>(factor.grad_scale);
     const auto keep = static_cast<Real>(factor.keep);
@@ -167,6 +171,7 @@ struct AdamW {
       Pack<Real, N> p = load<N>(values + at), m = load<N>(first + at), v = load<N>(second + at);
       Pack<T, N> rounded;
       const Real kept = within < decayed ? keep : Real(1);
+      const Real step = within >= hidden_begin && within < hidden_end ? hidden : usual;
       for (int j = 0; j < N; ++j) {
         const Real gradient = g.at[j] * scale;
         m.at[j] = b1 * m.at[j] + c1 * gradient;

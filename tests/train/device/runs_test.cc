@@ -117,6 +117,7 @@ std::vector<Variant> variants() {
     change(spec);
     all.push_back({std::move(name), std::move(spec)});
   };
+  add("MupByWidth", base_spec("gpt2", "gelu_tanh"), [](auto& s) { s.parametrisation = "mup"; });
   add("Swiglu", base_spec("llama", "swiglu"), [](auto&) {});
   add("Relu2Untied", base_spec("llama", "relu2"), [](auto& s) { s.tied = false; });
   add("GeluTanhWithBiases", base_spec("gpt2", "gelu_tanh"), [](auto& s) { s.bias = true; });
@@ -197,8 +198,7 @@ TEST(DeviceRuns, ComputeTheHeldOutLossOfTheProcessor) {
   }
 }
 
-TEST(DeviceRuns, TrainToTheProcessorsWeights) {
-  const run::RunSpec spec = base_spec("llama", "swiglu");
+void expect_the_processors_weights(const run::RunSpec& spec) {
   OnDevice run(spec);
   Model model(spec, at::kDouble);
   AdamW optimiser(spec, model.parameters());
@@ -216,6 +216,16 @@ TEST(DeviceRuns, TrainToTheProcessorsWeights) {
   const at::Tensor want = model.parameters().values().detach();
   EXPECT_LT((run.parameters.values().detach() - want).norm().item<double>(),
             1e-8 * want.norm().item<double>());
+}
+
+TEST(DeviceRuns, TrainToTheProcessorsWeights) {
+  expect_the_processors_weights(base_spec("llama", "swiglu"));
+}
+
+TEST(DeviceRuns, TrainToTheProcessorsWeightsWithRatesByWidth) {
+  run::RunSpec spec = base_spec("llama", "swiglu");
+  spec.parametrisation = "mup";
+  expect_the_processors_weights(spec);
 }
 
 TEST(DeviceRuns, ContinueFromStoredStateWithTheSameBytes) {

@@ -1,0 +1,42 @@
+#include "run/steps.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace ration::run {
+namespace {
+
+std::int64_t share(double fraction, std::int64_t steps) {
+  return static_cast<std::int64_t>(std::llround(fraction * static_cast<double>(steps)));
+}
+
+}  // namespace
+
+std::int64_t sequences_of(const RunSpec& spec) {
+  return (spec.tokens + spec.context - 1) / spec.context;
+}
+
+std::int64_t steps_of(const RunSpec& spec) {
+  return (sequences_of(spec) + spec.batch_sequences - 1) / spec.batch_sequences;
+}
+
+std::int64_t warmup_steps(const RunSpec& spec) {
+  return share(spec.warmup_fraction, steps_of(spec));
+}
+
+std::vector<std::int64_t> kept_steps(std::string_view list) {
+  std::vector<std::int64_t> steps;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    std::int64_t step = 0;
+    if (std::from_chars(list.data(), list.data() + comma, step).ec == std::errc())
+      steps.push_back(step);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return steps;
+}
+
+std::int64_t decay_steps(const RunSpec& spec) { return share(spec.decay_fraction, steps_of(spec)); }
+
+}  // namespace ration::run
