@@ -28,6 +28,7 @@ struct Explanation {
   std::vector<std::string> last_words;
   std::string reproduce;  // shell commands
   std::optional<ChosenBy> chosen;
+  std::string trunk;  // what a branch begins with, in words; empty for other runs
 };
 
 std::string clock_text(double unix_seconds) {
@@ -63,6 +64,7 @@ std::string why(const store::RunRow& row, double now) {
   if (row.not_before > now)
     return fmt::format(
         "{}; may start again in {}", row.reason, format_duration(row.not_before - now));
+  if (row.reason.starts_with("waits for ")) return row.reason;
   const std::string waits = "waits for a free slot of `ration run`";
   return row.reason.empty() ? waits : row.reason + "; " + waits;
 }
@@ -113,6 +115,13 @@ Result<Explanation> explain(const store::Reader& store, const std::string& prefi
   Result<std::optional<ChosenBy>> chosen = chosen_by(store, e.row.run);
   if (!chosen) return std::move(chosen).error();
   e.chosen = std::move(*chosen);
+  if (!file->spec.branch_from.empty()) {
+    const Result<store::RunRow> trunk = store.find_run(file->spec.branch_from);
+    e.trunk = fmt::format("step {} of its trunk {}, which is {}",
+                          file->spec.branch_step,
+                          file->spec.branch_from,
+                          trunk ? store::name(trunk->state) : "not in this store");
+  }
   e.reproduce = reproduce(store, e.row, file->execution.threads);
   return e;
 }
@@ -141,6 +150,7 @@ Json to_json(const Explanation& e) {
           {"run", run_json(e.row)},
           {"why", e.why},
           {"sweeps", e.sweeps},
+          {"begins_with", e.trunk.empty() ? Json() : Json(e.trunk)},
           {"loop", e.chosen ? to_json(*e.chosen) : Json()},
           {"attempts", attempts},
           {"events", events},
@@ -152,6 +162,7 @@ std::string to_text(const Explanation& e) {
   std::string text = fmt::format("run {}: {}\n{}\n", e.row.run, name(e.row.state), e.why);
   text += fmt::format("asked for by: {}\n",
                       e.sweeps.empty() ? "no sweep" : fmt::format("{}", fmt::join(e.sweeps, ", ")));
+  if (!e.trunk.empty()) text += fmt::format("a branch; it begins with {}\n", e.trunk);
   if (e.chosen) text += to_text(*e.chosen);
   if (!e.attempts.empty()) {
     std::vector<std::vector<std::string>> cells = {

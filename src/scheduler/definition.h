@@ -30,6 +30,8 @@ struct Axis {
   std::string name;             // "width", "width,lr", "list"
   std::vector<int> slots = {};  // of all names that some row gives
   std::vector<Row> rows = {};
+  bool branches = false;  // of [trunk]: the shorter runs branch off the longest
+  Place place = {};       // of [trunk]
 };
 
 // A condition on points: `when` of a block, or `exclude`.

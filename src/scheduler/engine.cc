@@ -50,6 +50,7 @@ Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
   const auto step = [&]() -> Result<void> {
     if (Result<void> done = look_at_signals(); !done) return done;
     if (Result<void> done = look_at_requests(); !done) return done;
+    if (Result<void> done = look_at_trunks(); !done) return done;
     if (Result<void> done = feed({.kind = EventKind::tick}); !done) return done;
     if (finished(state_) || end_.left_at_once) return {};
     const double now = clock_.monotonic_seconds();
@@ -66,6 +67,7 @@ Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
 
   if (Result<void> done = reconcile(); !done) return interrupted_by(std::move(done).error());
   if (Result<void> done = adopt(); !done) return interrupted_by(std::move(done).error());
+  if (Result<void> done = say_what_blocks(); !done) return interrupted_by(std::move(done).error());
   do {
     if (Result<void> done = step(); !done) return interrupted_by(std::move(done).error());
   } while (!finished(state_) && !end_.left_at_once);
@@ -266,6 +268,7 @@ Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_start
                                  tracked_[live.node].id.substr(0, 12)));
     if (own) fault_point("end-after-commit");
   }
+  next_trunks_ = 0;  // it may have left what a branch waits for, or given it up
   return feed({.kind = EventKind::tick});
 }
 
@@ -327,6 +330,60 @@ Result<void> Engine::look_at_logs() {
   }
   report();
   return {};
+}
+
+// ---- Branches -----------------------------------------------------------------------------------
+
+// For people who ask why a branch does not start.
+Result<void> Engine::say_what_blocks() {
+  for (const std::size_t node : state_.blocked) {
+    const Tracked& branch = tracked_[node];
+    const std::string reason = fmt::format(
+        "waits for step {} of its trunk {}", branch.trunk_step, branch.trunk.substr(0, 12));
+    if (Result<void> done =
+            writer_.update_run(branch.run, {.state = RunState::ready, .reason = reason});
+        !done)
+      return done;
+  }
+  return {};
+}
+
+// A checkpoint appears under its name when it is whole, so its folder is all there is to look for.
+Result<void> Engine::look_at_trunks() {
+  const double now = clock_.monotonic_seconds();
+  if (state_.blocked.empty() || now < next_trunks_) return {};
+  next_trunks_ = now + options_.poll_seconds;
+  const std::vector<std::size_t> blocked(state_.blocked.begin(), state_.blocked.end());
+  for (const std::size_t node : blocked) {
+    const Tracked& branch = tracked_[node];
+    const run::RunFolder trunk(files_, writer_.layout().run(branch.trunk));
+    Result<std::optional<Path>> checkpoint = checkpoint_of(files_, trunk, branch.trunk_step);
+    if (!checkpoint) return std::move(checkpoint).error();
+    Result<void> done;
+    if (*checkpoint) {
+      done = feed({.kind = EventKind::unblocked, .node = node});
+    } else if (const std::string why = why_forsaken(branch); !why.empty()) {
+      observer_.note(fmt::format("run {} cannot begin: {}", branch.id.substr(0, 12), why));
+      done = feed({.kind = EventKind::forsaken, .node = node, .ending = {.detail = why}});
+    }
+    if (!done) return done;
+  }
+  return {};
+}
+
+// Why a branch will never get its checkpoint; empty while it may.
+std::string Engine::why_forsaken(const Tracked& branch) const {
+  const std::string name = branch.trunk.substr(0, 12);
+  const auto found = node_by_id_.find(branch.trunk);
+  if (found == node_by_id_.end())
+    return fmt::format("its trunk {} is not among the runs asked for", name);
+  const Node& trunk = state_.nodes[found->second];
+  if (trunk.state == RunState::done)
+    return fmt::format(
+        "its trunk {} is finished and kept no checkpoint of step {}", name, branch.trunk_step);
+  if (trunk.state == RunState::active || (trunk.state == RunState::ready && trunk.wanted))
+    return {};
+  return fmt::format("its trunk {} is {}", name, store::name(trunk.state));
 }
 
 void Engine::stop(std::size_t node) {

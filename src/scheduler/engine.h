@@ -51,6 +51,9 @@ struct Tracked {
   std::string id;        // run-id
   double flops = 0;
   double tokens = 0;
+  // A branch: the run, and the step of its checkpoint, that it begins with.
+  std::string trunk = {};
+  std::int64_t trunk_step = 0;
 };
 
 struct EngineEnd {
@@ -96,6 +99,9 @@ class Engine {
   Result<void> look_at_requests();
   Result<void> look_at_signals();
   Result<void> look_at_logs();
+  Result<void> look_at_trunks();
+  Result<void> say_what_blocks();
+  std::string why_forsaken(const Tracked& branch) const;
   void stop(std::size_t node);
   void enforce_stops();
   void report();
@@ -122,6 +128,7 @@ class Engine {
   double flops_at_start_ = 0;
   double next_look_ = 0;
   double next_lease_ = 0;
+  double next_trunks_ = 0;  // monotonic time of the next look at what branches wait for
 };
 
 }  // namespace ration::scheduler

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "scheduler/branches.h"
 #include "scheduler/point.h"
 #include "scheduler/sweep.h"
 
@@ -85,64 +86,122 @@ class Expander {
 
   void expand(const Block& block) {
     std::vector<std::size_t> at(block.axes.size(), 0);
-    for (const auto& axis : block.axes)
-      if (axis->rows.empty()) return;
-    std::vector<const Given*> base;
-    for (const auto& given : block.base) base.push_back(given.get());
+    std::size_t trunk = block.axes.size();  // the axis of branches, which are taken together
+    for (std::size_t a = 0; a < block.axes.size(); ++a) {
+      if (block.axes[a]->rows.empty()) return;
+      if (block.axes[a]->branches) trunk = a;
+    }
     do {
-      std::vector<const Given*> given = base;
-      for (std::size_t a = 0; a < at.size(); ++a)
-        for (const Given& cell : block.axes[a]->rows[at[a]]) {
-          given[static_cast<std::size_t>(cell.slot)] = &cell;
-          if (const std::optional<int> other = definition_.names.partner(cell.slot))
-            given[static_cast<std::size_t>(*other)] = nullptr;
-        }
       for (const std::int64_t replica : block.replicas) {
-        ++expansion_.points;
-        problems_.begin_point();
-        point_.start(block, given, replica);
-        take(block, given);
+        if (trunk == block.axes.size()) {
+          if (std::optional<Candidate> found = candidate(block, at, replica))
+            add(std::move(*found));
+          continue;
+        }
+        std::vector<Candidate> family;
+        for (at[trunk] = 0; at[trunk] < block.axes[trunk]->rows.size(); ++at[trunk])
+          if (std::optional<Candidate> found = candidate(block, at, replica))
+            family.push_back(std::move(*found));
+        at[trunk] = 0;
+        add_family(*block.axes[trunk], std::move(family));
       }
-    } while (advance(block, at));
+    } while (advance(block, at, trunk));
   }
 
-  // The next combination; the last axis varies fastest.
-  static bool advance(const Block& block, std::vector<std::size_t>& at) {
+  // The next combination; the last axis varies fastest, and one of them not at all.
+  static bool advance(const Block& block, std::vector<std::size_t>& at, std::size_t without) {
     for (std::size_t a = at.size(); a-- > 0;) {
+      if (a == without) continue;
       if (++at[a] < block.axes[a]->rows.size()) return true;
       at[a] = 0;
     }
     return false;
   }
 
-  // Adds the point's run, unless a filter leaves it out or it is there.
-  void take(const Block& block, const std::vector<const Given*>& given) {
+  // A run of the sweep, and whether --only asks for it.
+  struct Candidate {
+    PlannedRun run;
+    bool asked = true;
+  };
+
+  std::vector<const Given*> given_at(const Block& block, const std::vector<std::size_t>& at) const {
+    std::vector<const Given*> given;
+    for (const auto& one : block.base) given.push_back(one.get());
+    for (std::size_t a = 0; a < at.size(); ++a)
+      for (const Given& cell : block.axes[a]->rows[at[a]]) {
+        given[static_cast<std::size_t>(cell.slot)] = &cell;
+        if (const std::optional<int> other = definition_.names.partner(cell.slot))
+          given[static_cast<std::size_t>(*other)] = nullptr;
+      }
+    return given;
+  }
+
+  // The run of a point; nothing when a filter leaves it out or a problem was reported.
+  std::optional<Candidate> candidate(const Block& block,
+                                     const std::vector<std::size_t>& at,
+                                     std::int64_t replica) {
+    const std::vector<const Given*> given = given_at(block, at);
+    ++expansion_.points;
+    problems_.begin_point();
+    point_.start(block, given, replica);
     for (const Filter& filter : block.filters) {
       const std::optional<bool> holds = point_.holds(*filter.expression);
-      if (!holds) return;
+      if (!holds) return std::nullopt;
       if (*holds != filter.keep) {
         ++expansion_.excluded;
-        return;
+        return std::nullopt;
       }
     }
     std::optional<PlannedRun> run = point_.resolve();
-    if (!run) return;
-    if (only_ != nullptr) {
-      const std::optional<bool> holds = point_.holds(*only_);
-      if (!holds) return;
-      if (!*holds) {
-        ++expansion_.excluded;
+    if (!run) return std::nullopt;
+    std::optional<bool> asked = true;
+    if (only_ != nullptr) asked = point_.holds(*only_);
+    if (!asked) return std::nullopt;
+    write_tags(block, given, *run);
+    if (*asked) count_rounding();
+    return Candidate{.run = std::move(*run), .asked = *asked};
+  }
+
+  // Adds it, unless it is not asked for or there.
+  void add(Candidate candidate) {
+    if (!candidate.asked) {
+      ++expansion_.excluded;
+      return;
+    }
+    PlannedRun& run = candidate.run;
+    run.ordinal = static_cast<std::int64_t>(expansion_.runs.size());
+    const auto [known, is_new] = by_id_.try_emplace(run.id, expansion_.runs.size());
+    if (is_new) {
+      expansion_.runs.push_back(std::move(run));
+      return;
+    }
+    PlannedRun& earlier = expansion_.runs[known->second];
+    keep_also(earlier, run.execution.keep_steps);
+    note_merged(run, earlier);
+  }
+
+  // The longest run of a family is the trunk, the others begin with its checkpoints.
+  void add_family(const Axis& axis, std::vector<Candidate> family) {
+    if (family.empty()) return;
+    const auto longest =
+        std::max_element(family.begin(), family.end(), [](const auto& a, const auto& b) {
+          return a.run.spec.tokens < b.run.spec.tokens;
+        });
+    std::swap(family.front(), *longest);  // what others wait for comes first
+    PlannedRun& trunk = family.front().run;
+    for (std::size_t i = 1; i < family.size(); ++i) {
+      PlannedRun& run = family[i].run;
+      const double alone = run.facts.flops;
+      if (const std::optional<Error> wrong = make_branch(trunk, run)) {
+        problems_.add(definition_.source->problem(axis.place, wrong->what, wrong->hint));
         return;
       }
+      if (family[i].asked && !run.spec.branch_from.empty()) {
+        ++branches_;
+        saved_flops_ += alone - run.facts.flops;
+      }
     }
-    write_tags(block, given, *run);
-    count_rounding();
-    run->ordinal = static_cast<std::int64_t>(expansion_.runs.size());
-    const auto [known, is_new] = by_id_.try_emplace(run->id, expansion_.runs.size());
-    if (is_new)
-      expansion_.runs.push_back(std::move(*run));
-    else
-      note_merged(*run, expansion_.runs[known->second]);
+    for (Candidate& each : family) add(std::move(each));
   }
 
   void write_tags(const Block& block, const std::vector<const Given*>& given, PlannedRun& run) {
@@ -179,6 +238,12 @@ class Expander {
   }
 
   void write_notes() {
+    if (branches_ > 0)
+      expansion_.notes.push_back(fmt::format("{} run{} branch{} off longer ones, which saves {}",
+                                             branches_,
+                                             branches_ == 1 ? "" : "s",
+                                             branches_ == 1 ? "es" : "",
+                                             format_quantity(saved_flops_, "FLOP")));
     if (expansion_.merged > 0)
       expansion_.notes.push_back(
           fmt::format("{} merged with an equal run: {}{}",
@@ -203,6 +268,8 @@ class Expander {
   std::unordered_map<std::string, std::size_t> by_id_;
   std::vector<std::string> merged_examples_;
   std::map<int, Rounded> rounded_;  // by slot
+  std::int64_t branches_ = 0;
+  double saved_flops_ = 0;
 };
 
 }  // namespace

@@ -139,6 +139,19 @@ class Transition {
     settle(index, {RunState::ready, 0, "retry asked for"});
   }
 
+  void unblock(std::size_t index) {
+    State& s = step_.state;
+    s.nodes[index].blocked = false;
+    if (s.blocked.erase(index) > 0) settle(index, {RunState::ready, 0, ""});
+  }
+
+  // Without its trunk it cannot begin. It stays blocked, so that a retry asks again.
+  void forsake(std::size_t index, const Ending& ending) {
+    if (step_.state.blocked.erase(index) == 0) return;
+    settle(index, {RunState::failed, 0, ending.detail});
+    ++step_.state.failures;
+  }
+
   void interrupt() {
     stop(Mode::interrupted, StopCause::interrupt, "");
     for (std::size_t i = 0; i < step_.state.nodes.size(); ++i)
@@ -150,13 +163,16 @@ class Transition {
   void forget(std::size_t index) {
     step_.state.ready.erase(index);
     step_.state.waiting.erase({step_.state.nodes[index].not_before, index});
+    step_.state.blocked.erase(index);
   }
 
   void settle(std::size_t index, const Verdict& verdict) {
     State& s = step_.state;
     Node& node = s.nodes[index];
     node.state = verdict.state;
-    if (verdict.state == RunState::ready && node.wanted) {
+    if (verdict.state == RunState::ready && node.wanted && node.blocked) {
+      s.blocked.insert(index);
+    } else if (verdict.state == RunState::ready && node.wanted) {
       node.not_before = now_ + verdict.delay;
       s.waiting.insert({node.not_before, index});
     }
@@ -219,6 +235,7 @@ class Transition {
 State prepare(State state, double now) {
   state.ready.clear();
   state.waiting.clear();
+  state.blocked.clear();
   state.active = 0;
   state.active_wanted = 0;
   for (std::size_t i = 0; i < state.nodes.size(); ++i) {
@@ -227,7 +244,9 @@ State prepare(State state, double now) {
       ++state.active;
       state.active_wanted += node.wanted ? 1 : 0;
     } else if (node.state == RunState::ready && node.wanted) {
-      if (node.not_before > now)
+      if (node.blocked)
+        state.blocked.insert(i);
+      else if (node.not_before > now)
         state.waiting.insert({node.not_before, i});
       else
         state.ready.insert(i);
@@ -253,6 +272,12 @@ Step transition(State state, const MachineEvent& event, double now) {
     case EventKind::interrupt:
       transition.interrupt();
       break;
+    case EventKind::unblocked:
+      transition.unblock(event.node);
+      break;
+    case EventKind::forsaken:
+      transition.forsake(event.node, event.ending);
+      break;
   }
   transition.wake();
   transition.launch();
@@ -261,7 +286,8 @@ Step transition(State state, const MachineEvent& event, double now) {
 
 bool finished(const State& state) {
   if (state.active_wanted > 0) return false;
-  return state.mode != Mode::running || (state.ready.empty() && state.waiting.empty());
+  return state.mode != Mode::running ||
+         (state.ready.empty() && state.waiting.empty() && state.blocked.empty());
 }
 
 double next_start(const State& state) {

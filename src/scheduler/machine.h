@@ -50,6 +50,7 @@ struct Node {
   std::array<int, kFailureClasses> failures{};  // by class, since the last `ration retry`
   double not_before = 0;                        // monotonic seconds
   bool cancelling = false;                      // a person asked; its worker was told
+  bool blocked = false;                         // begins with a checkpoint that is not there yet
 };
 
 enum class Mode {
@@ -69,6 +70,7 @@ struct State {
   // Derived from the nodes by prepare() and kept by transition().
   std::set<std::size_t> ready;                       // may start now
   std::set<std::pair<double, std::size_t>> waiting;  // not_before, node
+  std::set<std::size_t> blocked;                     // ready but for the checkpoint of another run
   int active = 0;
   int active_wanted = 0;
   int failures = 0;                 // runs that failed since this command began
@@ -85,7 +87,15 @@ struct Ending {
   std::string detail = {};                    // for people: "worker killed by signal 9"
 };
 
-enum class EventKind { tick, ended, cancel, retry, interrupt };
+enum class EventKind {
+  tick,
+  ended,
+  cancel,
+  retry,
+  interrupt,
+  unblocked,  // the checkpoint that it waits for is there
+  forsaken,   // … and never will be: ending.detail says why
+};
 
 struct MachineEvent {
   EventKind kind = EventKind::tick;

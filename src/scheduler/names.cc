@@ -8,6 +8,8 @@ namespace {
 std::string source_of(std::string_view setting) {
   if (setting == "vocab" || setting == "data_digest") return "is taken from the prepared data";
   if (setting == "numerics") return "is the version of the trainer's arithmetic";
+  if (setting == "branch_from" || setting == "branch_step" || setting == "keep_steps")
+    return "follows from [trunk]";
   return {};
 }
 
@@ -20,7 +22,7 @@ Names::Names() {
                       .identity = true,
                       .taken_from = source_of(field.name)});
   for (const run::Field& field : run::execution_fields())
-    infos_.push_back({.name = field.name, .field = &field});
+    infos_.push_back({.name = field.name, .field = &field, .taken_from = source_of(field.name)});
   first_derived_ = static_cast<int>(infos_.size());
   tokens_ = slot("tokens");
   const std::string shape = "follows from the shape of the model";

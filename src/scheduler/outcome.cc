@@ -157,6 +157,19 @@ Result<Outcome> outcome_of(Files& files,
   return outcome;
 }
 
+Result<std::optional<Path>> checkpoint_of(Files& files,
+                                          const run::RunFolder& folder,
+                                          std::int64_t step) {
+  if (!files.exists(folder.path())) return std::optional<Path>();
+  Result<std::vector<int>> attempts = folder.attempts();
+  if (!attempts) return std::move(attempts).error();
+  for (auto number = attempts->rbegin(); number != attempts->rend(); ++number)
+    if (Path path = folder.attempt_path(*number) / fmt::format("checkpoint-{}", step);
+        files.exists(path))
+      return std::optional(std::move(path));
+  return std::optional<Path>();
+}
+
 std::vector<std::string> last_words(Files& files, const Path& log, std::size_t lines) {
   constexpr std::uint64_t kTail = 64U << 10;
   const std::string text = tail_of(files, log, kTail);

@@ -36,6 +36,11 @@ Result<Outcome> outcome_of(Files& files,
 store::RunState state_of_result(const Json& result);
 
 // Lines at the end of the worker's log, oldest first.
+// The checkpoint of a step, of the newest attempt that has it; nothing when none does.
+Result<std::optional<Path>> checkpoint_of(Files& files,
+                                          const run::RunFolder& folder,
+                                          std::int64_t step);
+
 std::vector<std::string> last_words(Files& files, const Path& log, std::size_t lines);
 
 // What people decided about a run, as marks in its folder: `cancelled`, and `retry` with the number

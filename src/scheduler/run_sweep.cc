@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -75,6 +76,31 @@ Result<Nodes> gather(const store::Writer& store,
   return nodes;
 }
 
+// Tells nodes of branches what they begin with.
+void name_trunks(const Expansion& expansion, Nodes& nodes) {
+  std::map<std::string, const run::RunSpec*> branches;
+  for (const PlannedRun& run : expansion.runs)
+    if (!run.spec.branch_from.empty()) branches[run.id] = &run.spec;
+  for (std::size_t i = 0; i < nodes.tracked.size(); ++i) {
+    const auto found = branches.find(nodes.tracked[i].id);
+    if (found == branches.end()) continue;
+    nodes.tracked[i].trunk = found->second->branch_from;
+    nodes.tracked[i].trunk_step = found->second->branch_step;
+    nodes.state.nodes[i].blocked = true;  // until the engine looked
+  }
+}
+
+// A branch asks for its trunk, too.
+void add_trunks(const Expansion& all, Expansion& chosen) {
+  std::set<std::string> there, missing;
+  for (const PlannedRun& run : chosen.runs) there.insert(run.id);
+  for (const PlannedRun& run : chosen.runs)
+    if (!run.spec.branch_from.empty() && !there.contains(run.spec.branch_from))
+      missing.insert(run.spec.branch_from);
+  for (const PlannedRun& run : all.runs)
+    if (missing.contains(run.id)) chosen.runs.push_back(run);
+}
+
 Result<void> forgive_failures(Outside& outside, const Path& store, Nodes& nodes) {
   for (Node& node : nodes.state.nodes) {
     if (node.state != RunState::failed && node.state != RunState::invalid) continue;
@@ -126,7 +152,8 @@ Result<Path> trainer_for(const Sweep& sweep,
 
 int default_slots(const Expansion& expansion) {
   std::int64_t threads = 1;
-  for (const PlannedRun& run : expansion.runs) threads = std::max(threads, run.execution.threads);
+  for (const PlannedRun& run : expansion.runs)
+    threads = std::max(threads, run.execution.threads * run.execution.processes);
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency() / threads));
 }
 
@@ -161,6 +188,7 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   if (options.runs)
     std::erase_if(chosen->runs,
                   [&](const PlannedRun& run) { return !options.runs->contains(run.id); });
+  add_trunks(*all, *chosen);
   std::set<std::string> wanted;
   for (const PlannedRun& run : chosen->runs) wanted.insert(run.id);
   Result<Path> trainer = trainer_for(sweep, *chosen, options, outside);
@@ -182,6 +210,7 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
 
   Result<Nodes> nodes = gather(*store, outside, *members, wanted);
   if (!nodes) return std::move(nodes).error();
+  name_trunks(*all, *nodes);
   nodes->state.policy = options.policy;
   nodes->state.policy.slots = options.slots > 0 ? options.slots : default_slots(*chosen);
   if (options.retry_failed)

@@ -35,8 +35,8 @@ struct Outside {
 
 struct SweepOptions {
   Path store = "ration-runs";
-  // Runs at once, 1 to 1024; 0 = the machine's cores divided by a run's threads, since small models
-  // run best side by side with a thread each.
+  // Runs at once, 1 to 1024; 0 = the machine's cores divided by a run's threads and processes,
+  // since small models run best side by side with a thread each.
   int slots = 0;
   // The worker's program; empty = beside this program, or on PATH.
   std::string trainer = {};

@@ -63,6 +63,7 @@ const std::vector<std::string>& SectionReader::keys() {
                                                  "grid",
                                                  "zip",
                                                  "list",
+                                                 "trunk",
                                                  "derive"};
   return kKeys;
 }
@@ -114,6 +115,8 @@ bool SectionReader::read(const Member& member, Section& section) {
     read_zip(node, section);
   else if (member.key == "list")
     read_list(member, section);
+  else if (member.key == "trunk")
+    read_trunk(node, section);
   else if (member.key == "derive")
     read_derive(node, section);
   else
@@ -264,6 +267,25 @@ void SectionReader::read_grid(const Node& node, Section& section) {
              "give at least one, or leave the key out");
     section.axes.push_back(std::move(axis));
   }
+}
+
+// One axis, whose runs share the training of the longest.
+void SectionReader::read_trunk(const Node& node, Section& section) {
+  const std::string_view example = "[trunk] with a line tokens = [\"1Mtok\", \"2Mtok\", \"4Mtok\"]";
+  if (!expect(node, Node::Kind::table, "trunk", example)) return;
+  for (const Member& member : node.members)
+    if (member.key != "tokens" && member.key != "epochs")
+      return report(member.place,
+                    fmt::format("[trunk] takes tokens or epochs, not {}", member.key),
+                    "branches differ from their trunk in length alone; other settings belong under "
+                    "[fixed] or [grid]");
+  const std::size_t before = section.axes.size();
+  read_grid(node, section);
+  if (section.axes.size() == before) return;
+  auto axis = std::make_shared<Axis>(*section.axes.back());
+  axis->branches = true;
+  axis->place = node.members[0].place;
+  section.axes.back() = std::move(axis);
 }
 
 void SectionReader::read_zip(const Node& node, Section& section) {

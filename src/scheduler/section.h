@@ -59,6 +59,7 @@ class SectionReader {
   void read_fixed(const Node& node, Section& section);
   void read_derive(const Node& node, Section& section);
   void read_grid(const Node& node, Section& section);
+  void read_trunk(const Node& node, Section& section);
   void read_zip(const Node& node, Section& section);
   void read_list(const Member& member, Section& section);
   void read_when(const Node& node, Section& section);

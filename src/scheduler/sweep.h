@@ -49,7 +49,7 @@ struct Facts {
   double n_block = 0;  // layers and final norm
   double epochs = 0;   // tokens / unique_tokens
   double steps = 0;    // optimiser steps
-  double flops = 0;    // of the whole training, convention `exact`
+  double flops = 0;    // of the training, convention `exact`; of a branch, its own part
 };
 
 // One run of a sweep, ready to be written as run.json.

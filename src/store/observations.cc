@@ -10,6 +10,8 @@ std::string cell_key(const run::RunSpec& spec) {
   Json settings = run::to_json(spec);
   settings.erase("seed");
   settings.erase("subset_seed");
+  // Each replica has a trunk of its own; that there is one stays part of the cell.
+  if (settings.contains("branch_from")) settings["branch_from"] = "trunk";
   return sha256_hex(canonical_json(settings).value()).substr(0, 32);  // a spec holds no NaN
 }
 

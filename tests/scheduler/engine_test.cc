@@ -131,6 +131,10 @@ class EngineTest : public store::StoreTest {
     std::vector<Tracked> tracked;
     for (const RunRow& row : rows(writer)) {
       NodeAndTracked both = restore(writer, real_files(), clock, row, true).value();
+      const run::RunSpec spec = writer.spec(row.id).value().spec;
+      both.node.blocked = !spec.branch_from.empty();
+      both.tracked.trunk = spec.branch_from;
+      both.tracked.trunk_step = spec.branch_step;
       state.nodes.push_back(both.node);
       tracked.push_back(both.tracked);
     }
@@ -316,6 +320,67 @@ TEST_F(EngineTest, ACancelledRunIsAskedToLeaveAndEndedByForceAfterTheGrace) {
   EXPECT_FALSE(executor.stops[0].second);
   EXPECT_GE(forced_at - begin, 30);
   EXPECT_EQ(executor.launches.size(), 1);
+}
+
+// A trunk, and a run that begins with its checkpoint of step 4.
+std::vector<run::RunSpec> trunk_and_branch() {
+  std::vector<run::RunSpec> both = {test::small_spec(8, 0), test::small_spec(8, 0)};
+  both[1].tokens /= 2;
+  both[1].branch_from = run::run_id(both[0]);
+  both[1].branch_step = 4;
+  return both;
+}
+
+TEST_F(EngineTest, StartsABranchAsSoonAsItsTrunkLeavesTheCheckpoint) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = trunk_and_branch();
+  add_sweep(writer, all);
+  policy.slots = 2;
+  executor.workers = {goes_on(), succeeds(2.5)};
+  std::string reason;
+  int looks = 0;
+  executor.while_waiting = [&] {
+    run::RunFolder trunk = run_folder(all[0]);
+    if (++looks == 3) {
+      reason = rows(writer)[1].reason;
+      EXPECT_EQ(executor.launches.size(), 1);
+      ASSERT_TRUE(real_files().make_folders(trunk.attempt_path(1) / "checkpoint-4"));
+    }
+    if (looks == 8) {
+      EXPECT_EQ(executor.launches.size(), 2) << "beside its trunk, which goes on";
+      succeeds(3.0)(trunk, executor.launches[0]);
+      executor.ended.push_back(executor.launches[0].attempt);
+    }
+  };
+
+  run(writer);
+
+  EXPECT_THAT(reason, HasSubstr("waits for step 4 of its trunk"));
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::done));
+  EXPECT_EQ(rows(writer)[1].reason, "");
+}
+
+TEST_F(EngineTest, FailsABranchWithItsTrunkAndSaysSo) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, trunk_and_branch());
+  executor.everyone = exits(2);
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::invalid, RunState::failed));
+  EXPECT_THAT(rows(writer)[1].reason, HasSubstr("is invalid"));
+  EXPECT_EQ(executor.launches.size(), 1);
+}
+
+TEST_F(EngineTest, FailsABranchWhoseTrunkKeptNoCheckpoint) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, trunk_and_branch());
+  executor.everyone = succeeds();
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::failed));
+  EXPECT_THAT(rows(writer)[1].reason, HasSubstr("kept no checkpoint of step 4"));
 }
 
 }  // namespace

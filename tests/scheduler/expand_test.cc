@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "run/count.h"
@@ -500,6 +501,76 @@ TEST(Documentation, SweepExamplesHaveTheRunsTheySay) {
   }
 
   EXPECT_EQ(examples, 9);
+}
+
+constexpr const char* kTrunk =
+    "[fixed]\nschedule = 'wsd'\nbatch_sequences = 4\ncontext = 64\nwarmup_fraction = 0.05\n"
+    "[trunk]\ntokens = [25600, 51200, 102400]\n";
+
+TEST_F(Expand, TrunkMakesShorterRunsBeginWithCheckpointsOfTheLongest) {
+  const Expansion plan = expand(kTrunk);
+
+  ASSERT_THAT(plan.runs, SizeIs(3));
+  const PlannedRun& trunk = plan.runs[0];
+  EXPECT_EQ(trunk.spec.tokens, 102400);
+  EXPECT_EQ(trunk.spec.branch_from, "");
+  EXPECT_EQ(trunk.execution.keep_steps, "80,160");  // of 100 and 200 steps, the last 20 % decay
+  std::set<std::int64_t> steps;
+  for (std::size_t i = 1; i < 3; ++i) {
+    const PlannedRun& branch = plan.runs[i];
+    EXPECT_EQ(branch.spec.branch_from, trunk.id);
+    EXPECT_EQ(branch.spec.seed, trunk.spec.seed);
+    EXPECT_EQ(branch.id, run::run_id(branch.spec));
+    EXPECT_NEAR(branch.facts.flops / trunk.facts.flops,
+                0.2 * static_cast<double>(branch.spec.tokens) / 102400,
+                1e-12);
+    steps.insert(branch.spec.branch_step);
+  }
+  EXPECT_EQ(steps, (std::set<std::int64_t>{80, 160}));
+  EXPECT_THAT(plan.notes, testing::Contains(HasSubstr("2 runs branch off longer ones")));
+}
+
+TEST_F(Expand, TrunkGivesEachReplicaAndEachPointATrunkOfItsOwn) {
+  const Expansion plan = expand(std::string("seeds = 2\n") + kTrunk + "[grid]\nwidth = [32, 64]\n");
+
+  ASSERT_THAT(plan.runs, SizeIs(12));
+  std::map<std::string, int> branches;
+  for (const PlannedRun& run : plan.runs)
+    if (!run.spec.branch_from.empty()) ++branches[run.spec.branch_from];
+  EXPECT_THAT(branches, SizeIs(4));
+  for (const PlannedRun& run : plan.runs)
+    if (const auto found = branches.find(run.spec.branch_from); found != branches.end()) {
+      const auto trunk = std::ranges::find(plan.runs, found->first, &PlannedRun::id);
+      ASSERT_NE(trunk, plan.runs.end());
+      EXPECT_EQ(trunk->spec.width, run.spec.width);
+      EXPECT_EQ(trunk->replica, run.replica);
+    }
+}
+
+TEST_F(Expand, TrunkIsAnOrdinaryRunThatOtherBlocksMayAskForToo) {
+  const Expansion plan = expand(
+      "[[block]]\n[block.fixed]\nschedule = 'wsd'\ntokens = 102400\n"
+      "[[block]]\n[block.fixed]\nschedule = 'wsd'\n[block.trunk]\ntokens = [51200, 102400]\n");
+
+  ASSERT_THAT(plan.runs, SizeIs(2));
+  EXPECT_EQ(plan.merged, 1);
+  EXPECT_EQ(plan.runs[1].spec.branch_from, plan.runs[0].id);
+  EXPECT_NE(plan.runs[0].execution.keep_steps, "");
+}
+
+TEST_F(Expand, TrunkRefusesWhatBranchesCannotShare) {
+  EXPECT_THAT(problems("[trunk]\ntokens = [25600, 51200]\n"),
+              ElementsAre(HasSubstr("schedule = \"cosine\" has not")));
+  EXPECT_THAT(problems("[fixed]\nschedule = 'wsd'\n[trunk]\nlr = [1, 2]\n"),
+              ElementsAre(HasSubstr("[trunk] takes tokens or epochs, not lr")));
+  EXPECT_THAT(problems("[fixed]\nschedule = 'wsd'\n[derive]\nlr = '1e-8 * tokens'\n"
+                       "[trunk]\ntokens = [25600, 51200]\n"),
+              ElementsAre(HasSubstr("differ in lr, not in length alone")));
+  EXPECT_THAT(problems("[fixed]\nschedule = 'wsd'\nwarmup_fraction = 0.5\n"
+                       "[trunk]\ntokens = [25600, 102400]\n"),
+              ElementsAre(HasSubstr("within the warm-up")));
+  EXPECT_THAT(problems("[fixed]\ntokens = 6400\nbranch_step = 4\n"),
+              ElementsAre(HasSubstr("branch_step cannot be set: it follows from [trunk]")));
 }
 
 }  // namespace

@@ -39,6 +39,10 @@ class Play {
   void end(std::size_t node, FailureClass failure) { end(node, Ending{.failure = failure}); }
   void cancel(std::size_t node) { play({.kind = EventKind::cancel, .node = node}); }
   void retry(std::size_t node) { play({.kind = EventKind::retry, .node = node}); }
+  void unblock(std::size_t node) { play({.kind = EventKind::unblocked, .node = node}); }
+  void forsake(std::size_t node, const std::string& why) {
+    play({.kind = EventKind::forsaken, .node = node, .ending = {.detail = why}});
+  }
   void interrupt() { play({.kind = EventKind::interrupt}); }
   void wait(double seconds) {
     now += seconds;
@@ -531,6 +535,61 @@ TEST(Machine, KeepsItsPromisesInAnyHistory) {
     history.play(200);
     history.finish();
   }
+}
+
+// A sweep whose run 1 begins with a checkpoint of run 0.
+Play trunk_and_branch() {
+  Play sweep(2, slots(2));
+  sweep.state.nodes[1].blocked = true;
+  sweep.state = prepare(std::move(sweep.state), sweep.now);
+  return sweep;
+}
+
+TEST(Machine, StartsABranchWhenItsCheckpointIsThereAlsoBesideItsTrunk) {
+  Play sweep = trunk_and_branch();
+  sweep.tick();
+  EXPECT_THAT(sweep.launched(), ElementsAre(0));
+
+  sweep.unblock(1);
+
+  EXPECT_THAT(sweep.launched(), ElementsAre(1));
+}
+
+TEST(Machine, IsNotFinishedWhileABranchWaitsForItsCheckpoint) {
+  Play sweep = trunk_and_branch();
+  sweep.tick();
+
+  sweep.end(0);
+  EXPECT_FALSE(finished(sweep.state));
+  sweep.forsake(1, "its trunk kept no checkpoint");
+
+  EXPECT_TRUE(finished(sweep.state));
+  EXPECT_EQ(sweep.run(1), RunState::failed);
+  EXPECT_EQ(sweep.state.failures, 1);
+}
+
+TEST(Machine, AsksForTheCheckpointAgainAfterARetryOfTheBranch) {
+  Play sweep = trunk_and_branch();
+  sweep.tick();
+  sweep.forsake(1, "its trunk failed");
+
+  sweep.retry(1);
+  EXPECT_THAT(sweep.launched(), IsEmpty());
+  sweep.unblock(1);
+
+  EXPECT_THAT(sweep.launched(), ElementsAre(1));
+}
+
+TEST(Machine, ForgetsABranchThatIsCancelledWhileItWaits) {
+  Play sweep = trunk_and_branch();
+  sweep.tick();
+
+  sweep.cancel(1);
+  sweep.unblock(1);
+  sweep.end(0);
+
+  EXPECT_EQ(sweep.run(1), RunState::cancelled);
+  EXPECT_TRUE(finished(sweep.state));
 }
 
 }  // namespace
