@@ -41,10 +41,11 @@ class ConsoleObserver final : public Observer {
 };
 
 Result<SweepOptions> sweep_options(const Arguments& arguments) {
-  SweepOptions options{.store = *arguments.text("store"),
-                       .trainer = arguments.text("trainer").value_or(""),
-                       .retry_failed = arguments.flag("retry-failed"),
-                       .take_over = arguments.flag("take-over")};
+  SweepOptions options;
+  options.store = *arguments.text("store");
+  options.trainer = arguments.text("trainer").value_or("");
+  options.retry_failed = arguments.flag("retry-failed");
+  options.take_over = arguments.flag("take-over");
   options.expand.only = arguments.text("only").value_or("");
   options.expand.data = arguments.text("data").value_or("");
   options.policy.keep_going = arguments.flag("keep-going");
