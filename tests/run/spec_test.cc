@@ -48,6 +48,8 @@ TEST(RunSettings, OfTheIdentityAreExactlyTheMembersInTheCanonicalSpec) {
   RunSpec spec;
   spec.parametrisation = "mup";  // later settings are written where they differ from their default
   spec.on_spike = "rewind";
+  spec.branch_from = std::string(32, 'a');
+  spec.branch_step = 1;
   const Json object = to_json(spec);
 
   std::set<std::string> keys;
