@@ -9,7 +9,7 @@ std::vector<Command> all_commands() {
       retry_command(),        db_check_command(),    db_rebuild_command(),   import_command(),
       fit_command(),          fit_isoflop_command(), fit_envelope_command(), predict_command(),
       plan_command(),         plan_replay_command(), report_command(),       help_command(),
-      completion_command(),   version_command(),     supervise_command(),
+      completion_command(),   version_command(),     supervise_command(),    slurm_task_command(),
   };
 }
 

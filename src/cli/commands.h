@@ -28,6 +28,7 @@ Command retry_command();
 Command run_command();
 Command status_command();
 Command supervise_command();
+Command slurm_task_command();
 Command version_command();
 
 }  // namespace ration::cli

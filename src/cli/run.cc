@@ -64,6 +64,20 @@ Result<SweepOptions> sweep_options(const Arguments& arguments) {
       read.refuse("--backoff is out of range", "allowed: 0 to 600 seconds");
     options.policy.backoff_seconds = *backoff;
   }
+  Result<Config> config = find_config(
+      real_files(), arguments.text("config").value_or(""), arguments.positional.front());
+  if (config) {
+    options.slurm = config->slurm;
+    const std::vector<std::pair<std::string, ExecutorKind>> kinds = {
+        {"local", ExecutorKind::local}, {"slurm", ExecutorKind::slurm}};
+    options.executor = read.choice("executor", kinds).value_or(config->executor);
+  } else {
+    read.problems.push_back(std::move(config).error());
+  }
+  options.detach = arguments.flag("detach");
+  if (options.detach && options.executor != ExecutorKind::slurm)
+    read.refuse("--detach needs --executor slurm",
+                "runs of this machine go on only under a scheduler");
   if (!read.problems.empty())
     return combine(std::move(read.problems), "options that cannot be used");
   return options;
@@ -145,7 +159,9 @@ Result<int> dry_run(const Arguments& arguments, const Sweep& sweep, const SweepO
     if (!opened) return std::move(opened).error();
     reader = std::move(*opened);
   }
-  const int slots = options.slots > 0 ? options.slots : default_slots(*expansion);
+  const int slots = options.slots > 0                         ? options.slots
+                    : options.executor == ExecutorKind::slurm ? options.slurm.max_jobs
+                                                              : default_slots(*expansion);
   Result<Plan> plan = make_plan(sweep,
                                 std::move(*expansion),
                                 reader ? &*reader : nullptr,
@@ -207,6 +223,8 @@ void print_summary(const Arguments& arguments, const RunSummary& summary) {
         fmt::format("{} lines of event logs were damaged and left out", summary.damaged_lines));
   if (summary.left_running > 0)
     console.note(fmt::format("{} runs go on by themselves", summary.left_running));
+  if (summary.detached && summary.left_running > 0)
+    console.note("the same command continues, from any host that sees this folder");
   if (summary.exit_code() == 5) console.note("interrupted; the same command continues");
 }
 
@@ -220,6 +238,10 @@ Result<int> run_run(const Arguments& arguments) {
   if (!sweep) return std::move(sweep).error();
   Result<bool> loop = wants_loop(arguments);
   if (!loop) return std::move(loop).error();
+  if (*loop && options->detach)
+    return Error{.kind = ErrorKind::usage,
+                 .what = "--until decides while runs end: it cannot be detached",
+                 .hint = "leave out --detach; Ctrl-C leaves, and the same command continues"};
   ConsoleObserver observer(arguments.console);
   if (*loop) return run_loop_command(arguments, *sweep, *options, observer);
   if (arguments.flag("dry-run")) return dry_run(arguments, *sweep, *options);
@@ -237,7 +259,8 @@ std::vector<Option> run_options() {
       {.name = "jobs",
        .value = "N",
        .help =
-           "Runs at once, 1 to 1024; the machine's cores divided by a run's threads unless given.",
+           "Runs at once, 1 to 1024; the machine's cores divided by a run's threads unless given, "
+           "`max_jobs` of ration.toml on a cluster.",
        .letter = 'j'},
       {.name = "dry-run",
        .help = "Show what would be started, what is finished, and the compute; write nothing.",
@@ -275,6 +298,15 @@ std::vector<Option> run_options() {
        .help =
            "The worker's program; RATION_TRAINER_PROGRAM, or ration-train beside this program or "
            "on PATH unless given."},
+      {.name = "executor",
+       .value = "WHERE",
+       .help = "Where runs are started, local or slurm; what ration.toml says, else local."},
+      {.name = "detach",
+       .help = "With slurm: submit what is missing, note what has ended, and leave."},
+      {.name = "config",
+       .value = "FILE",
+       .help = "Settings of the cluster; ration.toml beside the sweep or in this folder unless "
+               "given."},
       {.name = "take-over",
        .help = "Take the store from a host that has been silent for a minute; be sure that its "
                "scheduler is gone."}};

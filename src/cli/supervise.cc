@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "scheduler/slurm/batch.h"
 #include "scheduler/supervisor.h"
 
 namespace ration::cli {
@@ -25,7 +26,27 @@ Result<int> run_supervise(const Arguments& arguments) {
                               real_files());
 }
 
+Result<int> run_slurm_task(const Arguments& arguments) {
+  const auto trainer = arguments.text("trainer");
+  if (!trainer)
+    return Error{.kind = ErrorKind::usage,
+                 .what = "slurm-task needs --trainer",
+                 .hint = "jobs of `ration run --executor slurm` start it"};
+  return scheduler::slurm::carry_out(real_files(), arguments.positional.front(), *trainer);
+}
+
 }  // namespace
+
+Command slurm_task_command() {
+  return {.name = "slurm-task",
+          .summary = "Run one attempt inside a job; `ration run --executor slurm` submits these",
+          .arguments = "BATCH_FOLDER",
+          .min_arguments = 1,
+          .max_arguments = 1,
+          .options = {{.name = "trainer", .value = "PATH", .help = "The worker's program."}},
+          .execute = run_slurm_task,
+          .hidden = true};
+}
 
 Command supervise_command() {
   return {.name = "supervise",

@@ -59,6 +59,9 @@ Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
     Result<std::vector<std::int64_t>> ended =
         executor_.wait(pause, signals_ == nullptr ? -1 : signals_->descriptor());
     if (!ended) return std::move(ended).error();
+    const bool quiet = ended->empty() && end_.launched == launched_before_;
+    launched_before_ = end_.launched;
+    if (options_.detach && quiet) end_.left_at_once = true;
     for (const std::int64_t attempt : *ended)
       if (Result<void> done = conclude(attempt); !done) return done;
     enforce_stops();
@@ -73,6 +76,7 @@ Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
   } while (!finished(state_) && !end_.left_at_once);
   report();
   end_.state = std::move(state_);
+  end_.stop_requests = stop_requests_;
   return std::move(end_);
 }
 
@@ -302,6 +306,11 @@ Result<void> Engine::look_at_signals() {
   const int requests = signals_ == nullptr ? 0 : signals_->take();
   if (requests == 0) return {};
   stop_requests_ += requests;
+  if (options_.leave_on_interrupt && state_.active > 0) {
+    end_.left_at_once = true;
+    observer_.note("left: submitted runs go on by themselves, the same command continues");
+    return {};
+  }
   if (stop_requests_ > 1) {
     end_.left_at_once = true;
     observer_.note("left at once; workers checkpoint by themselves, the same command continues");

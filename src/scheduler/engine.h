@@ -43,6 +43,10 @@ struct EngineOptions {
   double grace_seconds = 60;
   // Between two looks at the logs of active runs, in seconds; also the pace of progress.
   double poll_seconds = 1;
+  // Leave as soon as all that can be started was handed to the executor, and what ended is known.
+  bool detach = false;
+  // Ctrl-C leaves active runs to the executor, which goes on without us.
+  bool leave_on_interrupt = false;
 };
 
 // A node of the machine, as the store knows it.
@@ -58,7 +62,8 @@ struct Tracked {
 
 struct EngineEnd {
   State state;                     // the machine's last
-  bool left_at_once = false;       // a second request to stop
+  bool left_at_once = false;       // a second request to stop, or see EngineOptions
+  int stop_requests = 0;           // Ctrl-C and the like
   std::int64_t launched = 0;       // attempts started
   std::int64_t adopted = 0;        // attempts of an earlier scheduler that were followed
   std::int64_t damaged_lines = 0;  // lines of event logs that could not be used
@@ -124,6 +129,7 @@ class Engine {
   EngineEnd end_;
   std::uint64_t requests_read_ = 0;
   int stop_requests_ = 0;
+  std::int64_t launched_before_ = 0;  // end_.launched at the last wait
   double started_ = 0;
   double flops_at_start_ = 0;
   double next_look_ = 0;

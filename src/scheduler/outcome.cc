@@ -9,6 +9,7 @@
 
 #include "run/events.h"
 #include "run/exit_codes.h"
+#include "scheduler/slurm/ending.h"
 #include "scheduler/supervisor.h"
 
 namespace ration::scheduler {
@@ -117,6 +118,8 @@ Outcome outcome_without_result(Files& files,
     outcome.state = AttemptState::lost;
     outcome.exit_code.reset();
     outcome.ending = {.never_started = true, .detail = "was never started"};
+    if (const auto queue = slurm::read_queue_ending(files, path))
+      outcome.ending.detail += " (" + slurm::describe(*queue) + ")";
     return outcome;
   }
   outcome.ending = status ? by_status(*status) : by_last_event(files, folder.events_path(attempt));
@@ -125,7 +128,10 @@ Outcome outcome_without_result(Files& files,
   if (unexplained && disk_was_full(files, folder.log_path(attempt)))
     outcome.ending = {.failure = FailureClass::disk,
                       .detail = "no space left for the worker's files"};
-  outcome.ending.progressed = left_checkpoint(files, path);
+  const bool progressed = left_checkpoint(files, path);
+  if (const auto queue = slurm::read_queue_ending(files, path); queue && unexplained && !status)
+    outcome.ending = slurm::ending_of(*queue, progressed);
+  outcome.ending.progressed = progressed;
   outcome.failure = outcome.ending.failure;
   return outcome;
 }

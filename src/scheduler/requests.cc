@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "scheduler/executors.h"
 #include "scheduler/history.h"
-#include "scheduler/local_executor.h"
 #include "scheduler/outcome.h"
 #include "scheduler/scheduler.h"
 
@@ -45,7 +45,14 @@ Result<void> carry_out_cancel(store::Writer& writer,
     state.nodes.push_back(std::move(both->node));
     tracked.push_back(std::move(both->tracked));
   }
-  LocalExecutor executor(outside.files, {.ration = this_program(), .trainer = {}});
+  Executors executor(outside.files,
+                     outside.clock,
+                     {.ration = this_program(), .trainer = {}},
+                     {.store = writer.layout().folder,
+                      .programs = {},
+                      .config = {.poll_seconds = 2},
+                      .say = [&](std::string_view text) { outside.observer.note(text); }});
+  if (Result<void> done = executor.open(); !done) return done;
   Engine engine(
       writer, executor, outside.files, outside.clock, outside.observer, outside.signals, options);
   Result<EngineEnd> end = engine.run(std::move(state), std::move(tracked));

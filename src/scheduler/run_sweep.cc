@@ -6,8 +6,8 @@
 #include <thread>
 
 #include "base/text.h"
+#include "scheduler/executors.h"
 #include "scheduler/history.h"
-#include "scheduler/local_executor.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::scheduler {
@@ -158,6 +158,7 @@ int default_slots(const Expansion& expansion) {
 }
 
 int RunSummary::exit_code() const {
+  if (detached) return 0;
   if (cause == StopCause::interrupt) return ration::exit_code(ErrorKind::interrupted);
   if (cause == StopCause::disk) return ration::exit_code(ErrorKind::resource);
   const std::int64_t good = count(*this, RunState::done) + count(*this, RunState::diverged);
@@ -212,18 +213,29 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   if (!nodes) return std::move(nodes).error();
   name_trunks(*all, *nodes);
   nodes->state.policy = options.policy;
-  nodes->state.policy.slots = options.slots > 0 ? options.slots : default_slots(*chosen);
+  const bool on_cluster = options.executor == ExecutorKind::slurm;
+  nodes->state.policy.slots = options.slots > 0 ? options.slots
+                              : on_cluster      ? options.slurm.max_jobs
+                                                : default_slots(*chosen);
   if (options.retry_failed)
     if (Result<void> done = forgive_failures(outside, options.store, *nodes); !done)
       return std::move(done).error();
-  LocalExecutor executor(outside.files, {.ration = this_program(), .trainer = *trainer});
-  Engine engine(*store,
-                executor,
-                outside.files,
-                outside.clock,
-                outside.observer,
-                outside.signals,
-                options.engine);
+  const bool detach = on_cluster && options.detach;
+  Executors executor(outside.files,
+                     outside.clock,
+                     {.ration = this_program(), .trainer = *trainer},
+                     {.store = options.store,
+                      .programs = {.ration = this_program(), .trainer = *trainer},
+                      .config = options.slurm,
+                      .detach = detach,
+                      .say = [&](std::string_view text) { outside.observer.note(text); }},
+                     options.executor);
+  if (Result<void> done = executor.open(); !done) return std::move(done).error();
+  EngineOptions how = options.engine;
+  how.detach = detach;
+  how.leave_on_interrupt = on_cluster;
+  Engine engine(
+      *store, executor, outside.files, outside.clock, outside.observer, outside.signals, how);
   Result<EngineEnd> end = engine.run(std::move(nodes->state), std::move(nodes->tracked));
   if (!end) return std::move(end).error();
 
@@ -231,6 +243,10 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   summary.adopted = end->adopted;
   summary.damaged_lines = end->damaged_lines;
   summary.cause = end->state.cause;
+  if (end->left_at_once) {
+    summary.detached = detach && end->stop_requests == 0;
+    if (end->stop_requests > 0) summary.cause = StopCause::interrupt;
+  }
   summary.seconds = outside.clock.monotonic_seconds() - begin;
   if (Result<void> done = summarise(*store, wanted, summary); !done) return std::move(done).error();
   return summary;

@@ -20,6 +20,7 @@
 #include "scheduler/engine.h"
 #include "scheduler/machine.h"
 #include "scheduler/plan.h"
+#include "scheduler/slurm/config.h"
 #include "scheduler/stop_signals.h"
 #include "scheduler/sweep.h"
 
@@ -44,8 +45,12 @@ struct SweepOptions {
   ExpandOptions expand = {};
   // Start only these of the sweep's runs, by run-id; nothing = all. The sweep is registered whole.
   std::optional<std::set<std::string>> runs = {};
-  bool retry_failed = false;  // also start runs that failed before
-  bool take_over = false;     // see store::WriterOptions
+  bool retry_failed = false;                    // also start runs that failed before
+  bool take_over = false;                       // see store::WriterOptions
+  ExecutorKind executor = ExecutorKind::local;  // where new attempts are started
+  SlurmConfig slurm = {};
+  // With ExecutorKind::slurm: submit, note what ended, and leave.
+  bool detach = false;
   EngineOptions engine = {};
 };
 
@@ -58,12 +63,14 @@ struct RunSummary {
   std::int64_t launched = 0;      // attempts started
   std::int64_t adopted = 0;       // attempts of an earlier scheduler, followed to their end
   std::int64_t left_running = 0;  // attempts that go on after this
+  bool detached = false;          // left because that was asked for
   std::int64_t damaged_lines = 0;
   double seconds = 0;  // wall time
   StopCause cause = StopCause::none;
   std::vector<store::RunRow> rows;  // in the order of starting
 
-  int exit_code() const;         // 0 all have results, 1 some failed, 3 disk full, 5 interrupted
+  // 0 all have results, or detached; 1 some failed, 3 disk full, 5 interrupted.
+  int exit_code() const;
   std::string one_line() const;  // "12 runs: 12 done in 43s (3 reused)"
 };
 

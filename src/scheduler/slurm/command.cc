@@ -1,0 +1,129 @@
+#include "scheduler/slurm/command.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+#include "base/clock.h"
+
+namespace ration::scheduler::slurm {
+namespace {
+
+struct Pipe {
+  Pipe() {
+    std::array<int, 2> ends{-1, -1};
+    if (pipe2(ends.data(), O_CLOEXEC) == 0) {
+      read = ends[0];
+      write = ends[1];
+    }
+  }
+  ~Pipe() {
+    close_write();
+    if (read >= 0) close(read);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  void close_write() {
+    if (write >= 0) close(write);
+    write = -1;
+  }
+  int read = -1;
+  int write = -1;
+};
+
+// Takes what is there; false at the end.
+bool drain(int descriptor, std::string& text) {
+  std::array<char, 65536> part{};
+  const ssize_t got = read(descriptor, part.data(), part.size());
+  if (got > 0) text.append(part.data(), static_cast<std::size_t>(got));
+  return got > 0 || (got < 0 && errno == EINTR);
+}
+
+Result<pid_t> spawn(const std::vector<std::string>& words, const Pipe& out, const Pipe& err) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, out.write, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, err.write, STDERR_FILENO);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  std::vector<std::string> copies = words;
+  std::vector<char*> argv;
+  for (std::string& word : copies) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  const int code = posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  if (code == 0) return pid;
+  return Error{.kind = ErrorKind::resource,
+               .what = fmt::format("cannot start {}: {}", words.front(), std::strerror(code)),
+               .hint = "SLURM's commands must be on PATH: run this on a login node of the cluster"};
+}
+
+// Reads both pipes to their ends; false when the deadline came first.
+bool read_until(double deadline, const Pipe& out, const Pipe& err, Answer& answer) {
+  std::array<pollfd, 2> watched{pollfd{.fd = out.read, .events = POLLIN},
+                                pollfd{.fd = err.read, .events = POLLIN}};
+  while (watched[0].fd >= 0 || watched[1].fd >= 0) {
+    const double left = deadline - system_clock().monotonic_seconds();
+    if (left <= 0) return false;
+    const int milliseconds = static_cast<int>(std::ceil(std::min(left, 60.0) * 1000));
+    if (poll(watched.data(), watched.size(), milliseconds) <= 0) continue;
+    if (watched[0].revents != 0 && !drain(out.read, answer.out)) watched[0].fd = -1;
+    if (watched[1].revents != 0 && !drain(err.read, answer.err)) watched[1].fd = -1;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string Answer::words() const {
+  if (timed_out) return "no answer in time";
+  std::string_view text = err.empty() ? out : err;
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  const std::size_t begin = text.rfind('\n');
+  if (begin != std::string_view::npos) text.remove_prefix(begin + 1);
+  if (text.empty()) return fmt::format("exit status {} without a word", status);
+  return std::string(text.substr(0, 500));
+}
+
+Result<Answer> call(const std::vector<std::string>& words, double seconds) {
+  Pipe out;
+  Pipe err;
+  Result<pid_t> pid = spawn(words, out, err);
+  if (!pid) return std::move(pid).error();
+  out.close_write();
+  err.close_write();
+  Answer answer;
+  const double deadline = system_clock().monotonic_seconds() + seconds;
+  answer.timed_out = !read_until(deadline, out, err, answer);
+  // It may have closed its outputs and stay.
+  int status = 0;
+  while (!answer.timed_out && waitpid(*pid, &status, WNOHANG) == 0) {
+    answer.timed_out = system_clock().monotonic_seconds() > deadline;
+    system_clock().sleep(0.001);
+  }
+  if (answer.timed_out) {
+    kill(-*pid, SIGKILL);
+    waitpid(*pid, &status, 0);
+  }
+  answer.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return answer;
+}
+
+}  // namespace ration::scheduler::slurm
