@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
+#include "scheduler/catch_up.h"
 
 namespace ration::cli {
 namespace {
@@ -118,7 +119,23 @@ Result<std::vector<store::RunRow>> listed_runs(const store::Reader& store,
   return listed;
 }
 
+class Notes final : public scheduler::Observer {
+ public:
+  explicit Notes(const Console& console) : console_(console) {}
+  void note(std::string_view text) override { console_.note(text); }
+  void progress(const scheduler::Snapshot&) override {}
+
+ private:
+  const Console& console_;
+};
+
 Result<int> run_status(const Arguments& arguments) {
+  Notes notes(arguments.console);
+  // What stands in the store is shown even where this cannot be done, on a machine without SLURM.
+  if (Result<void> done =
+          scheduler::catch_up(*arguments.text("store"), {real_files(), system_clock(), notes});
+      !done)
+    arguments.console.note(done.error().what);
   Result<store::Reader> store = open_store(arguments);
   if (!store) return std::move(store).error();
   Result<std::vector<SweepStatus>> statuses = gather(*store, arguments);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "scheduler/catch_up.h"
 #include "scheduler/executors.h"
 #include "scheduler/history.h"
 #include "scheduler/outcome.h"
@@ -33,10 +34,10 @@ Result<std::optional<store::Writer>> try_to_hold(Outside& outside, const Path& f
 }
 
 // An engine that starts nothing: it only brings the runs to their end.
-Result<void> carry_out_cancel(store::Writer& writer,
-                              const std::vector<RunRow>& runs,
-                              Outside& outside,
-                              const EngineOptions& options) {
+Result<void> follow(store::Writer& writer,
+                    const std::vector<RunRow>& runs,
+                    Outside& outside,
+                    const EngineOptions& options) {
   State state{.policy = {.slots = 0}};
   std::vector<Tracked> tracked;
   for (const RunRow& row : runs) {
@@ -50,7 +51,7 @@ Result<void> carry_out_cancel(store::Writer& writer,
                      {.ration = this_program(), .trainer = {}},
                      {.store = writer.layout().folder,
                       .programs = {},
-                      .config = {.poll_seconds = 2},
+                      .config = {.poll_seconds = 2, .deadline_seconds = 10},
                       .say = [&](std::string_view text) { outside.observer.note(text); }});
   if (Result<void> done = executor.open(); !done) return done;
   Engine engine(
@@ -86,13 +87,24 @@ Result<std::vector<RequestOutcome>> cancel_runs(const Path& store,
   Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
   if (!writer) return std::move(writer).error();
   if (*writer) {
-    if (Result<void> done = carry_out_cancel(**writer, to_cancel, outside, options); !done)
+    if (Result<void> done = follow(**writer, to_cancel, outside, options); !done)
       return std::move(done).error();
   } else {
     for (RequestOutcome& outcome : outcomes)
       if (outcome.done) outcome.what = "asked the scheduler that is on to cancel it";
   }
   return outcomes;
+}
+
+Result<void> catch_up(const Path& store, Outside outside) {
+  const Result<std::vector<slurm::Batch>> batches = slurm::read_batches(outside.files, store);
+  if (!batches || batches->empty()) return {};
+  Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
+  if (!writer) return std::move(writer).error();
+  if (!*writer) return {};
+  Result<store::Progress> all = (*writer)->progress(std::nullopt);
+  if (!all) return std::move(all).error();
+  return follow(**writer, all->active, outside, {.detach = true});
 }
 
 Result<std::vector<RequestOutcome>> retry_runs(const Path& store,

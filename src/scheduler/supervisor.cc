@@ -112,14 +112,14 @@ pid_t spawn_worker(const SuperviseOptions& options) {
 
 // Waits for the worker, handing on requests to stop. Ctrl-C and a closed terminal are the
 // scheduler's business.
-int wait_for(pid_t worker, const sigset_t& signals) {
+int wait_for(pid_t worker, const sigset_t& signals, bool hand_on_term) {
   for (;;) {
     int status = 0;
     if (waitpid(worker, &status, WNOHANG) == worker)
       return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     siginfo_t info{};
     const int number = sigwaitinfo(&signals, &info);
-    if (number == SIGTERM || number == SIGUSR1) kill(worker, number);
+    if ((number == SIGTERM && hand_on_term) || number == SIGUSR1) kill(worker, number);
   }
 }
 
@@ -155,7 +155,7 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
     // Where this fails the worker is still found by the token on its command line.
     const Result<void> ignored = write_note(files, attempt, note);
     (void)ignored;
-    status = wait_for(worker, signals);
+    status = wait_for(worker, signals, options.hand_on_term);
   } else {
     fmt::print(stderr, "cannot execute {}: {}\n", options.trainer.string(), std::strerror(-worker));
   }

@@ -19,6 +19,9 @@ struct SuperviseOptions {
   int number = 0;   // attempt-<number>, not yet there
   std::string token;
   std::int64_t threads = 1;  // for OpenMP and MKL in the worker
+  // Hand SIGTERM on to the worker. Not inside a job: SLURM sends it to every process, and a second
+  // one would tell the worker to leave without a checkpoint.
+  bool hand_on_term = true;
 };
 
 // Runs one attempt to its end; returns the worker's exit status as written to `exit` (128 + n when

@@ -135,7 +135,8 @@ Result<int> carry_out(Files& files, const Path& folder, const Path& trainer) {
                     .run_folder = launch.run_folder,
                     .number = launch.number,
                     .token = launch.token,
-                    .threads = launch.threads},
+                    .threads = launch.threads,
+                    .hand_on_term = false},
                    files);
 }
 

@@ -299,13 +299,13 @@ void SlurmExecutor::judge(std::int64_t, Job& job, const slurm::Listing& listing)
     return;
   }
   // Not known is not over: controllers forget. A worker whose files grow is alive.
-  const std::uint64_t bytes = bytes_of(job);
-  if (job.misses == 0 || bytes != job.bytes) {
+  const std::uint64_t trace = trace_of(job);
+  if (job.misses == 0 || trace != job.trace) {
     job.misses = 0;
     job.gone_since = now;
     job.last = {.phase = Phase::over, .state = "UNKNOWN"};
   }
-  job.bytes = bytes;
+  job.trace = trace;
   ++job.misses;
 }
 
@@ -332,13 +332,15 @@ void SlurmExecutor::judge_by_accounting() {
   }
 }
 
-std::uint64_t SlurmExecutor::bytes_of(const Job& job) const {
+std::uint64_t SlurmExecutor::trace_of(const Job& job) const {
   const run::RunFolder folder = folder_of(job);
-  std::uint64_t bytes = 0;
+  std::uint64_t trace = 0;
   for (const Path& file :
        {folder.events_path(job.launch.number), folder.log_path(job.launch.number)})
-    if (files_->exists(file)) bytes += files_->size(file).value_or(0);
-  return bytes;
+    if (files_->exists(file)) trace += files_->size(file).value_or(0);
+  if (const auto names = files_->list(folder.attempt_path(job.launch.number)))
+    for (const std::string& name : *names) trace += std::hash<std::string>()(name);
+  return trace;
 }
 
 bool SlurmExecutor::anything_settling() const {

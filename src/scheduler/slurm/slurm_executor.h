@@ -65,7 +65,7 @@ class SlurmExecutor final : public Executor {
     std::optional<slurm::Phase> phase;  // as last seen
     double gone_since = 0;              // the queue calls it over, or does not know it; 0 = neither
     int misses = 0;                     // looks in a row at a queue that does not know it
-    std::uint64_t bytes = 0;            // of its logs when it was missed
+    std::uint64_t trace = 0;            // of its work when it was missed: changes while it goes on
     slurm::Sighted last;
     bool stop_wanted = false;
     bool force_wanted = false;
@@ -89,7 +89,7 @@ class SlurmExecutor final : public Executor {
   void carry_out_stops();
   bool over(std::int64_t attempt, Job& job);
   void finish(std::int64_t attempt);
-  std::uint64_t bytes_of(const Job& job) const;
+  std::uint64_t trace_of(const Job& job) const;
   bool anything_settling() const;
 
   Files* files_;
