@@ -1,0 +1,142 @@
+// What is read out of the answers of SLURM's commands, and what is put into their options.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "scheduler/slurm/command.h"
+#include "scheduler/slurm/ending.h"
+#include "scheduler/slurm/queue.h"
+#include "support/temporary_folder.h"
+
+namespace ration::scheduler::slurm {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+Submission failed(const char* words) { return read_submission(1, false, "", words); }
+
+TEST(SlurmSubmission, TheNumberIsReadWithAndWithoutTheClustersName) {
+  EXPECT_EQ(read_submission(0, false, "17\n", "").job, 17);
+  EXPECT_EQ(read_submission(0, false, "note of the site\n17;big\n", "").job, 17);
+}
+
+TEST(SlurmSubmission, AnAnswerThatWasCutOrLostIsNoAnswer) {
+  EXPECT_EQ(read_submission(0, false, "", "").kind, SubmitKind::unknown);
+  EXPECT_EQ(read_submission(0, false, "17", "").kind, SubmitKind::unknown)
+      << "170 may have been cut";
+  EXPECT_EQ(read_submission(137, true, "17\n", "").kind, SubmitKind::unknown);
+  EXPECT_EQ(failed("sbatch: error: Unable to contact slurm controller (connect failure)").kind,
+            SubmitKind::unknown);
+}
+
+TEST(SlurmSubmission, LimitsAndMistakesAreToldApart) {
+  EXPECT_EQ(failed("Job violates accounting/QOS policy (job submit limit, user's size)").kind,
+            SubmitKind::full);
+  EXPECT_EQ(failed("Invalid job array specification").kind, SubmitKind::full);
+  EXPECT_EQ(failed("Invalid partition name specified").kind, SubmitKind::refused);
+  EXPECT_EQ(failed("Requested node configuration is not available").kind, SubmitKind::refused);
+}
+
+TEST(SlurmQueue, TasksAreKnownByNameAndIndex) {
+  const Listing listing = read_squeue(
+      "2|0|RUNNING|None|ration-a\n2|1|PENDING|Priority|ration-a\n3|N/A|RUNNING|None|x|y\n4|0|RUN");
+
+  ASSERT_EQ(listing.size(), 2U) << "jobs without an index, and half a line, are left out";
+  EXPECT_EQ(listing.at({"ration-a", 0}).phase, Phase::running);
+  EXPECT_EQ(listing.at({"ration-a", 1}).reason, "Priority");
+}
+
+TEST(SlurmQueue, TheCopyThatIsAliveCounts) {
+  const Listing listing = read_squeue(
+      "2|0|NODE_FAIL|None|ration-a\n9|0|RUNNING|None|ration-a\n2|0|FAILED|None|ration-a\n");
+
+  EXPECT_EQ(listing.at({"ration-a", 0}).job, 9);
+}
+
+TEST(SlurmQueue, AStateThatNobodyKnowsIsAlive) {
+  EXPECT_EQ(phase_of("STAGE_OUT"), Phase::running);
+  EXPECT_EQ(phase_of("CANCELLED by 1000"), Phase::over);
+  EXPECT_EQ(phase_of("REQUEUE_HOLD"), Phase::pending);
+}
+
+TEST(SlurmAccounting, TheLastWordOnATaskCounts) {
+  const Listing listing =
+      read_sacct("16_0|ration-a|NODE_FAIL\n16_0|ration-a|COMPLETED\n16_[1-3]|ration-a|PENDING\n");
+
+  ASSERT_EQ(listing.size(), 1U);
+  EXPECT_EQ(listing.at({"ration-a", 0}).state, "COMPLETED");
+}
+
+TEST(SlurmBatch, FoldersOfAnyNameAreOneWordOfTheScript) {
+  const Batch batch{.token = "t", .folder = "/a b/it's $(x)", .tasks = {Launch{}}};
+
+  const std::string script =
+      job_script(batch, {.ration = "/r", .trainer = "/t"}, {.modules = {"gcc/12"}});
+
+  EXPECT_THAT(script, HasSubstr("cd '/a b/it'\\''s $(x)' || exit 1\n"));
+  EXPECT_THAT(script, HasSubstr("module load 'gcc/12' || exit 1\n"));
+}
+
+TEST(SlurmBatch, APercentSignOfAFolderIsNoPatternOfSlurm) {
+  const Batch batch{.token = "t", .folder = "/100%a", .tasks = {Launch{}, Launch{}}};
+
+  const std::vector<std::string> words = sbatch_words(batch, {});
+
+  EXPECT_THAT(words, Contains("--output=/100%%a/%a.out"));
+  EXPECT_THAT(words, Contains("--array=0-1"));
+  EXPECT_THAT(words, Not(Contains(HasSubstr("--partition"))));
+}
+
+TEST(SlurmCommand, OneThatStallsIsEndedWithItsChildren) {
+  const double began = system_clock().monotonic_seconds();
+
+  const Answer answer = call({"sh", "-c", "echo first; sleep 60 & wait"}, 0.3).value();
+
+  EXPECT_TRUE(answer.timed_out);
+  EXPECT_EQ(answer.out, "first\n");
+  EXPECT_LT(system_clock().monotonic_seconds() - began, 20);
+}
+
+TEST(SlurmCommand, StatusAndWordsAreKept) {
+  const Answer answer =
+      call({"sh", "-c", "echo out; echo one >&2; echo two >&2; exit 3"}, 20).value();
+
+  EXPECT_EQ(answer.status, 3);
+  EXPECT_EQ(answer.words(), "two");
+  EXPECT_FALSE(call({"no-such-command-of-slurm"}, 1));
+}
+
+TEST(SlurmEnding, ATimeLimitCountsOnlyAgainstRunsThatDoNotGetOn) {
+  EXPECT_EQ(ending_of({.state = "TIMEOUT"}, true).failure, FailureClass::preempted);
+  EXPECT_EQ(ending_of({.state = "TIMEOUT"}, false).failure, FailureClass::killed);
+  EXPECT_EQ(ending_of({.state = "OUT_OF_MEMORY"}, true).failure, FailureClass::out_of_memory);
+  EXPECT_EQ(ending_of({.state = "PREEMPTED"}, false).failure, FailureClass::preempted);
+}
+
+TEST(SlurmConfig, EveryKeyIsReadInItsUnit) {
+  const Config config =
+      read_config("executor = \"slurm\"\n[slurm]\ntime = \"12h\"\nmemory = \"4GiB\"\npoll = 20\n",
+                  "ration.toml")
+          .value();
+
+  EXPECT_EQ(config.executor, ExecutorKind::slurm);
+  EXPECT_EQ(config.slurm.time_seconds, 12 * 3600);
+  EXPECT_EQ(config.slurm.memory_bytes, 4.0 * (1 << 30));
+  EXPECT_EQ(config.slurm.poll_seconds, 20);
+}
+
+TEST(SlurmConfig, AllMistakesAreToldAtOnceWithTheirPlaces) {
+  const Result<Config> config =
+      read_config("executer = \"slurm\"\n[slurm]\ngres = \"gpu:1 --wrap=x\"\n", "ration.toml");
+
+  ASSERT_FALSE(config);
+  const std::string text = config.error().describe();
+  EXPECT_THAT(text, HasSubstr("did you mean \"executor\"?"));
+  EXPECT_THAT(text, HasSubstr("ration.toml:3:8"));
+}
+
+}  // namespace
+}  // namespace ration::scheduler::slurm
