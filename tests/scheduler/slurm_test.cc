@@ -113,6 +113,8 @@ TEST(SlurmEnding, ATimeLimitCountsOnlyAgainstRunsThatDoNotGetOn) {
   EXPECT_EQ(ending_of({.state = "TIMEOUT"}, true).failure, FailureClass::preempted);
   EXPECT_EQ(ending_of({.state = "TIMEOUT"}, false).failure, FailureClass::killed);
   EXPECT_EQ(ending_of({.state = "OUT_OF_MEMORY"}, true).failure, FailureClass::out_of_memory);
+  EXPECT_EQ(ending_of({.state = "FAILED", .said = "Exceeded job memory limit"}, true).failure,
+            FailureClass::out_of_memory);
   EXPECT_EQ(ending_of({.state = "PREEMPTED"}, false).failure, FailureClass::preempted);
 }
 

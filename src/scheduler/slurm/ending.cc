@@ -44,7 +44,8 @@ std::string describe(const QueueEnding& ending) {
 
 Ending ending_of(const QueueEnding& ending, bool progressed) {
   const std::string& state = ending.state;
-  if (state == "OUT_OF_MEMORY" || ending.said.find("exceeded memory limit") != std::string::npos)
+  // Without cgroups a step that went out of memory is FAILED; slurmstepd alone says why.
+  if (state == "OUT_OF_MEMORY" || ending.said.find("emory limit") != std::string::npos)
     return {.failure = FailureClass::out_of_memory,
             .detail = "more memory than the job may have (" + describe(ending) + ")"};
   if (state == "PREEMPTED" || ending.said.find("DUE TO PREEMPTION") != std::string::npos)

@@ -270,10 +270,14 @@ Result<void> SlurmExecutor::look_at_queue() {
   for (const std::int64_t attempt : attempts) {
     const auto job = jobs_.find(attempt);
     if (job == jobs_.end() || job->second.gone_since == 0) continue;
-    const bool sure = job->second.phase == Phase::over || job->second.misses >= kMisses;
-    if (sure &&
-        clock_->monotonic_seconds() - job->second.gone_since >= options_.config.settle_seconds)
-      over(attempt, job->second);
+    const Job& gone = job->second;
+    const bool sure = gone.phase == Phase::over || gone.misses >= kMisses;
+    const bool settled =
+        clock_->monotonic_seconds() - gone.gone_since >= options_.config.settle_seconds;
+    // One that was taken back before it began leaves nothing to wait for: burying it is a claim.
+    const bool taken_back = gone.stop_wanted && gone.phase == Phase::over &&
+                            !files_->exists(folder_of(gone).attempt_path(gone.launch.number));
+    if (sure && (settled || taken_back)) over(attempt, job->second);
   }
   const double pause = options_.config.poll_seconds;
   next_look_ =
