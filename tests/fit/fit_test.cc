@@ -186,48 +186,6 @@ TEST(Fit, IsNotTrustedWithFewerSettingsThanParameters) {
   EXPECT_THAT(fit.doubts, doubt_on("runs", "6 different settings", true));
 }
 
-struct ShuffledCase {
-  std::string table, law;
-  std::size_t rows;  // drawn from it; 0 = all
-  int resamples;
-};
-
-// How many of `tries` fits are not trusted when each run has the loss of another.
-int flagged_when_shuffled(const ShuffledCase& c, int tries) {
-  const std::vector<Observation> published = test::published_runs(c.table);
-  int flagged = 0;
-  for (int k = 0; k < tries; ++k) {
-    std::vector<Observation> runs = published;
-    Stream stream(static_cast<std::uint64_t>(k), StreamId::starts);
-    const auto shuffle = [&](auto member) {
-      for (std::size_t i = runs.size(); i > 1; --i)
-        std::swap(member(runs[i - 1]), member(runs[stream.below(i)]));
-    };
-    shuffle([](Observation& run) -> Observation& { return run; });
-    if (c.rows > 0) runs.resize(c.rows);
-    shuffle([](Observation& run) -> Loss& { return run.loss; });
-    const Fit fit = fitted(runs, {.law = c.law, .resamples = c.resamples, .profile_points = 0});
-    flagged += fit.trusted() ? 0 : 1;
-  }
-  return flagged;
-}
-
-TEST(Fit, IsNotTrustedWhenLossesAreShuffled) {
-  EXPECT_EQ(flagged_when_shuffled({"chinchilla_245.csv", "chinchilla", 0, 40}, 20), 20);
-}
-
-TEST(Fit, IsNotTrustedWhenTheLossesOfAFewRunsAreShuffled) {
-  constexpr int kTries = 20, kEnough = 19;  // 95 %
-  for (const ShuffledCase& c : {ShuffledCase{"chinchilla_245.csv", "chinchilla", 9, 0},
-                                {"data_constrained_c4.csv", "data-constrained", 12, 0},
-                                {"data_constrained_c4.csv", "data-constrained", 25, 0},
-                                {"data_constrained_c4.csv", "joint-decay", 25, 0},
-                                {"quickstart_runs.csv", "data-constrained", 0, 0}}) {
-    const int flagged = flagged_when_shuffled(c, kTries);
-    EXPECT_GE(flagged, kEnough) << c.law << " on " << c.rows << " runs of " << c.table;
-  }
-}
-
 // The same runs in order, so few of them that the law could bend to anything.
 TEST(Fit, IsTrustedWhereFewRunsFollowTheLaw) {
   const std::vector<Observation> all = repeated_runs(0.003);
