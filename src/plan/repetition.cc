@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "fit/parallel.h"
+
 namespace ration::plan {
 namespace {
 
@@ -164,12 +166,12 @@ Exchange data_against_compute(const fit::Fit& fit, const Request& request) {
   };
   const fit::Coordinates x = fit.coordinates();
   const auto [of_data, of_compute] = gains(x);
-  std::vector<double> drawn_data, drawn_compute;
-  for (const fit::Coordinates& draw : fit.draws) {
-    const auto [data, compute] = gains(draw);
-    drawn_data.push_back(data);
-    drawn_compute.push_back(compute);
-  }
+  std::vector<double> drawn_data(fit.draws.size()), drawn_compute(fit.draws.size());
+  fit::parallel_for(fit.draws.size(), 0, [&](std::size_t i) {
+    const auto [data, compute] = gains(fit.draws[i]);
+    drawn_data[i] = data;
+    drawn_compute[i] = compute;
+  });
   exchange.gain_of_data = amount(of_data, drawn_data, fit.interval);
   exchange.gain_of_compute = amount(of_compute, drawn_compute, fit.interval);
 
