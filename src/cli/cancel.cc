@@ -5,21 +5,12 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/notes.h"
 #include "cli/store_option.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::cli {
 namespace {
-
-class Notes final : public scheduler::Observer {
- public:
-  explicit Notes(const Console& console) : console_(console) {}
-  void note(std::string_view text) override { console_.note(text); }
-  void progress(const scheduler::Snapshot&) override {}
-
- private:
-  const Console& console_;
-};
 
 // Asks on a terminal; elsewhere --yes is needed.
 Result<bool> confirmed(const Arguments& arguments, std::size_t runs) {

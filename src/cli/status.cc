@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/notes.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
 #include "scheduler/catch_up.h"
@@ -118,16 +119,6 @@ Result<std::vector<store::RunRow>> listed_runs(const store::Reader& store,
   }
   return listed;
 }
-
-class Notes final : public scheduler::Observer {
- public:
-  explicit Notes(const Console& console) : console_(console) {}
-  void note(std::string_view text) override { console_.note(text); }
-  void progress(const scheduler::Snapshot&) override {}
-
- private:
-  const Console& console_;
-};
 
 Result<int> run_status(const Arguments& arguments) {
   Notes notes(arguments.console);

@@ -91,7 +91,7 @@ run::RunFolder Engine::folder_of(std::size_t node) const {
 Result<void> Engine::reconcile() {
   requests_read_ = files_.size(writer_.layout().requests()).value_or(0);
   for (std::size_t i = 0; i < state_.nodes.size(); ++i) {
-    Node& node = state_.nodes[i];
+    RunNode& node = state_.nodes[i];
     if (node.state == RunState::done || node.state == RunState::diverged) continue;
     const run::RunFolder folder = folder_of(i);
     Result<void> done;
@@ -386,7 +386,7 @@ std::string Engine::why_forsaken(const Tracked& branch) const {
   const auto found = node_by_id_.find(branch.trunk);
   if (found == node_by_id_.end())
     return fmt::format("its trunk {} is not among the runs asked for", name);
-  const Node& trunk = state_.nodes[found->second];
+  const RunNode& trunk = state_.nodes[found->second];
   if (trunk.state == RunState::done)
     return fmt::format(
         "its trunk {} is finished and kept no checkpoint of step {}", name, branch.trunk_step);
@@ -418,7 +418,7 @@ void Engine::report() {
   double total = 0;
   double settled = 0;
   for (std::size_t i = 0; i < state_.nodes.size(); ++i) {
-    const Node& node = state_.nodes[i];
+    const RunNode& node = state_.nodes[i];
     if (!node.wanted) continue;
     ++snapshot.runs;
     total += tracked_[i].flops;

@@ -12,7 +12,7 @@
 namespace ration::scheduler {
 
 struct NodeAndTracked {
-  Node node;
+  RunNode node;
   Tracked tracked;
 };
 

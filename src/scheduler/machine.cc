@@ -16,7 +16,7 @@ constexpr std::size_t kRecent = 10;  // attempts that the circuit breaker looks 
 constexpr int kAlike = 3;            // first runs that may all be unusable
 constexpr int kFruitlessStarts = 5;  // attempts in a row of which nothing was executed
 
-int& count(Node& node, FailureClass failure) {
+int& count(RunNode& node, FailureClass failure) {
   return node.failures[static_cast<std::size_t>(failure)];
 }
 
@@ -27,7 +27,7 @@ struct Verdict {
   std::string reason;
 };
 
-Verdict retry_or_fail(const Policy& policy, Node& node, const Ending& ending, int retries) {
+Verdict retry_or_fail(const Policy& policy, RunNode& node, const Ending& ending, int retries) {
   const int failed = ++count(node, ending.failure);
   if (failed > retries) return {RunState::failed, 0, ending.detail};
   const double delay = backoff(policy, node.id, failed - 1);
@@ -38,14 +38,14 @@ Verdict retry_or_fail(const Policy& policy, Node& node, const Ending& ending, in
 
 // Nothing was executed, for example because the scheduler was killed in between: at no cost to the
 // run. When it happens over and over, something is wrong with the machine.
-Verdict start_again(const Policy& policy, Node& node, const Ending& ending) {
+Verdict start_again(const Policy& policy, RunNode& node, const Ending& ending) {
   const int before = count(node, FailureClass::none)++;
   if (before >= kFruitlessStarts)
     return {RunState::failed, 0, fmt::format("could not be started {} times", before + 1)};
   return {RunState::ready, before == 0 ? 0 : backoff(policy, node.id, before - 1), ending.detail};
 }
 
-Verdict judge(const Policy& policy, Node& node, const Ending& ending) {
+Verdict judge(const Policy& policy, RunNode& node, const Ending& ending) {
   using enum FailureClass;
   if (ending.never_started) return start_again(policy, node, ending);
   count(node, none) = 0;
@@ -107,7 +107,7 @@ class Transition {
 
   void ended(std::size_t index, const Ending& ending) {
     State& s = step_.state;
-    Node& node = s.nodes[index];
+    RunNode& node = s.nodes[index];
     if (node.state != RunState::active) return;
     --s.active;
     s.active_wanted -= node.wanted ? 1 : 0;
@@ -119,7 +119,7 @@ class Transition {
   }
 
   void cancel(std::size_t index) {
-    Node& node = step_.state.nodes[index];
+    RunNode& node = step_.state.nodes[index];
     if (node.state == RunState::active) {
       if (!node.cancelling) step_.actions.push_back({.kind = ActionKind::stop, .node = index});
       node.cancelling = true;
@@ -130,7 +130,7 @@ class Transition {
   }
 
   void retry(std::size_t index) {
-    Node& node = step_.state.nodes[index];
+    RunNode& node = step_.state.nodes[index];
     node.cancelling = false;
     const bool has_result = node.state == RunState::done || node.state == RunState::diverged;
     if (node.state == RunState::active || has_result) return;
@@ -168,7 +168,7 @@ class Transition {
 
   void settle(std::size_t index, const Verdict& verdict) {
     State& s = step_.state;
-    Node& node = s.nodes[index];
+    RunNode& node = s.nodes[index];
     node.state = verdict.state;
     if (verdict.state == RunState::ready && node.wanted && node.blocked) {
       s.blocked.insert(index);
@@ -239,7 +239,7 @@ State prepare(State state, double now) {
   state.active = 0;
   state.active_wanted = 0;
   for (std::size_t i = 0; i < state.nodes.size(); ++i) {
-    const Node& node = state.nodes[i];
+    const RunNode& node = state.nodes[i];
     if (node.state == RunState::active) {
       ++state.active;
       state.active_wanted += node.wanted ? 1 : 0;
@@ -296,7 +296,7 @@ double next_start(const State& state) {
              : state.waiting.begin()->first;
 }
 
-int halvings(const Node& node) {
+int halvings(const RunNode& node) {
   return node.failures[static_cast<std::size_t>(FailureClass::out_of_memory)];
 }
 

@@ -43,7 +43,7 @@ struct Policy {
 };
 
 // One run as the machine sees it.
-struct Node {
+struct RunNode {
   std::string id;      // run-id; seeds the variation of its waits
   bool wanted = true;  // false: only followed because it is alive, not to be started again
   RunState state = RunState::ready;
@@ -63,7 +63,7 @@ enum class StopCause { none, failures, alike, disk, interrupt };
 
 struct State {
   Policy policy;
-  std::vector<Node> nodes;  // in the order of starting
+  std::vector<RunNode> nodes;  // in the order of starting
   Mode mode = Mode::running;
   StopCause cause = StopCause::none;
 
@@ -135,7 +135,7 @@ bool finished(const State& state);
 double next_start(const State& state);
 
 // Micro batches are halved once for each time that the run went out of memory.
-int halvings(const Node& node);
+int halvings(const RunNode& node);
 
 // The wait before retry number `retry` (0, 1, …) of this run, in seconds.
 double backoff(const Policy& policy, const std::string& id, int retry);

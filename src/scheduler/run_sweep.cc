@@ -102,7 +102,7 @@ void add_trunks(const Expansion& all, Expansion& chosen) {
 }
 
 Result<void> forgive_failures(Outside& outside, const Path& store, Nodes& nodes) {
-  for (Node& node : nodes.state.nodes) {
+  for (RunNode& node : nodes.state.nodes) {
     if (node.state != RunState::failed && node.state != RunState::invalid) continue;
     const run::RunFolder folder(outside.files, store::Layout{store}.run(node.id));
     if (Result<void> done = mark_retry(outside.files, folder, outside.clock.unix_seconds()); !done)

@@ -25,7 +25,7 @@ class Play {
   explicit Play(std::size_t runs, Policy policy = {}) {
     state.policy = policy;
     for (std::size_t i = 0; i < runs; ++i) {
-      Node node;
+      RunNode node;
       node.id = fmt::format("{:032x}", i);
       state.nodes.push_back(node);
     }
