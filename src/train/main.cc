@@ -17,6 +17,7 @@
 #include "train/packed_worker.h"
 #include "train/processes/group.h"
 #include "train/processes/launch.h"
+#include "train/processes/run_processes.h"
 #include "train/smoke.h"
 #include "train/worker.h"
 
@@ -77,7 +78,7 @@ int usage(std::string_view problem) {
 }
 
 struct CommandLine {
-  enum class Mode { work, bench, smoke };
+  enum class Mode { work, bench, smoke, pace };
   Mode mode = Mode::work;
   ration::train::WorkerOptions work = {};
   std::vector<ration::Path> more_folders = {};  // behind the first, of runs side by side
@@ -110,6 +111,8 @@ std::string parse(std::span<char*> words, CommandLine& line) {
       line.mode = CommandLine::Mode::bench;
     else if (word == "--smoke")
       line.mode = CommandLine::Mode::smoke;
+    else if (word == "--pace")  // for ourselves: see train/processes/run_processes.h
+      line.mode = CommandLine::Mode::pace;
     else if (word == "--json")
       line.bench.json = true;
     else if (word == "--coordinates")
@@ -221,6 +224,8 @@ int main(int argc, char** argv) {
     fmt::print("{}", kUsage);
     return 0;
   }
+  if (line.mode == CommandLine::Mode::pace)
+    _exit(ration::train::keep_pace(line.smoke_folder, ration::real_files(), stdin, stdout));
   if (line.mode != CommandLine::Mode::work) {
     const int code =
         line.mode == CommandLine::Mode::bench ? bench(line.bench) : smoke(line.smoke_folder);
@@ -241,7 +246,8 @@ int main(int argc, char** argv) {
   if (!line.more_folders.empty()) {
     if (line.work.attempt) return usage("--attempt and --token belong to a single folder");
     line.more_folders.insert(line.more_folders.begin(), line.work.run_folder);
-    const auto outcomes = ration::train::work_packed(line.more_folders, world);
+    const auto outcomes = ration::train::work_packed(
+        line.more_folders, world, {.program = ration::train::kThisProgram});
     for (const auto& each : outcomes)
       if (each.error) std::fputs(each.error->describe().c_str(), stderr);
     std::fflush(nullptr);

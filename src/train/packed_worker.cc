@@ -7,7 +7,9 @@
 #include <chrono>
 #include <thread>
 
+#include "run/steps.h"
 #include "train/device/backend.h"
+#include "train/processes/run_processes.h"
 
 namespace ration::train {
 namespace {
@@ -17,28 +19,28 @@ using device::DeviceRuns;
 using device::Pack;
 using device::RunStep;
 
-constexpr std::int64_t kWarmUp = 2;       // rounds: the first records the step
-constexpr std::int64_t kTimedRounds = 8;  // enough to tell ways apart that differ by a tenth
-
-Batch made_up_batch(const run::RunSpec& spec) {
-  const at::Tensor tokens = at::arange(spec.batch_sequences * spec.context, at::kLong)
-                                .mul_(7)
-                                .remainder(spec.vocab)
-                                .view({spec.batch_sequences, spec.context});
-  return {tokens, tokens};
-}
-
 // Rounds a second of `rounds` calls, the last of which waits for the device.
 template <class Round>
 double rate_of(const Round& round) {
-  for (std::int64_t i = 0; i < kWarmUp; ++i) round();
+  for (int i = 0; i < kWarmUpRounds; ++i) round();
   const auto started = std::chrono::steady_clock::now();
-  for (std::int64_t i = 0; i < kTimedRounds; ++i) round();
+  for (int i = 0; i < kTimedRounds; ++i) round();
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
-  return static_cast<double>(kTimedRounds) / spent.count();
+  return kTimedRounds / spent.count();
+}
+
+std::string with_processes(const Measured& measured) {
+  return measured.processes ? fmt::format(", {:.1f} in processes of their own", *measured.processes)
+                            : "";
 }
 
 }  // namespace
+
+Json Measured::to_json() const {
+  Json json = {{"packed", packed}, {"side by side", side_by_side}};
+  if (processes) json["processes"] = *processes;
+  return json;
+}
 
 Measured measure_ways(const std::vector<run::RunSpec>& specs, const DeviceOptions& options) {
   const Batch batch = made_up_batch(specs[0]);
@@ -76,7 +78,9 @@ run::WorkerExit common_exit(const std::vector<WorkerOutcome>& outcomes) {
   return common;
 }
 
-std::vector<WorkerOutcome> work_packed(const std::vector<Path>& run_folders, Surroundings& world) {
+std::vector<WorkerOutcome> work_packed(const std::vector<Path>& run_folders,
+                                       Surroundings& world,
+                                       const PackedOptions& packed) {
   std::vector<WorkerOutcome> outcomes(run_folders.size());
   const auto refuse = [&](const Error& error) {
     for (WorkerOutcome& outcome : outcomes) outcome.exit = run::WorkerExit::usage;
@@ -102,19 +106,31 @@ std::vector<WorkerOutcome> work_packed(const std::vector<Path>& run_folders, Sur
   std::vector<run::RunSpec> specs;
   for (const run::RunFile& file : files) specs.push_back(file.spec);
   Pack::Way way = Pack::Way::packed;
+  Json rates;
   if (specs.size() > 1) {
-    const Measured measured = measure_ways(specs, *options);
+    Measured measured = measure_ways(specs, *options);
+    double best = std::max(measured.packed, measured.side_by_side);
     if (measured.side_by_side > measured.packed) way = Pack::Way::side_by_side;
+    const bool is_long =
+        static_cast<double>(run::steps_of(specs[0])) > packed.worth_processes * best;
+    if (!packed.program.empty() && is_long)
+      measured.processes = measure_processes(packed.program, run_folders);
+    const bool in_processes = measured.processes && *measured.processes > best;
+    rates = measured.to_json();
     fmt::print(stderr,
-               "{} runs on {}: {:.1f} steps/s of each packed, {:.1f} side by side: {}\n",
+               "{} runs on {}: {:.1f} steps/s of each packed, {:.1f} side by side{}: {}\n",
                specs.size(),
                options->device.str(),
                measured.packed,
                measured.side_by_side,
-               way == Pack::Way::packed ? "packed" : "side by side");
+               with_processes(measured),
+               in_processes               ? "a process for each"
+               : way == Pack::Way::packed ? "packed"
+                                          : "side by side");
+    if (in_processes) return work_in_processes(packed.program, run_folders, world);
   }
 
-  Pack pack(static_cast<std::int64_t>(specs.size()), *options, way);
+  Pack pack(static_cast<std::int64_t>(specs.size()), *options, way, std::move(rates));
   {
     std::vector<std::jthread> threads;
     for (std::size_t k = 0; k < run_folders.size(); ++k)

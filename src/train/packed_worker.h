@@ -3,24 +3,40 @@
 // Several runs of one shape carried out by one worker on one device: `ration-train FOLDER FOLDER
 // …`. Each keeps its own attempt, events, checkpoints and result, as if it were alone.
 
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "train/device/pack.h"
 #include "train/worker.h"
 
 namespace ration::train {
 
-// How many steps of all runs a second the ways of sharing the device give, measured on made-up
-// tokens. Way packed needs no rival when it is the only run.
+// What the ways of sharing the device give, measured on made-up tokens: rounds of one step of each
+// run, a second.
 struct Measured {
-  double packed = 0;        // rounds of one step a run, a second
-  double side_by_side = 0;  // the same with a thread and kernels of its own for each run
+  double packed = 0;        // all runs in each kernel
+  double side_by_side = 0;  // a thread, a stream and kernels of its own for each run
+  // A process for each run; nothing where it was not tried, or where they did not all fit.
+  std::optional<double> processes = {};
+
+  Json to_json() const;  // for the log: rounds a second by the ways' names
 };
+// Of the two ways within one process.
 Measured measure_ways(const std::vector<run::RunSpec>& specs, const device::DeviceOptions& options);
+
+struct PackedOptions {
+  std::string program = {};  // a ration-train for the way of processes; empty leaves it out
+  // Seconds of training below which starting processes to measure them costs more than it can save.
+  double worth_processes = 120;
+};
 
 // One outcome a folder, in their order. Runs that cannot be trained side by side, or cannot be
 // read, end with WorkerExit::usage before anything is written.
-std::vector<WorkerOutcome> work_packed(const std::vector<Path>& run_folders, Surroundings& world);
+std::vector<WorkerOutcome> work_packed(const std::vector<Path>& run_folders,
+                                       Surroundings& world,
+                                       const PackedOptions& options = {});
 
 // What the process says for all of them: preempted when one run is to be continued, else the first
 // that is not done.

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::int64_t kAlwaysLogged = 10;  // first steps of a run
 constexpr double kShownEvery = 0.2;         // s between two live lines
+constexpr std::size_t kAhead = 2;           // steps under way at most, where a device takes them
 constexpr double kPeakWorthIts = 5;         // s of training after which measuring the peak is cheap
 
 // on_spike = "rewind"
@@ -60,8 +61,8 @@ Training::Training(Surroundings& world, Assignment assignment, Windows train, Wi
       keep_{.multiple = spec_.on_spike == "rewind" ? rewind_distance(steps_) : 0,
             .steps = run::kept_steps(run_.file.execution.keep_steps)} {}
 
-std::int64_t Training::tokens_seen() const {
-  return std::min(progress_.windows * spec_.context, spec_.tokens);
+std::int64_t Training::tokens_of(std::int64_t windows) const {
+  return std::min(windows * spec_.context, spec_.tokens);
 }
 
 double Training::epoch_of(std::int64_t tokens) const {
@@ -138,34 +139,113 @@ Result<bool> Training::rewind(const StepResult& result) {
   return true;
 }
 
-// One step; when memory runs out for the first time, once more in micro-batches of half the size.
-// Nothing when the step's batch is one to leave out.
-Result<std::optional<StepResult>> Training::step_within_memory(const Batch& batch) {
-  if (is_left_out(progress_.step + 1)) return std::optional<StepResult>();
+// A device is given the next step before the last one's result is looked at, so that it never waits
+// for us; not where what follows needs the state between the two. Processes that share a run must
+// come to the same decisions in the same order, and a rewind leaves no step begun behind it.
+bool Training::may_begin() const {
+  if (under_way_.empty()) return true;
+  return place_ && group_.size() == 1 && spec_.on_spike != "rewind" && !holding_ &&
+         under_way_.size() < kAhead && !under_way_.back().is_last;
+}
+
+Result<void> Training::begin_step() {
+  if (under_way_.empty()) begun_windows_ = progress_.windows;
+  const std::int64_t sequences = std::min(spec_.batch_sequences, total_windows_ - begun_windows_);
+  const std::int64_t number = progress_.step + static_cast<std::int64_t>(under_way_.size());
+  const std::int64_t before = tokens_of(begun_windows_);
+  begun_windows_ += sequences;
+  const std::int64_t after = tokens_of(begun_windows_);
+  under_way_.push_back({.batch = data_->next(sequences),
+                        .number = number,
+                        .tokens_before = before,
+                        .left_out = is_left_out(number + 1),
+                        .is_last = number + 1 == steps_ || must_checkpoint(number + 1) ||
+                                   must_evaluate(before, after)});
+  holding_ = false;
+  return under_way_.back().left_out ? Result<void>() : compute(under_way_.back());
+}
+
+// Computes the step, or gives it to the device; when memory runs out for the first time, once more
+// in micro-batches of half the size.
+Result<void> Training::compute(UnderWay& step) {
   while (true) {
-    const StepOptions options{.lr = rate_.at(progress_.step),
+    const StepOptions options{.lr = rate_.at(step.number),
                               .clip = spec_.clip,
                               .micro_batch = micro_batch_,
-                              .step = progress_.step,
+                              .step = step.number,
                               .group = &group_};
-    const std::int64_t own = share_of(batch.sequences(), group_).count;
-    const std::int64_t at_once = micro_batch_ > 0 ? std::min(micro_batch_, own) : own;
     try {
       if (world_.before_step) world_.before_step(micro_batch_);
-      return std::optional(place_ ? place_.seat->step(batch, options)
-                                  : train_step(model_, optimiser_, batch, options));
+      if (place_)
+        place_.seat->submit(step.batch, options);
+      else
+        step.result = train_step(model_, optimiser_, step.batch, options);
+      return {};
     } catch (const std::exception& e) {  // nothing has been changed: the optimiser comes last
-      if (!is_out_of_memory(e) || progress_.micro_batch > 0 || at_once < 2) throw;
+      const bool in_use = place_ && (!place_.own || under_way_.size() > 1);
+      if (!is_out_of_memory(e) || in_use || !halve_micro_batch(step.batch.sequences())) throw;
     }
-    micro_batch_ = progress_.micro_batch = (at_once + 1) / 2;
-    model_.passes().release();
-    if (Result<void> done =
-            emit(run::EventType::skip,
-                 {{"reason", "out of memory"}, {"micro_batch_sequences", micro_batch_}},
-                 true);
-        !done)
-      return std::move(done).error();
+    if (Result<void> done = say_halved(); !done) return done;
+    if (!place_) {
+      model_.passes().release();
+    } else {
+      place_.seat->store();
+      if (Result<void> done = sit_down(); !done) return done;
+    }
   }
+}
+
+// False where that was done before or cannot be done.
+bool Training::halve_micro_batch(std::int64_t sequences) {
+  const std::int64_t own = share_of(sequences, group_).count;
+  const std::int64_t at_once = micro_batch_ > 0 ? std::min(micro_batch_, own) : own;
+  if (progress_.micro_batch > 0 || at_once < 2) return false;
+  micro_batch_ = progress_.micro_batch = (at_once + 1) / 2;
+  return true;
+}
+
+Result<void> Training::say_halved() {
+  return emit(run::EventType::skip,
+              {{"reason", "out of memory"}, {"micro_batch_sequences", micro_batch_}},
+              true);
+}
+
+// Takes a place on the device, with what was resumed, where the run asks for one.
+Result<void> Training::sit_down() {
+  while (true) {
+    place_.seat.reset();  // before the pack that it sits in
+    place_ = {};
+    run_.file.execution.micro_batch_sequences = micro_batch_;
+    try {
+      Result<device::Place> place =
+          device::take_place(run_.file, run_.pack, group_, model_, optimiser_);
+      if (!place) return std::move(place).error();
+      place_ = std::move(*place);
+      return {};
+    } catch (const std::exception& e) {
+      if (!is_out_of_memory(e) || run_.pack != nullptr || !halve_micro_batch(spec_.batch_sequences))
+        throw;
+    }
+    if (Result<void> done = say_halved(); !done) return done;
+  }
+}
+
+// The result of the oldest step under way, accounted for.
+StepResult Training::end_step() {
+  UnderWay& step = under_way_.front();
+  StepResult result;
+  if (step.result)
+    result = *step.result;
+  else if (!step.left_out)
+    result = place_.seat->take();
+  ++progress_.step;
+  progress_.windows += step.batch.sequences();
+  if (!result.updated) return result;
+  ++progress_.updates;
+  progress_.logged_loss += result.loss;
+  ++progress_.logged_steps;
+  if (result.clip < 1) ++progress_.clipped;
+  return result;
 }
 
 Result<double> Training::evaluate() {
@@ -263,15 +343,25 @@ void Training::show(const StepResult& result) {
 }
 
 // Steps whose checkpoint somebody will come back to.
-bool Training::must_checkpoint() const {
-  return (keep_.multiple > 0 && progress_.step % keep_.multiple == 0) ||
-         std::find(keep_.steps.begin(), keep_.steps.end(), progress_.step) != keep_.steps.end();
+bool Training::must_checkpoint(std::int64_t step) const {
+  return (keep_.multiple > 0 && step % keep_.multiple == 0) ||
+         std::find(keep_.steps.begin(), keep_.steps.end(), step) != keep_.steps.end();
+}
+
+bool Training::ends_epoch(std::int64_t tokens_before, std::int64_t tokens) const {
+  return std::floor(epoch_of(tokens)) > std::floor(epoch_of(tokens_before));
+}
+
+bool Training::must_evaluate(std::int64_t tokens_before, std::int64_t tokens) const {
+  const std::int64_t per_decade = run_.file.execution.evals_per_decade;
+  return per_decade > 0 &&
+         (ends_epoch(tokens_before, tokens) || crosses_grid(tokens_before, tokens, per_decade));
 }
 
 // What follows an optimiser step: events, evaluation, checkpoint, or the end of the attempt.
-Result<std::optional<run::WorkerExit>> Training::after_step(const StepResult& result,
-                                                            Guard::Verdict verdict,
-                                                            std::int64_t tokens_before) {
+Result<std::optional<run::WorkerExit>> Training::after_step(const UnderWay& step,
+                                                            const StepResult& result,
+                                                            Guard::Verdict verdict) {
   using Ended = std::optional<run::WorkerExit>;
   const auto ended = [](Result<run::WorkerExit> exit) -> Result<Ended> {
     if (!exit) return std::move(exit).error();
@@ -308,18 +398,21 @@ Result<std::optional<run::WorkerExit>> Training::after_step(const StepResult& re
     if (Result<void> done = log_train(result); !done) return std::move(done).error();
   }
   const std::int64_t tokens = tokens_seen();
-  const bool new_epoch = std::floor(epoch_of(tokens)) > std::floor(epoch_of(tokens_before));
-  if (new_epoch)
+  if (ends_epoch(step.tokens_before, tokens))
     if (Result<void> done = emit(run::EventType::epoch); !done) return std::move(done).error();
-  const std::int64_t per_decade = run_.file.execution.evals_per_decade;
-  if (!last && per_decade > 0 && (new_epoch || crosses_grid(tokens_before, tokens, per_decade)))
+  if (!last && must_evaluate(step.tokens_before, tokens))
     if (Result<double> loss = evaluate(); !loss) return std::move(loss).error();
   if (last) return ended(finish("done"));
 
   const bool stopping = group_.any(world_.stop_requested());
   const double age = world_.clock.monotonic_seconds() - last_checkpoint_;
-  if (!stopping && !must_checkpoint() && age < 60 * run_.file.execution.checkpoint_minutes)
+  if (!stopping && !must_checkpoint(progress_.step) &&
+      age < 60 * run_.file.execution.checkpoint_minutes)
     return Ended();
+  if (!under_way_.empty()) {  // after these, then
+    holding_ = true;
+    return Ended();
+  }
   Result<bool> overtaken = fenced();
   if (!overtaken) return std::move(overtaken).error();
   if (*overtaken) return Ended(run::WorkerExit::fenced);
@@ -387,7 +480,6 @@ Result<run::WorkerExit> Training::finish(std::string_view status) {
 }
 
 Result<run::WorkerExit> Training::loop() {
-  const std::int64_t batch = spec_.batch_sequences;
   if (progress_.step == 0 && run_.file.execution.evals_per_decade > 0)
     if (Result<double> loss = evaluate(); !loss) return std::move(loss).error();
   last_checkpoint_ = world_.clock.monotonic_seconds();
@@ -395,32 +487,22 @@ Result<run::WorkerExit> Training::loop() {
     return finish("done");  // the last checkpoint was written, the result was not
   while (true) {
     const double started = world_.clock.monotonic_seconds();
-    const std::int64_t sequences = std::min(batch, total_windows_ - progress_.windows);
-    const std::int64_t tokens_before = tokens_seen();
-    const Batch next = data_->next(sequences);
-    Result<std::optional<StepResult>> stepped = step_within_memory(next);
-    if (!stepped) return std::move(stepped).error();
-    const bool left_out = !*stepped;
-    const StepResult result = stepped->value_or(StepResult{});
-    ++progress_.step;
-    progress_.windows += sequences;
-    if (result.updated) ++progress_.updates;
+    while (may_begin())
+      if (Result<void> done = begin_step(); !done) return std::move(done).error();
+    const StepResult result = end_step();
+    const UnderWay step = std::move(under_way_.front());
+    under_way_.pop_front();
     const Guard::Verdict verdict =
-        left_out ? Guard::Verdict::fine
-                 : guard_.judge(progress_.step, result.loss, result.grad_norm, result.updated);
-    if (result.updated) {
-      progress_.logged_loss += result.loss;
-      ++progress_.logged_steps;
-      if (result.clip < 1) ++progress_.clipped;
-    }
+        step.left_out ? Guard::Verdict::fine
+                      : guard_.judge(progress_.step, result.loss, result.grad_norm, result.updated);
     training_seconds_ += world_.clock.monotonic_seconds() - started;
-    if (!left_out) training_tokens_ += next.tokens();
+    if (!step.left_out) training_tokens_ += step.batch.tokens();
     fault_point("after-step");
-    if (left_out)
+    if (step.left_out)
       if (Result<void> done = emit(run::EventType::skip, {{"reason", "left out by a rewind"}});
           !done)
         return std::move(done).error();
-    Result<std::optional<run::WorkerExit>> ended = after_step(result, verdict, tokens_before);
+    Result<std::optional<run::WorkerExit>> ended = after_step(step, result, verdict);
     if (!ended) return std::move(ended).error();
     if (*ended) return **ended;
   }
@@ -431,10 +513,7 @@ Result<run::WorkerExit> Training::run() {
   micro_batch_ = run_.file.execution.micro_batch_sequences;
   began_ = world_.clock.monotonic_seconds();
   if (Result<void> done = begin(); !done) return std::move(done).error();
-  Result<device::Place> place = device::take_place(
-      run_.file, run_.pack, group_, model_, optimiser_);  // with what was resumed
-  if (!place) return std::move(place).error();
-  place_ = std::move(*place);
+  if (Result<void> done = sit_down(); !done) return std::move(done).error();
   if (run_.seated != nullptr) *run_.seated = true;
   return loop();
 }

@@ -3,6 +3,7 @@
 // The training loop of one attempt: steps, evaluations, checkpoints, events. Everything that must
 // survive a resume is in Progress, parameters and optimiser; the rest follows from the spec.
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -48,23 +49,41 @@ class Training {
     std::vector<std::string> broken;
   };
 
+  // A step that was begun, and whose result was not looked at.
+  struct UnderWay {
+    Batch batch;
+    std::int64_t number = 0;                // 0-based
+    std::int64_t tokens_before = 0;         // seen when it was begun
+    bool left_out = false;                  // by a rewind: nothing is computed
+    bool is_last = false;                   // what follows it needs the state that it leaves
+    std::optional<StepResult> result = {};  // there at once where the processor computes it
+  };
+
   Result<void> begin();
   Result<run::WorkerExit> loop();
   Result<void> say_what_runs(const Found& found);
   Result<Found> find_state();
   Result<Found> trunk_state();
   void choose_products(const Found& found);
-  bool must_checkpoint() const;
+  bool must_checkpoint(std::int64_t step) const;
+  bool must_evaluate(std::int64_t tokens_before, std::int64_t tokens) const;
+  bool ends_epoch(std::int64_t tokens_before, std::int64_t tokens) const;
   void give_to_others(const Json& state);
   Result<void> take_from_leader();
   void share_weights();
-  Result<std::optional<StepResult>> step_within_memory(const Batch& batch);
+  bool may_begin() const;
+  Result<void> begin_step();
+  Result<void> compute(UnderWay& step);
+  bool halve_micro_batch(std::int64_t sequences);
+  Result<void> say_halved();
+  StepResult end_step();
+  Result<void> sit_down();
   Result<void> go_on_from(const Json& state);
   Result<bool> rewind(const StepResult& result);
   bool is_left_out(std::int64_t step) const;
-  Result<std::optional<run::WorkerExit>> after_step(const StepResult& result,
-                                                    Guard::Verdict verdict,
-                                                    std::int64_t tokens_before);
+  Result<std::optional<run::WorkerExit>> after_step(const UnderWay& step,
+                                                    const StepResult& result,
+                                                    Guard::Verdict verdict);
   Result<void> log_train(const StepResult& result);
   Result<double> evaluate();
   Result<std::string> checkpoint();
@@ -74,7 +93,8 @@ class Training {
 
   run::Event event(run::EventType type, Json values = Json::object()) const;
   Result<void> emit(run::EventType type, Json values = Json::object(), bool durable = false);
-  std::int64_t tokens_seen() const;
+  std::int64_t tokens_of(std::int64_t windows) const;
+  std::int64_t tokens_seen() const { return tokens_of(progress_.windows); }
   double epoch_of(std::int64_t tokens) const;
   void show(const StepResult& result);
   std::optional<double> mfu() const;
@@ -97,7 +117,10 @@ class Training {
   std::unique_ptr<TrainingData> data_;
   CheckpointFolder checkpoints_;
   Guard guard_;
-  Progress progress_;
+  Progress progress_;  // of the steps whose results were looked at
+  std::deque<UnderWay> under_way_;
+  std::int64_t begun_windows_ = 0;  // progress_.windows and those of the steps under way
+  bool holding_ = false;            // nothing is begun until all results are there
   CheckpointFolder::Keep keep_;
   std::unique_ptr<run::EventWriter> log_;
   double began_ = 0;             // monotonic seconds

@@ -149,6 +149,8 @@ Result<void> Training::say_what_runs(const Found& found) {
                 {"val_tokens", val_tokens_},
                 {"params", param_counts(spec_)},
                 {"flops_per_token", flops_per_token(spec_)}};
+  if (run_.pack != nullptr && !run_.pack->measured().is_null())
+    about["ways"] = run_.pack->measured();
   if (Result<void> done = emit(run::EventType::start, std::move(about), true); !done) return done;
   for (const std::string& why : found.broken)
     if (Result<void> done =

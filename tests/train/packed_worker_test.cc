@@ -138,6 +138,73 @@ TEST_F(PackedWorker, SaysWhyThereIsNoGpu) {
   EXPECT_THAT(outcome.error->describe(), HasSubstr("CUDA"));
 }
 
+// The next step is begun before the last one's result is looked at; what needs the state in between
+// waits for it.
+TEST_F(PackedWorker, LooksAtResultsLateWithoutOtherNumbers) {
+  data_.spec.precision = "fp32";
+  data_.execution.evals_per_decade = 3;
+  data_.execution.log_every_steps = 1;
+  const run::RunFolder by_processor = data_.create("processor");
+  EXPECT_EQ(work_alone(by_processor), WorkerExit::done);
+  const std::vector<run::RunFolder> folders = {data_.create("a"), data_.create("b")};
+
+  for (const WorkerOutcome& outcome : work_together(folders))
+    EXPECT_EQ(outcome.exit, WorkerExit::done);
+
+  for (const run::RunFolder& folder : folders)
+    for (const run::EventType type : {run::EventType::train, run::EventType::val}) {
+      const auto got = test::losses(test::effective_events(folder), type);
+      const auto want = test::losses(test::effective_events(by_processor), type);
+      ASSERT_EQ(got.size(), want.size());
+      for (const auto& [step, loss] : want) EXPECT_NEAR(got.at(step), loss, 1e-5 * loss) << step;
+    }
+}
+
+TEST_F(PackedWorker, GoesOnFromEveryStepWithTheBytesOfAnUndisturbedRun) {
+  data_.execution.deterministic = false;  // the processor's operators have no other way
+  const run::RunFolder straight = data_.create("straight"), stopped = data_.create("stopped");
+  EXPECT_EQ(work_alone(straight), WorkerExit::done);
+
+  WorkerExit exit = WorkerExit::preempted;
+  for (int attempts = 0; exit == WorkerExit::preempted && attempts < 60; ++attempts)
+    exit = work_alone(stopped, [] { return true; });
+
+  EXPECT_EQ(exit, WorkerExit::done);
+  EXPECT_EQ(test::final_bytes(stopped, "state.safetensors"),
+            test::final_bytes(straight, "state.safetensors"));
+  EXPECT_EQ(test::losses(test::effective_events(stopped), run::EventType::train),
+            test::losses(test::effective_events(straight), run::EventType::train));
+}
+
+TEST_F(PackedWorker, TakesItsPlaceAnewWithHalfTheMicroBatchWhenMemoryRunsOut) {
+  const run::RunFolder whole = data_.create("whole"), split = data_.create("split");
+  EXPECT_EQ(work_alone(whole), WorkerExit::done);
+  Surroundings world{real_files(), system_clock(), [] { return false; }, {}};
+  world.before_step = [](std::int64_t micro_batch) {
+    if (micro_batch == 0 || micro_batch > 2) throw std::bad_alloc();
+  };
+
+  EXPECT_EQ(work({.run_folder = split.path()}, world).exit, WorkerExit::done);
+
+  const double loss = test::result_of(whole)["final_loss"];
+  EXPECT_NEAR(test::result_of(split)["final_loss"].get<double>(), loss, 2e-3 * loss);
+}
+
+TEST_F(PackedWorker, LogsWhatTheWaysOfSharingTheDeviceGave) {
+  const std::vector<run::RunFolder> folders = three_runs("run");
+
+  work_together(folders);
+
+  for (const run::RunFolder& folder : folders) {
+    const run::EventBatch log = run::read_events(real_files(), folder.events_path(1), 0, 0).value();
+    const Json& start = log.events.at(0).values;
+    EXPECT_THAT(start["way"], testing::AnyOf("packed", "side by side"));
+    EXPECT_GT(start["ways"]["packed"], 0);
+    EXPECT_GT(start["ways"]["side by side"], 0);
+    EXPECT_FALSE(start["ways"].contains("processes"));  // not tried without a program
+  }
+}
+
 TEST_F(PackedWorker, MeasuresBothWaysOfSharingADevice) {
   const Measured measured = measure_ways(std::vector(2, data_.spec), {});
 

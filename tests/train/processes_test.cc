@@ -1,65 +1,16 @@
 // Several processes on one run: the program itself, as a person starts it.
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <csignal>
-#include <fstream>
-#include <thread>
 
 #include "base/process.h"
+#include "train/started_program.h"
 #include "train/tiny_run.h"
 
 namespace ration::test {
 namespace {
 
 using testing::HasSubstr;
-
-void sleep_seconds(double seconds) {
-  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
-}
-
-// A started worker with variables of its own; it and its processes are ended with the object.
-class Process {
- public:
-  Process(const run::RunFolder& folder,
-          const Path& errors,
-          const std::vector<std::pair<std::string, std::string>>& variables = {})
-      : pid_(fork()) {
-    if (pid_ != 0) return;
-    dup2(open(errors.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
-    for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
-    execl(RATION_TRAIN, "ration-train", folder.path().c_str(), static_cast<char*>(nullptr));
-    _exit(127);
-  }
-  ~Process() {
-    if (pid_ > 0) kill(pid_, SIGKILL), wait();
-  }
-  Process(Process&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
-
-  void signal(int number) const { kill(pid_, number); }
-  int wait() {
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    pid_ = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-  // Its children, in the order of their start.
-  std::vector<pid_t> children() const {
-    std::ifstream file("/proc/" + std::to_string(pid_) + "/task/" + std::to_string(pid_) +
-                       "/children");
-    std::vector<pid_t> found;
-    for (pid_t child = 0; file >> child;) found.push_back(child);
-    return found;
-  }
-
- private:
-  pid_t pid_;
-};
 
 class Processes : public testing::Test {
  protected:
@@ -69,7 +20,9 @@ class Processes : public testing::Test {
     data_.spec.dropout = 0.1;
   }
 
-  Process start(const run::RunFolder& folder) { return {folder, errors()}; }
+  StartedProgram start(const run::RunFolder& folder) {
+    return {{folder.path()}, {.errors = errors()}};
+  }
   Path errors() const { return data_ / "stderr"; }
   std::string said() const { return real_files().read(errors()).value(); }
   run::RunFolder create(const std::string& name, std::int64_t processes) {
@@ -78,16 +31,7 @@ class Processes : public testing::Test {
   }
 
   static void wait_for_training(const run::RunFolder& folder, int attempt) {
-    for (int i = 0; i < 3000; ++i) {
-      const Result<run::EventBatch> batch =
-          run::read_events(real_files(), folder.events_path(attempt), 0, 0);
-      if (batch && std::ranges::any_of(batch->events, [](const run::Event& event) {
-            return event.type == run::EventType::train;
-          }))
-        return;
-      sleep_seconds(0.01);
-    }
-    FAIL() << "attempt " << attempt << " never trained";
+    ASSERT_TRUE(trains(folder, attempt)) << "attempt " << attempt;
   }
 
   // Every logged loss, training and held-out, within 1e-6: sums in another order.
@@ -141,14 +85,14 @@ TEST_F(Processes, ResumeFromACheckpointOfAnotherNumberOfProcesses) {
   const run::RunFolder changing = create("changing", 2);
 
   {
-    Process two = start(changing);
+    StartedProgram two = start(changing);
     wait_for_training(changing, 1);
     two.signal(SIGTERM);
     ASSERT_EQ(two.wait(), 75) << said();
   }
   create("changing", 1);
   {
-    Process one = start(changing);
+    StartedProgram one = start(changing);
     wait_for_training(changing, 2);
     one.signal(SIGTERM);
     ASSERT_EQ(one.wait(), 75) << said();
@@ -165,7 +109,7 @@ TEST_F(Processes, ResumeFromACheckpointOfAnotherNumberOfProcesses) {
 TEST_F(Processes, EndTogetherWhenOneIsKilled) {
   data_.spec.tokens = 1'000'000 * 8;
   const run::RunFolder folder = create("killed", 2);
-  Process worker = start(folder);
+  StartedProgram worker = start(folder);
   wait_for_training(folder, 1);
   const std::vector<pid_t> children = worker.children();
   ASSERT_EQ(children.size(), 2U);
@@ -184,7 +128,7 @@ TEST_F(Processes, EndWhenOneIsSilentForLongerThanTheTimeout) {
   data_.spec.tokens = 1'000'000 * 8;
   data_.execution.process_timeout_minutes = 0.05;  // 3 s
   const run::RunFolder folder = create("silent", 2);
-  Process worker = start(folder);
+  StartedProgram worker = start(folder);
   wait_for_training(folder, 1);
   const std::vector<pid_t> children = worker.children();
   ASSERT_EQ(children.size(), 2U);
@@ -198,7 +142,7 @@ TEST_F(Processes, EndWhenOneIsSilentForLongerThanTheTimeout) {
 TEST_F(Processes, DieWithTheProgramThatStartedThem) {
   data_.spec.tokens = 1'000'000 * 8;
   const run::RunFolder folder = create("orphans", 2);
-  Process worker = start(folder);
+  StartedProgram worker = start(folder);
   wait_for_training(folder, 1);
   const std::vector<pid_t> children = worker.children();
 
@@ -217,16 +161,16 @@ TEST_F(Processes, MeetByPortWhereALauncherOfTheFieldStartsThem) {
   ASSERT_EQ(start(one).wait(), 0) << said();
   const std::string port = std::to_string(20'000 + getpid() % 20'000);
   const auto rank = [&](const char* number) {
-    return Process(ranks,
-                   errors(),
-                   {{"RANK", number},
-                    {"WORLD_SIZE", "2"},
-                    {"MASTER_ADDR", "127.0.0.1"},
-                    {"MASTER_PORT", port},
-                    {"GLOO_SOCKET_IFNAME", "lo"}});
+    return StartedProgram({ranks.path()},
+                          {.errors = errors(),
+                           .variables = {{"RANK", number},
+                                         {"WORLD_SIZE", "2"},
+                                         {"MASTER_ADDR", "127.0.0.1"},
+                                         {"MASTER_PORT", port},
+                                         {"GLOO_SOCKET_IFNAME", "lo"}}});
   };
 
-  Process first = rank("0"), second = rank("1");
+  StartedProgram first = rank("0"), second = rank("1");
 
   EXPECT_EQ(first.wait(), 0) << said();
   EXPECT_EQ(second.wait(), 0) << said();
@@ -236,7 +180,8 @@ TEST_F(Processes, MeetByPortWhereALauncherOfTheFieldStartsThem) {
 TEST_F(Processes, RefuseAnEnvironmentThatMakesNoSense) {
   const run::RunFolder folder = create("run", 1);
 
-  Process worker(folder, errors(), {{"WORLD_SIZE", "2"}, {"RANK", "2"}});
+  StartedProgram worker({folder.path()},
+                        {.errors = errors(), .variables = {{"WORLD_SIZE", "2"}, {"RANK", "2"}}});
 
   EXPECT_EQ(worker.wait(), 2);
   EXPECT_THAT(said(), HasSubstr("RANK is not 0 to 1"));

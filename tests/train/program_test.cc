@@ -1,17 +1,12 @@
 // The program ration-train itself: killed, signalled, started twice, and out of room.
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
-#include <thread>
 
 #include "base/random.h"
+#include "train/started_program.h"
 #include "train/tiny_run.h"
 
 namespace ration::test {
@@ -22,42 +17,6 @@ using testing::HasSubstr;
 
 constexpr int kKilled = 128 + SIGKILL;
 
-// A started worker; ended with the object if it still runs.
-class Process {
- public:
-  Process(const run::RunFolder& folder, const Path& errors, rlim_t file_bytes = RLIM_INFINITY)
-      : pid_(fork()) {
-    if (pid_ != 0) return;
-    const rlimit limit{file_bytes, file_bytes};
-    setrlimit(RLIMIT_FSIZE, &limit);
-    dup2(open(errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-    execl(RATION_TRAIN, "ration-train", folder.path().c_str(), static_cast<char*>(nullptr));
-    _exit(127);
-  }
-  ~Process() {
-    if (pid_ > 0) kill(pid_, SIGKILL), wait();
-  }
-  Process(const Process&) = delete;
-  Process& operator=(const Process&) = delete;
-
-  void signal(int number) const { kill(pid_, number); }
-
-  // Exit code, or 128 + signal.
-  int wait() {
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    pid_ = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
- private:
-  pid_t pid_;
-};
-
-void sleep_seconds(double seconds) {
-  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
-}
-
 class Program : public testing::Test {
  protected:
   Program() {
@@ -67,22 +26,14 @@ class Program : public testing::Test {
     data_.spec.tokens = 12'000 * 8;
   }
 
-  Process start(const run::RunFolder& folder) { return {folder, errors()}; }
+  StartedProgram start(const run::RunFolder& folder) {
+    return {{folder.path()}, {.errors = errors()}};
+  }
   Path errors() const { return data_ / "stderr"; }
   std::string said() const { return real_files().read(errors()).value(); }
 
-  // Waits until an attempt has made steps of its own.
   static void wait_for_training(const run::RunFolder& folder, int attempt) {
-    for (int i = 0; i < 6000; ++i) {
-      const Result<run::EventBatch> batch =
-          run::read_events(real_files(), folder.events_path(attempt), 0, 0);
-      if (batch && std::ranges::any_of(batch->events, [](const run::Event& event) {
-            return event.type == run::EventType::train;
-          }))
-        return;
-      sleep_seconds(0.01);
-    }
-    FAIL() << "attempt " << attempt << " never trained";
+    ASSERT_TRUE(trains(folder, attempt)) << "attempt " << attempt;
   }
 
   void expect_same_result(const run::RunFolder& got, const run::RunFolder& want) {
@@ -106,7 +57,7 @@ TEST_F(Program, SurvivesBeingKilledAgainAndAgain) {
   int kills = 0;
 
   for (int code = kKilled; code == kKilled;) {
-    Process worker = start(killed);
+    StartedProgram worker = start(killed);
     if (kills < 12) {
       wait_for_training(killed, kills + 1);
       sleep_seconds(0.15 * random.uniform());
@@ -149,7 +100,7 @@ TEST_F(Program, CheckpointsOnASignalAndEndsWith75) {
   const run::RunFolder stopped = data_.create("stopped");
 
   for (const int number : {SIGTERM, SIGUSR1}) {
-    Process worker = start(stopped);
+    StartedProgram worker = start(stopped);
     wait_for_training(stopped, number == SIGTERM ? 1 : 2);
     worker.signal(number);
     EXPECT_EQ(worker.wait(), 75);
@@ -163,11 +114,12 @@ TEST_F(Program, LeavesAtOnceOnASecondSignal) {
   data_.spec.width = 512;  // one step lasts longer than the time between two signals
   data_.spec.mlp_width = 0;
   data_.spec.layers = 8;
-  data_.spec.batch_sequences = 256;
+  data_.spec.batch_sequences = 64;
   data_.spec = run::resolve(data_.spec);
   data_.execution.evals_per_decade = 0;
+  data_.execution.products = "own";
   const run::RunFolder folder = data_.create("run");
-  Process worker = start(folder);
+  StartedProgram worker = start(folder);
   wait_for_training(folder, 1);
 
   worker.signal(SIGTERM);
@@ -184,8 +136,8 @@ TEST_F(Program, LetsOneOfTwoWorkersFinish) {
   for (int round = 0; round < 3; ++round) {
     const run::RunFolder folder = data_.create("run" + std::to_string(round));
 
-    Process first = start(folder);
-    Process second = start(folder);
+    StartedProgram first = start(folder);
+    StartedProgram second = start(folder);
     const int codes[] = {first.wait(), second.wait()};
 
     EXPECT_THAT(codes, testing::Contains(0));
@@ -199,7 +151,7 @@ TEST_F(Program, NamesTheFileThatFoundNoRoomAndContinuesLater) {
   ASSERT_EQ(start(straight).wait(), 0) << said();
   const run::RunFolder cramped = data_.create("cramped");
 
-  EXPECT_EQ(Process(cramped, errors(), 6000).wait(), 1);
+  EXPECT_EQ(StartedProgram({cramped.path()}, {.errors = errors(), .file_bytes = 6000}).wait(), 1);
   EXPECT_THAT(said(), HasSubstr(cramped.attempt_path(1).string()));
   EXPECT_THAT(said(), HasSubstr("free some space"));
   EXPECT_EQ(start(cramped).wait(), 0) << said();

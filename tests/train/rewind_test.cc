@@ -20,9 +20,11 @@ using run::WorkerExit;
 constexpr std::uint32_t kEnd = 16;
 
 // A folder of data and a run of 600 steps of one window; 2 epochs, each with one window of noise.
-class Rewind : public testing::Test {
+// In fp32 by the processor's passes, in bf16 by those of a device.
+class Rewind : public testing::TestWithParam<const char*> {
  protected:
   Rewind() {
+    data_.spec.precision = GetParam();
     test::Documents documents;
     for (int i = 0; i < 12; ++i) {
       std::vector<std::uint32_t> document;
@@ -74,7 +76,7 @@ class Rewind : public testing::Test {
   test::TinyData data_;
 };
 
-TEST_F(Rewind, GoesBackLeavesEightStepsOutAndFlagsTheResult) {
+TEST_P(Rewind, GoesBackLeavesEightStepsOutAndFlagsTheResult) {
   const run::RunFolder folder = data_.create("run");
 
   ASSERT_EQ(work_on(folder), WorkerExit::done);
@@ -101,7 +103,7 @@ TEST_F(Rewind, GoesBackLeavesEightStepsOutAndFlagsTheResult) {
   EXPECT_LT(result["train_loss_last"].get<double>(), 1);
 }
 
-TEST_F(Rewind, IsNotWhatHappensUnlessAskedFor) {
+TEST_P(Rewind, IsNotWhatHappensUnlessAskedFor) {
   data_.spec.on_spike = "log";
   const run::RunFolder folder = data_.create("run");
 
@@ -113,7 +115,7 @@ TEST_F(Rewind, IsNotWhatHappensUnlessAskedFor) {
 }
 
 // With stops before the spike, between it and the steps made up for, and behind.
-TEST_F(Rewind, GivesTheBytesOfAnUninterruptedRunWhereverItIsStopped) {
+TEST_P(Rewind, GivesTheBytesOfAnUninterruptedRunWhereverItIsStopped) {
   const run::RunFolder straight = data_.create("straight");
   ASSERT_EQ(work_on(straight), WorkerExit::done);
   const std::vector<run::Event> spikes = events_of(straight, EventType::spike);
@@ -135,6 +137,10 @@ TEST_F(Rewind, GivesTheBytesOfAnUninterruptedRunWhereverItIsStopped) {
               test::losses(test::effective_events(straight), EventType::train));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(On, Rewind, testing::Values("fp32", "bf16"), [](const auto& tested) {
+  return std::string(tested.param);
+});
 
 }  // namespace
 }  // namespace ration::train

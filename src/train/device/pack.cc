@@ -58,11 +58,11 @@ std::int64_t Pack::index_of(std::size_t seat) const {
   return way_ == Way::packed ? static_cast<std::int64_t>(seat) : 0;
 }
 
-StepResult Pack::step(std::size_t seat, const Batch& batch, const StepOptions& options) {
+void Pack::submit(std::size_t seat, const Batch& batch, const StepOptions& options) {
   if (way_ == Way::side_by_side) {  // nobody else touches these runs
     const RunStep step{.batch = &batch, .lr = options.lr, .step = options.step};
     runs_of(seat).submit({&step, 1});
-    return runs_of(seat).take()[0];
+    return;
   }
   std::unique_lock lock(mutex_);
   Member& member = members_[seat];
@@ -74,7 +74,32 @@ StepResult Pack::step(std::size_t seat, const Batch& batch, const StepOptions& o
   run_if_complete();
   changed_.wait(lock, [&] { return round_ != round; });
   if (failure_) std::rethrow_exception(failure_);
-  return member.result;
+}
+
+StepResult Pack::take(std::size_t seat) {
+  if (way_ == Way::side_by_side) return runs_of(seat).take()[0];
+  const std::lock_guard lock(mutex_);
+  std::deque<StepResult>& results = members_[seat].results;
+  while (results.empty()) {
+    if (failure_) std::rethrow_exception(failure_);
+    collect_oldest();
+  }
+  const StepResult result = results.front();
+  results.pop_front();
+  return result;
+}
+
+// Whoever misses a result first brings those of the others, too.
+void Pack::collect_oldest() {
+  const std::vector<bool> takes_part = std::move(enqueued_.front());
+  enqueued_.pop_front();
+  try {
+    const std::vector<StepResult> results = runs_[0]->take();
+    for (std::size_t seat = 0; seat < members_.size(); ++seat)
+      if (takes_part[seat]) members_[seat].results.push_back(results[seat]);
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
 }
 
 // Whoever completes the round, by coming or by leaving, carries it out for all.
@@ -100,17 +125,17 @@ void Pack::run_round() {
     for (const Member& member : members_)
       if (member.present && member.batch->sequences() == size) any = member.batch;
     std::vector<RunStep> steps;
+    std::vector<bool> active;
     for (const Member& member : members_) {
       const bool takes_part = member.present && member.batch->sequences() == size;
       steps.push_back({.batch = takes_part ? member.batch : any,
                        .lr = member.lr,
                        .step = member.step,
                        .active = takes_part});
+      active.push_back(takes_part);
     }
     runs_[0]->submit(steps);
-    const std::vector<StepResult> results = runs_[0]->take();
-    for (std::size_t seat = 0; seat < members_.size(); ++seat)
-      if (steps[seat].active) members_[seat].result = results[seat];
+    enqueued_.push_back(std::move(active));
   }
 }
 

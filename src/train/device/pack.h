@@ -1,20 +1,23 @@
 #pragma once
 
-// How training loops share a device. Each loop has a seat; a step is done when every seated loop
-// has brought its batch, and each gets its own result. With one seat it is how a single run uses a
-// GPU. Loops stay ignorant of each other: one may resume at another step, evaluate, save, diverge
-// or end while the others go on.
+// How training loops share a device. Each loop has a seat; a step is enqueued when every seated
+// loop has brought its batch, and each takes its own result, at once or some steps later. With one
+// seat it is how a single run uses a GPU. Loops stay ignorant of each other: one may resume at
+// another step, evaluate, save, diverge or end while the others go on.
 //
 //   Pack pack(2, {.device = at::kCUDA});
-//   in each of two threads: auto seat = pack.sit(spec, parameters, optimiser); seat->step(…)
+//   in each of two threads: auto seat = pack.sit(spec, parameters, optimiser);
+//                           seat->submit(batch, options); …; StepResult result = seat->take();
 
 #include <condition_variable>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "run/run.h"
 #include "train/device/runs.h"
 #include "train/model.h"
@@ -29,8 +32,11 @@ class Pack {
   // recorded step) of its own.
   enum class Way { packed, side_by_side };
 
-  Pack(std::int64_t members, const DeviceOptions& options, Way way = Way::packed)
-      : options_(options), way_(way), expected_(members) {}
+  Pack(std::int64_t members,
+       const DeviceOptions& options,
+       Way way = Way::packed,
+       Json measured = nullptr)
+      : options_(options), way_(way), measured_(std::move(measured)), expected_(members) {}
   Pack(const Pack&) = delete;
   Pack& operator=(const Pack&) = delete;
 
@@ -39,6 +45,8 @@ class Pack {
   std::unique_ptr<Seat> sit(const run::RunSpec& spec, Parameters& parameters, AdamW& optimiser);
 
   Way way() const { return way_; }
+  // What the choice of the way rests on, for the log; null when nothing was measured.
+  const Json& measured() const { return measured_; }
 
   // A member that will not come.
   void give_up();
@@ -53,10 +61,11 @@ class Pack {
     double lr = 0;
     std::int64_t step = 0;
     bool present = true;
-    StepResult result;
+    std::deque<StepResult> results;  // that came back and were not taken
   };
 
-  StepResult step(std::size_t seat, const Batch& batch, const StepOptions& options);
+  void submit(std::size_t seat, const Batch& batch, const StepOptions& options);
+  StepResult take(std::size_t seat);
   double loss_sum(std::size_t seat, const TokenRows& rows);
   void store(std::size_t seat);
   void load(std::size_t seat);
@@ -65,17 +74,20 @@ class Pack {
   void start_if_complete();
   void run_if_complete();
   void run_round();
+  void collect_oldest();
   DeviceRuns& runs_of(std::size_t seat);
   std::int64_t index_of(std::size_t seat) const;
 
   DeviceOptions options_;
   Way way_;
+  Json measured_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::int64_t expected_;  // members that are still to come, or seated
   std::vector<Member> members_;
   std::vector<std::unique_ptr<DeviceRuns>> runs_;  // one for all, or one each
   std::unique_ptr<DeviceRuns> evaluator_;          // of one run, where several are packed
+  std::deque<std::vector<bool>> enqueued_;         // packed steps: who takes part
   std::int64_t waiting_ = 0, present_ = 0;
   std::uint64_t round_ = 0;
   bool started_ = false;
@@ -89,10 +101,13 @@ class Seat {
   Seat(const Seat&) = delete;
   Seat& operator=(const Seat&) = delete;
 
-  // As train_step(); micro-batches are those of the pack.
-  StepResult step(const Batch& batch, const StepOptions& options) {
-    return pack_.step(index_, batch, options);
+  // As train_step(), in two parts; micro-batches are those of the pack. submit() returns when the
+  // step is enqueued, which may have to wait for the other members' batches; the batch may go then.
+  void submit(const Batch& batch, const StepOptions& options) {
+    pack_.submit(index_, batch, options);
   }
+  // The result of the oldest submitted step that was not taken; waits for it.
+  StepResult take() { return pack_.take(index_); }
   double loss_sum(const TokenRows& rows) { return pack_.loss_sum(index_, rows); }
   // Brings weights and moments back into the parameters and the optimiser that were given.
   void store() { pack_.store(index_); }

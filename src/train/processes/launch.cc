@@ -1,7 +1,6 @@
 #include "train/processes/launch.h"
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,11 +13,11 @@
 #include <ctime>
 
 #include "base/clock.h"
+#include "train/processes/child.h"
 
 namespace ration::train {
 namespace {
 
-constexpr int kSignalBase = 128;         // as in a shell
 constexpr double kLastWords = 2;         // s for the others to say what they saw, after one failed
 constexpr double kToAgree = 20;          // s for the others to end, after the leader ended well
 constexpr long kLookEvery = 50'000'000;  // ns
@@ -36,28 +35,18 @@ sigset_t awaited() {
 }
 
 [[noreturn]] void become_rank(const LaunchOptions& options, int rank, pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(static_cast<int>(run::WorkerExit::other));  // it died meanwhile
-  setpgid(0, 0);  // signals to the group reach the parent, which passes them on once
   setenv("RANK", std::to_string(rank).c_str(), 1);
   setenv("LOCAL_RANK", std::to_string(rank).c_str(), 1);
   setenv("WORLD_SIZE", std::to_string(options.processes).c_str(), 1);
   setenv("RATION_MEETING", options.meeting.c_str(), 1);
-  const sigset_t set = awaited();
-  sigprocmask(SIG_UNBLOCK, &set, nullptr);
-  std::vector<char*> arguments;
-  for (const std::string& word : options.command)
-    arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  execv("/proc/self/exe", arguments.data());
-  _exit(static_cast<int>(run::WorkerExit::other));
+  become(kThisProgram, options.command, parent);
 }
 
 void reap(std::vector<Rank>& ranks) {
   for (Rank& rank : ranks) {
     int status = 0;
     if (rank.status || waitpid(rank.pid, &status, WNOHANG) != rank.pid) continue;
-    rank.status = WIFEXITED(status) ? WEXITSTATUS(status) : kSignalBase + WTERMSIG(status);
+    rank.status = exit_code_of(status);
   }
 }
 
