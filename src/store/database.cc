@@ -54,9 +54,19 @@ sqlite3* connect(const std::string& name, int flags) {
   return nullptr;
 }
 
-bool readable(sqlite3* connection) {
-  return sqlite3_exec(connection, "SELECT 1 FROM sqlite_master", nullptr, nullptr, nullptr) !=
-         SQLITE_CANTOPEN;
+// The extended code of a first look at the database.
+int first_look(sqlite3* connection) {
+  sqlite3_exec(connection, "SELECT 1 FROM sqlite_master", nullptr, nullptr, nullptr);
+  return sqlite3_extended_errcode(connection);
+}
+
+// Undoes the transaction that a writer left half-done when it was killed under a plain journal. A
+// reader may not, and refuses until somebody has.
+void undo_unfinished(const std::string& name) {
+  sqlite3* connection = connect(name, SQLITE_OPEN_READWRITE);
+  if (connection == nullptr) return;
+  first_look(connection);
+  sqlite3_close(connection);
 }
 
 std::string uri_of(const Path& file, std::string_view query) {
@@ -159,7 +169,9 @@ Database::Database(Path file, Access access, double busy_seconds) : file_(std::m
       access == Access::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   connection_ = connect(file_.string(), flags);
   if (connection_ == nullptr) fail(nullptr, SQLITE_CANTOPEN, file_);
-  if (access == Access::read && !readable(connection_)) {
+  const int code = access == Access::read ? first_look(connection_) : SQLITE_OK;
+  if (code == SQLITE_READONLY_ROLLBACK) undo_unfinished(file_.string());
+  if ((code & 0xff) == SQLITE_CANTOPEN) {
     // The folder cannot be written, so SQLite cannot make its shared memory; nobody else can
     // change the file either.
     sqlite3_close(connection_);
@@ -187,6 +199,16 @@ std::int64_t Database::integer(std::string_view sql) const {
 std::int64_t Database::last_insert() const { return sqlite3_last_insert_rowid(connection_); }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(connection_); }
+
+void Database::copy_to(Database& target) const {
+  sqlite3_backup* copy = sqlite3_backup_init(target.connection_, "main", connection_, "main");
+  if (copy == nullptr) fail(target.connection_, sqlite3_errcode(target.connection_), target.file_);
+  // All pages in one step: a single moment, and under a write-ahead log no writer waits for it.
+  const int stepped = sqlite3_backup_step(copy, -1);
+  const int finished = sqlite3_backup_finish(copy);
+  if (finished != SQLITE_OK) fail(target.connection_, finished, target.file_);
+  if (stepped != SQLITE_DONE) fail(nullptr, stepped, target.file_);
+}
 
 Transaction::Transaction(Database& database, bool durable)
     : database_(database), durable_(durable) {

@@ -116,6 +116,8 @@ class Database {
   std::int64_t integer(std::string_view sql) const;  // first column of the first row; 0 without one
   std::int64_t last_insert() const;
   std::int64_t changes() const;
+  // Overwrites `target` with this database as it stands at one moment.
+  void copy_to(Database& target) const;
   const Path& file() const { return file_; }
 
  private:

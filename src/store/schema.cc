@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -31,6 +32,7 @@ CREATE TABLE runs(
   config TEXT NOT NULL, execution TEXT NOT NULL);
 CREATE INDEX runs_to_launch ON runs(state, id);
 CREATE INDEX runs_for_fits ON runs(params, tokens, unique_tokens);
+CREATE INDEX runs_by_text ON runs(lower(hex(hash)));
 
 CREATE TABLE sweep_runs(
   sweep INT NOT NULL REFERENCES sweeps, ordinal INT NOT NULL, run INT NOT NULL REFERENCES runs,
@@ -142,36 +144,60 @@ bool on_network(const Path& file) {
          kNetworkFileSystems.end();
 }
 
-Error newer_program(const Database& database, std::int64_t version) {
+Error unknown_version(const Database& database, std::int64_t version) {
   return {.kind = ErrorKind::input,
-          .what = fmt::format("{} has schema {}, this program knows {}",
+          .what = fmt::format("{} has schema {}, this program knows {} to {}",
                               database.file().string(),
                               version,
+                              kOldestReadable,
                               kSchemaVersion),
           .hint =
               "use the program that wrote it, or make the database again with `ration db "
               "rebuild`"};
 }
 
+// Whether a database beside `file` can be written with this journal.
+bool can_write(const Path& file, const std::string& journal) {
+  const Path probe = file.string() + ".probe";
+  const auto clean = [&] {
+    for (const char* ending : {"", "-wal", "-shm", "-journal"})
+      unlink((probe.string() + ending).c_str());
+  };
+  clean();
+  const Result<bool> written = guarded([&] {
+    Database database(probe, Access::write, 1);
+    database.execute("PRAGMA synchronous=OFF");
+    Statement mode = database.prepare("PRAGMA journal_mode=" + journal);
+    const bool taken = mode.step() && mode.text(0) == journal;
+    database.execute("CREATE TABLE t(x); INSERT INTO t VALUES(1)");
+    return taken;
+  });
+  clean();
+  return written.value_or(false);
+}
+
+// The answer to journal_mode alone does not tell whether a write-ahead log works: on some file
+// systems only the first write fails. Where a plain journal fails too, it is not the log's fault.
+bool wal_works(const Path& file) { return can_write(file, "wal") || !can_write(file, "delete"); }
+
 }  // namespace
 
 std::string configure_writer(Database& database) {
   const bool network = on_network(database.file());
-  database.execute(network ? "PRAGMA journal_mode=DELETE" : "PRAGMA journal_mode=WAL");
+  const bool wal = !network && wal_works(database.file());
+  database.execute(wal ? "PRAGMA journal_mode=WAL" : "PRAGMA journal_mode=DELETE");
   database.execute(
       "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-65536;"
       "PRAGMA wal_autocheckpoint=20000");
-  if (!network) return {};
+  if (wal) return {};
   return fmt::format(
-      "{} lies on a network file system: use it from one host at a time, or choose a store folder "
-      "on a local disk",
-      database.file().string());
+      "{} lies on {}: use it from one host at a time, or choose a store folder on a local disk",
+      database.file().string(),
+      network ? "a network file system" : "a file system without shared memory between processes");
 }
 
 void ensure_schema(Database& database) {
-  const std::int64_t version = database.integer("PRAGMA user_version");
-  if (version == kSchemaVersion) return;
-  if (version != 0) throw Failure{newer_program(database, version)};
+  if (database.integer("PRAGMA user_version") != 0) return require_schema(database);
   Transaction transaction(database, true);
   database.execute(kTables);
   database.execute(kViews);
@@ -181,7 +207,8 @@ void ensure_schema(Database& database) {
 
 void require_schema(const Database& database) {
   const std::int64_t version = database.integer("PRAGMA user_version");
-  if (version != kSchemaVersion) throw Failure{newer_program(database, version)};
+  if (version < kOldestReadable || version > kSchemaVersion)
+    throw Failure{unknown_version(database, version)};
 }
 
 }  // namespace ration::store

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@
 #include "base/json.h"
 #include "run/run.h"
 #include "store/states.h"
+#include "tables/rows.h"
 
 namespace ration::store {
 
@@ -163,6 +165,23 @@ struct Progress {
   std::vector<RunRow> active;
 };
 
+// ---- What other programs read -------------------------------------------------------------------
+
+enum class Table { runs, losses, metrics, fits };
+
+struct TableQuery {
+  Table table = Table::runs;
+  // Run-ids; nothing = all. Of the fits those that used one of these runs.
+  std::optional<std::vector<std::string>> runs = {};
+};
+
+// The columns of a table in their order: those of the view of its name (docs/store.md), and for
+// runs a column for every setting in place of `config`.
+std::vector<tables::Column> columns_of(Table table);
+
+// Takes one row; an error ends the reading.
+using RowVisitor = std::function<Result<void>(const tables::Row& row)>;
+
 struct ReaderOptions {
   double busy_seconds = 10;  // how long to wait for a writer; readers of a WAL never wait
 };
@@ -197,6 +216,14 @@ class Reader {
   Result<std::vector<std::string>> sweeps_of(std::int64_t run) const;
   // Valid points: one for each name and step, steps that a later attempt repeated left out.
   Result<std::vector<MetricPoint>> metrics(std::int64_t run) const;
+
+  // All rows of a table, one at a time: by run-id, then name and step; fits as they were made. Runs
+  // without a row are no error. Memory: the points of one run.
+  Result<void> each_row(const TableQuery& query, const RowVisitor& visit) const;
+
+  // A copy of the whole database in one file, as it stood at one moment, also while a scheduler
+  // writes; nobody's hold goes with it. `file` appears whole, or is replaced.
+  Result<void> backup(Files& files, const Path& file) const;
 
   // Everything that must be equal after a rebuild, as text; times, hosts, process ids and lost
   // attempts left out.

@@ -83,8 +83,10 @@ Result<Writer> Writer::open(Files& files,
     std::string warning = configure_writer(*database);
     ensure_schema(*database);
     lock->take_lease(*database, clock.unix_seconds(), options.take_over);
+    std::string migrated = migrate(*database, files);
     Writer writer(std::move(layout), std::move(database), files, clock, std::move(lock));
-    if (!warning.empty()) writer.warnings_.push_back(std::move(warning));
+    for (std::string& text : {std::ref(warning), std::ref(migrated)})
+      if (!text.empty()) writer.warnings_.push_back(std::move(text));
     return writer;
   });
 }

@@ -71,6 +71,11 @@ struct IngestSummary {
   bool more = false;         // a log had more than one call takes
 };
 
+struct VacuumSummary {
+  std::uint64_t bytes_before = 0;  // of the database's file
+  std::uint64_t bytes_after = 0;
+};
+
 class Writer : public Reader {
  public:
   // Creates folder and database where missing.
@@ -108,6 +113,9 @@ class Writer : public Reader {
                     std::string_view what,
                     std::string_view detail);
   Result<void> renew_lease();
+  // Gives back the space of what was deleted or moved. Needs as much free space as the database
+  // takes, for its time.
+  Result<VacuumSummary> vacuum();
 
   // For rebuilding: runs that no sweep asks for, attempts and fits, as their files tell.
   Result<std::int64_t> add_run(const Member& member);
