@@ -1,9 +1,13 @@
 #include <fmt/format.h>
 
+#include <ctime>
+
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/store_option.h"
 #include "scheduler/scheduler.h"
+#include "store/writer.h"
 
 namespace ration::cli {
 namespace {
@@ -54,7 +58,90 @@ Result<int> run_check(const Arguments& arguments) {
                .hint = "`ration db rebuild` makes the database again from the run folders"};
 }
 
+// ration-20261126-023300.db beside the database.
+std::string name_of_now() {
+  const auto now = static_cast<std::time_t>(system_clock().unix_seconds());
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  return fmt::format("ration-{:04}{:02}{:02}-{:02}{:02}{:02}.db",
+                     parts.tm_year + 1900,
+                     parts.tm_mon + 1,
+                     parts.tm_mday,
+                     parts.tm_hour,
+                     parts.tm_min,
+                     parts.tm_sec);
+}
+
+Result<int> run_backup(const Arguments& arguments) {
+  Result<store::Reader> store = open_store(arguments);
+  if (!store) return std::move(store).error();
+  const auto named = arguments.text("out");
+  const Path file = named ? Path(*named) : store->layout().folder / name_of_now();
+  std::error_code ignored;
+  if (std::filesystem::equivalent(file, store->layout().database(), ignored))
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format("{} is the database itself", file.string()),
+                 .hint = "-o names another file"};
+  if (Result<void> done = store->backup(real_files(), file); !done) return std::move(done).error();
+  Result<std::uint64_t> bytes = real_files().size(file);
+  if (!bytes) return std::move(bytes).error();
+  if (arguments.console.json)
+    arguments.console.print_json(
+        {{"schema", "ration.db_backup/1"}, {"file", file.string()}, {"bytes", *bytes}});
+  else
+    arguments.console.print(file.string() + "\n");
+  return 0;
+}
+
+Result<int> run_vacuum(const Arguments& arguments) {
+  const Path folder = *arguments.text("store");
+  // Opening for writing would make a store where there is none.
+  if (Result<store::Reader> there = open_store(arguments); !there) return std::move(there).error();
+  Result<store::Writer> writer = store::Writer::open(real_files(), system_clock(), folder);
+  if (!writer) return std::move(writer).error();
+  for (const std::string& warning : writer->warnings()) arguments.console.note(warning);
+  Result<store::VacuumSummary> summary = writer->vacuum();
+  if (!summary) return std::move(summary).error();
+  if (arguments.console.json)
+    arguments.console.print_json({{"schema", "ration.db_vacuum/1"},
+                                  {"bytes_before", summary->bytes_before},
+                                  {"bytes_after", summary->bytes_after}});
+  else
+    arguments.console.print(
+        fmt::format("{} before, {} after\n",
+                    format_quantity(static_cast<double>(summary->bytes_before), "B"),
+                    format_quantity(static_cast<double>(summary->bytes_after), "B")));
+  return 0;
+}
+
 }  // namespace
+
+Command db_backup_command() {
+  return {.name = "db backup",
+          .summary = "Copy the database to one file, also while a sweep is on",
+          .arguments = "",
+          .options = {store_option(),
+                      {.name = "out",
+                       .value = "FILE",
+                       .help = "The copy; ration-<date>-<time>.db in the store unless given.",
+                       .letter = 'o'}},
+          .description =
+              "The copy is the database as it stood at one moment; to go back, put it in "
+              "the place of ration.db while no sweep is on, and remove ration.db-wal.\n\n"
+              "  ration db backup -o before.db",
+          .execute = run_backup};
+}
+
+Command db_vacuum_command() {
+  return {.name = "db vacuum",
+          .summary = "Make the database's file as small as it can be, while no sweep is on",
+          .arguments = "",
+          .options = {store_option()},
+          .description =
+              "Takes as much free space as the database has, for a while.\n\n"
+              "  ration db vacuum",
+          .execute = run_vacuum};
+}
 
 Command db_rebuild_command() {
   return {.name = "db rebuild",

@@ -26,6 +26,7 @@ struct Explanation {
   std::vector<AttemptRow> attempts;
   std::vector<store::EventRow> events;
   std::vector<std::string> last_words;
+  std::string command;    // that starts the worker of its newest attempt; empty before
   std::string reproduce;  // shell commands
   std::optional<ChosenBy> chosen;
   std::string trunk;  // what a branch begins with, in words; empty for other runs
@@ -79,6 +80,21 @@ std::string shell_quote(const std::string& word) {
   return quoted + "'";
 }
 
+std::string started_with(const store::Reader& store,
+                         const store::RunRow& row,
+                         const AttemptRow& attempt,
+                         std::int64_t threads) {
+  const Result<Path> trainer = scheduler::find_trainer("");
+  return fmt::format(
+      "GOMP_SPINCOUNT=0 OMP_NUM_THREADS={0} MKL_NUM_THREADS={0} {1} {2} --attempt {3} "
+      "--token {4}",
+      threads,
+      trainer ? shell_quote(trainer->string()) : "ration-train",
+      shell_quote(store.layout().run(row.run).string()),
+      attempt.number,
+      attempt.token);
+}
+
 // In a folder of its own, so that the store stays as it is.
 std::string reproduce(const store::Reader& store, const store::RunRow& row, std::int64_t threads) {
   const Result<Path> trainer = scheduler::find_trainer("");
@@ -122,6 +138,8 @@ Result<Explanation> explain(const store::Reader& store, const std::string& prefi
                           file->spec.branch_from,
                           trunk ? store::name(trunk->state) : "not in this store");
   }
+  if (!e.attempts.empty())
+    e.command = started_with(store, e.row, e.attempts.back(), file->execution.threads);
   e.reproduce = reproduce(store, e.row, file->execution.threads);
   return e;
 }
@@ -155,6 +173,7 @@ Json to_json(const Explanation& e) {
           {"attempts", attempts},
           {"events", events},
           {"log", e.last_words},
+          {"command", e.command.empty() ? Json() : Json(e.command)},
           {"reproduce", e.reproduce}};
 }
 
@@ -188,8 +207,10 @@ std::string to_text(const Explanation& e) {
     text += fmt::format("\nend of the log of attempt {}:\n", e.attempts.back().number);
     for (const std::string& line : e.last_words) text += "  " + line + "\n";
   }
-  return text + "\nto reproduce it apart from the store:\n  " +
-         fmt::format("{}\n", fmt::join(std::vector{e.reproduce}, ""));
+  if (!e.command.empty())
+    text += fmt::format(
+        "\nthe worker of attempt {} is started as:\n  {}\n", e.attempts.back().number, e.command);
+  return text + "\nto reproduce it apart from the store:\n  " + e.reproduce + "\n";
 }
 
 Result<int> run_explain(const Arguments& arguments) {

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
+
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/store_option.h"
@@ -38,10 +41,25 @@ Result<std::uint64_t> print_from(const Console& console, const Path& log, std::u
   return offset + text->size();
 }
 
-Result<int> follow(const Console& console, const run::RunFolder& folder, int attempt) {
+// Whether nothing more will come: its supervisor noted the end, or a scheduler found that it is
+// gone.
+bool attempt_over(const store::Reader& store, const store::RunRow& row, int attempt) {
+  const run::RunFolder folder(real_files(), store.layout().run(row.run));
+  if (real_files().exists(folder.exit_path(attempt))) return true;
+  const Result<std::vector<store::AttemptRow>> attempts = store.attempts(row.id);
+  return attempts && std::any_of(attempts->begin(), attempts->end(), [&](const auto& known) {
+           return known.number == attempt && store::ended(known.state);
+         });
+}
+
+Result<int> follow(const Console& console,
+                   const store::Reader& store,
+                   const store::RunRow& row,
+                   int attempt) {
+  const run::RunFolder folder(real_files(), store.layout().run(row.run));
   std::uint64_t offset = 0;
   for (;;) {
-    const bool over = real_files().exists(folder.exit_path(attempt));
+    const bool over = attempt_over(store, row, attempt);
     Result<std::uint64_t> end = print_from(console, folder.log_path(attempt), offset);
     if (!end) return std::move(end).error();
     offset = *end;
@@ -69,7 +87,7 @@ Result<int> run_logs(const Arguments& arguments) {
                                   {"text", text}});
     return 0;
   }
-  if (arguments.flag("follow")) return follow(arguments.console, folder, *attempt);
+  if (arguments.flag("follow")) return follow(arguments.console, *store, *row, *attempt);
   Result<std::uint64_t> end = print_from(arguments.console, log, 0);
   if (!end) return std::move(end).error();
   return 0;

@@ -1,11 +1,16 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/option_reader.h"
 #include "cli/run_loop.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
+#include "run/count.h"
+#include "run/steps.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::cli {
@@ -83,7 +88,44 @@ Result<SweepOptions> sweep_options(const Arguments& arguments) {
   return options;
 }
 
-Json plan_json(const Sweep& sweep, const Plan& plan, int slots) {
+// What the runs that would be started leave on the disk: the newest two checkpoints of each and
+// those that branches need, and while they run one more at a time for each slot. Weights and the
+// optimiser's two moments; logs are small beside them.
+double disk_bytes(const Plan& plan, const SweepOptions& options, int slots) {
+  double bytes = 0;
+  std::vector<double> sizes;
+  for (const PlanRow& row : plan.rows) {
+    const bool starts = row.plan_class == PlanClass::fresh ||
+                        row.plan_class == PlanClass::to_continue ||
+                        (row.plan_class == PlanClass::failed_before && options.retry_failed);
+    if (!starts) continue;
+    const run::RunSpec& spec = row.run->spec;
+    const double size = 3 * run::count_params(spec).total * (spec.precision == "fp64" ? 8 : 4);
+    const auto kept = run::kept_steps(row.run->execution.keep_steps).size();
+    bytes += size * static_cast<double>(2 + kept);
+    sizes.push_back(size);
+  }
+  std::sort(sizes.rbegin(), sizes.rend());
+  sizes.resize(std::min(sizes.size(), static_cast<std::size_t>(slots)));
+  return std::accumulate(sizes.begin(), sizes.end(), bytes);
+}
+
+// Free bytes where the store is, or would be made; 0 = not known.
+double free_bytes(const Path& store) {
+  std::error_code code;
+  for (Path folder = std::filesystem::absolute(store);; folder = folder.parent_path()) {
+    const auto space = std::filesystem::space(folder, code);
+    if (!code) return static_cast<double>(space.available);
+    if (folder == folder.parent_path()) return 0;
+  }
+}
+
+struct Disk {
+  double needed = 0;  // bytes
+  double free = 0;    // bytes; 0 = not known
+};
+
+Json plan_json(const Sweep& sweep, const Plan& plan, const Disk& disk, int slots) {
   Json counts = Json::object();
   for (std::size_t i = 0; i < kPlanClasses; ++i)
     counts[std::string(name(static_cast<PlanClass>(i)))] = plan.counts[i];
@@ -109,10 +151,12 @@ Json plan_json(const Sweep& sweep, const Plan& plan, int slots) {
           {"flops_to_do", plan.flops_to_do},
           {"slots", slots},
           {"estimate_s", plan.seconds > 0 ? Json(plan.seconds) : Json()},
+          {"disk_bytes", disk.needed},
+          {"disk_free_bytes", disk.free > 0 ? Json(disk.free) : Json()},
           {"rows", rows}};
 }
 
-std::string plan_text(const Sweep& sweep, const Plan& plan, int slots) {
+std::string plan_text(const Sweep& sweep, const Plan& plan, const Disk& disk, int slots) {
   std::string text = fmt::format("sweep {}: {} runs", sweep.name, plan.rows.size());
   for (std::size_t i = 0; i < kPlanClasses; ++i)
     if (plan.counts[i] > 0)
@@ -133,6 +177,9 @@ std::string plan_text(const Sweep& sweep, const Plan& plan, int slots) {
       plan.seconds > 0
           ? fmt::format("time: about {} with {} at once\n", format_duration(plan.seconds), slots)
           : std::string("time: not known before the first run has ended\n");
+  text += fmt::format("disk: about {} for checkpoints", format_quantity(disk.needed, "B"));
+  if (disk.free > 0) text += fmt::format(", {} are free", format_quantity(disk.free, "B"));
+  text += disk.free > 0 && disk.needed > disk.free ? ": too little\n" : "\n";
   std::vector<std::vector<std::string>> cells = {
       {"run", "class", "params", "tokens", "epochs", "why"}};
   for (const PlanRow& row : plan.rows) {
@@ -167,10 +214,11 @@ Result<int> dry_run(const Arguments& arguments, const Sweep& sweep, const SweepO
                                 reader ? &*reader : nullptr,
                                 {.slots = slots, .retry_failed = options.retry_failed});
   if (!plan) return std::move(plan).error();
+  const Disk disk{.needed = disk_bytes(*plan, options, slots), .free = free_bytes(options.store)};
   if (arguments.console.json)
-    arguments.console.print_json(plan_json(sweep, *plan, slots));
+    arguments.console.print_json(plan_json(sweep, *plan, disk, slots));
   else
-    arguments.console.print(plan_text(sweep, *plan, slots));
+    arguments.console.print(plan_text(sweep, *plan, disk, slots));
   return 0;
 }
 

@@ -1,0 +1,68 @@
+#include "cli/sweep_status.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "cli/table.h"
+
+namespace ration::cli {
+namespace {
+
+SweepStatus status_of(store::SweepRow sweep, store::Progress progress) {
+  SweepStatus status{.sweep = std::move(sweep), .progress = std::move(progress)};
+  const store::Progress& p = status.progress;
+  double done = p.flops_settled;
+  for (const store::RunRow& row : p.active)
+    if (row.tokens > 0) done += row.flops * std::min(1.0, row.tokens_seen / row.tokens);
+  status.fraction = p.flops_total > 0 ? done / p.flops_total : 0;
+  const double speed = p.flops_per_second * static_cast<double>(p.active.size());
+  if (speed > 0) status.eta_seconds = (p.flops_total - done) / speed;
+  return status;
+}
+
+}  // namespace
+
+Result<std::vector<SweepStatus>> gather_sweeps(const store::Reader& store,
+                                               const Arguments& arguments) {
+  std::vector<store::SweepRow> sweeps;
+  if (!arguments.positional.empty()) {
+    Result<store::SweepRow> sweep = store.find_sweep(arguments.positional.front());
+    if (!sweep) return std::move(sweep).error();
+    sweeps.push_back(std::move(*sweep));
+  } else {
+    Result<std::vector<store::SweepRow>> all = store.sweeps();
+    if (!all) return std::move(all).error();
+    std::set<std::string> names;
+    constexpr std::size_t kNewest = 20;
+    for (store::SweepRow& row : *all)
+      if (names.size() < kNewest && names.insert(row.name).second) sweeps.push_back(std::move(row));
+  }
+  std::vector<SweepStatus> statuses;
+  for (store::SweepRow& sweep : sweeps) {
+    Result<store::Progress> progress = store.progress(sweep.id);
+    if (!progress) return std::move(progress).error();
+    statuses.push_back(status_of(std::move(sweep), std::move(*progress)));
+  }
+  return statuses;
+}
+
+std::string overview_text(const std::vector<SweepStatus>& statuses) {
+  std::vector<std::vector<std::string>> cells = {{"sweep", "runs"}};
+  for (int i = 0; i < store::kRunStates; ++i)
+    cells[0].emplace_back(name(static_cast<store::RunState>(i)));
+  cells[0].insert(cells[0].end(), {"compute", "left"});
+  for (const SweepStatus& status : statuses) {
+    std::vector<std::string> row = {status.sweep.name, std::to_string(status.sweep.runs)};
+    for (const std::int64_t count : status.progress.by_state)
+      row.push_back(count > 0 ? std::to_string(count) : "-");
+    row.push_back(fmt::format("{:.0f} %", 100 * status.fraction));
+    row.push_back(status.eta_seconds >= 0 ? format_duration(status.eta_seconds) : "-");
+    cells.push_back(std::move(row));
+  }
+  return table(cells);
+}
+
+}  // namespace ration::cli

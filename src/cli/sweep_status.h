@@ -1,0 +1,30 @@
+#pragma once
+
+// How far sweeps are: what `ration status` shows once, and --watch again and again.
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "store/store.h"
+
+namespace ration::cli {
+
+struct SweepStatus {
+  store::SweepRow sweep;
+  store::Progress progress;
+  double fraction = 0;      // of the FLOPs
+  double eta_seconds = -1;  // negative = not known, or nothing is active
+};
+
+// The sweep that was named, or the newest version of each (the last 20).
+Result<std::vector<SweepStatus>> gather_sweeps(const store::Reader& store,
+                                               const Arguments& arguments);
+
+// A line a sweep, with its runs by state.
+std::string overview_text(const std::vector<SweepStatus>& statuses);
+
+// `ration status --watch`: until no run of the sweeps waits or is active, or Ctrl-C.
+Result<int> watch_sweeps(const Arguments& arguments);
+
+}  // namespace ration::cli
