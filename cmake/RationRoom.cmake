@@ -22,10 +22,10 @@ function(ration_compile_options target)
   endif()
 endfunction()
 
-# ration_test(NAME SOURCES ... [LINK targets] [LABELS labels]): one test program; every case carries the labels
-# (default fast). Sources named *_vectors_test.cc belong into a program of their own with the label vectors.
+# ration_test(NAME SOURCES ... [LINK targets] [LABELS labels] [SLOW pattern]): one test program; every case carries the labels
+# (default fast), those that match the pattern carry slow instead. Sources named *_vectors_test.cc belong into a program of their own with the label vectors.
 function(ration_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;SLOW" "SOURCES;LINK;LABELS" ${ARGN})
   if(NOT ARG_LABELS)
     set(ARG_LABELS fast)
   endif()
@@ -40,6 +40,11 @@ function(ration_test name)
   if(NOT "ration::train" IN_LIST ARG_LINK)  # those share the trainer's
     target_precompile_headers(${name} REUSE_FROM ration_test_support)
   endif()
-  gtest_discover_tests(${name} TEST_PREFIX "" PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+  set(all "*")
+  if(ARG_SLOW)
+    set(all "-${ARG_SLOW}")
+    gtest_discover_tests(${name} TEST_FILTER "${ARG_SLOW}" PROPERTIES LABELS slow TIMEOUT 900 DISCOVERY_TIMEOUT 60)
+  endif()
+  gtest_discover_tests(${name} TEST_FILTER "${all}" PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
                        DISCOVERY_TIMEOUT 60)
 endfunction()
