@@ -22,6 +22,30 @@ constexpr std::array<std::uint32_t, 256> make_crc_table() {
 
 constexpr std::array<std::uint32_t, 256> kCrcTable = make_crc_table();
 
+constexpr std::uint32_t crc32c_by_table(std::string_view bytes) {
+  std::uint32_t crc = 0xFFFFFFFF;
+  for (const char c : bytes)
+    crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xFF];
+  return ~crc;
+}
+
+static_assert(crc32c_by_table("123456789") == 0xE3069283, "the check value of the catalogue");
+
+#if defined(__x86_64__)
+// SSE 4.2 has an instruction for this very polynomial: eight bytes at once.
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_by_instruction(std::string_view bytes) {
+  std::uint64_t crc = 0xFFFFFFFF;
+  for (; bytes.size() >= 8; bytes.remove_prefix(8)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    crc = __builtin_ia32_crc32di(crc, word);
+  }
+  auto low = static_cast<std::uint32_t>(crc);
+  for (const char c : bytes) low = __builtin_ia32_crc32qi(low, static_cast<unsigned char>(c));
+  return ~low;
+}
+#endif
+
 }  // namespace
 
 Sha256::Sha256()
@@ -78,10 +102,11 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 std::uint32_t crc32c(std::string_view bytes) {
-  std::uint32_t crc = 0xFFFFFFFF;
-  for (const char c : bytes)
-    crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xFF];
-  return ~crc;
+#if defined(__x86_64__)
+  static const bool has_instruction = __builtin_cpu_supports("sse4.2");
+  if (has_instruction) return crc32c_by_instruction(bytes);
+#endif
+  return crc32c_by_table(bytes);
 }
 
 }  // namespace ration

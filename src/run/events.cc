@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/crc_line.h"
+#include "run/event_scan.h"
 
 namespace ration::run {
 namespace {
@@ -104,38 +105,69 @@ Result<void> EventWriter::write(Event event, bool durable) {
   return durable ? file_->sync() : Result<void>();
 }
 
-Result<EventBatch> read_events(Files& files,
-                               const Path& log,
-                               std::uint64_t offset,
-                               std::int64_t next_seq,
-                               std::uint64_t limit) {
-  EventBatch batch{.next_offset = offset, .next_seq = next_seq};
-  if (!files.exists(log)) return batch;
+Result<LogProgress> walk_lines(
+    Files& files,
+    const Path& log,
+    std::uint64_t offset,
+    std::int64_t next_seq,
+    std::uint64_t limit,
+    const std::function<std::optional<std::int64_t>(std::string_view line)>& decode_line,
+    const std::function<void()>& keep) {
+  LogProgress progress{.next_offset = offset, .next_seq = next_seq};
+  if (!files.exists(log)) return progress;
   Result<std::string> bytes = files.read_range(log, offset, limit);
   if (!bytes) return std::move(bytes).error();
   std::string_view rest = *bytes;
   std::int64_t bad_since_good = 0;
   for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-    Result<Event> event = decode(rest.substr(0, end));
+    const std::optional<std::int64_t> seq = decode_line(rest.substr(0, end));
     rest.remove_prefix(end + 1);
-    batch.next_offset = offset + (bytes->size() - rest.size());
-    if (!event || event->seq < batch.next_seq) {
+    progress.next_offset = offset + (bytes->size() - rest.size());
+    if (!seq || *seq < progress.next_seq) {
       ++bad_since_good;
       continue;
     }
     const std::int64_t gap =
-        event->seq - batch.next_seq;  // a line that is gone is as damaged as one that is garbled
-    batch.damaged += std::max(gap, bad_since_good);
+        *seq - progress.next_seq;  // a line that is gone is as damaged as one that is garbled
+    progress.damaged += std::max(gap, bad_since_good);
     bad_since_good = 0;
-    batch.next_seq = event->seq + 1;
-    batch.events.push_back(std::move(*event));
+    progress.next_seq = *seq + 1;
+    ++progress.events;
+    keep();
   }
-  batch.damaged += bad_since_good;
-  const bool one_endless_line = batch.next_offset == offset && bytes->size() == limit;
+  progress.damaged += bad_since_good;
+  const bool one_endless_line = progress.next_offset == offset && bytes->size() == limit;
   if (one_endless_line) {
-    ++batch.damaged;
-    batch.next_offset += limit;
+    ++progress.damaged;
+    progress.next_offset += limit;
   }
+  return progress;
+}
+
+Result<EventBatch> read_events(Files& files,
+                               const Path& log,
+                               std::uint64_t offset,
+                               std::int64_t next_seq,
+                               std::uint64_t limit) {
+  EventBatch batch;
+  Event event;
+  Result<LogProgress> progress = walk_lines(
+      files,
+      log,
+      offset,
+      next_seq,
+      limit,
+      [&](std::string_view line) -> std::optional<std::int64_t> {
+        Result<Event> decoded = decode(line);
+        if (!decoded) return std::nullopt;
+        event = std::move(*decoded);
+        return event.seq;
+      },
+      [&] { batch.events.push_back(std::move(event)); });
+  if (!progress) return std::move(progress).error();
+  batch.next_offset = progress->next_offset;
+  batch.next_seq = progress->next_seq;
+  batch.damaged = progress->damaged;
   return batch;
 }
 

@@ -65,6 +65,10 @@ class Statement {
     (bind_one(++index, values), ...);
     return *this;
   }
+  // One parameter, for statements with very many; reset() before the first.
+  void set(int index, std::int64_t value) { bind_one(index, value); }
+  void set(int index, double value) { bind_one(index, value); }
+  void reset();
   bool step();  // true while there is a row
   void run() {  // for statements without rows
     while (step()) {
@@ -81,7 +85,6 @@ class Statement {
   std::string column_name(int column) const;
 
  private:
-  void reset();
   void bind_one(int index, std::int64_t value);
   void bind_one(int index, int value) { bind_one(index, static_cast<std::int64_t>(value)); }
   void bind_one(int index, double value);

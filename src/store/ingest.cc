@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/fault.h"
+#include "run/event_scan.h"
 #include "store/database.h"
 #include "store/write.h"
 
@@ -29,15 +30,21 @@ struct LogState {
 };
 
 struct Point {
-  std::string name;
   std::int64_t step = 0;
   double value = 0;
   std::int64_t wall_ms = 0;
 };
 
+// The points of one name, in the order of the log.
+struct Curve {
+  run::EventType type = run::EventType::train;
+  std::string key;
+  std::vector<Point> points;
+};
+
 // What a batch of lines comes to.
 struct Digest {
-  std::vector<Point> points;
+  std::vector<Curve> curves;
   std::vector<std::pair<std::int64_t, std::string>> checkpoints;  // step, path below the attempt
   std::string build;
   std::string device;
@@ -51,58 +58,64 @@ bool carries_points(run::EventType type) {
   return type == train || type == val || type == epoch || type == skip || type == spike;
 }
 
-std::optional<double> value_of(const Json& member) {
-  if (member.is_number()) return member.get<double>();
-  if (member == "nan") return std::nan("");
-  if (member == "inf") return HUGE_VAL;
-  if (member == "-inf") return -HUGE_VAL;
-  return std::nullopt;
-}
+// Takes the lines of a log one after another.
+class Digester {
+ public:
+  explicit Digester(LogState& log) : log_(log) {}
 
-std::string text_member(const Json& values, const char* key) {
-  const auto found = values.find(key);
-  return found != values.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-void take_start(const run::Event& event, LogState& log, Digest& digest) {
-  digest.build = text_member(event.values, "build");
-  digest.device = text_member(event.values, "device");
-  const std::string token = text_member(event.values, "token");
-  digest.foreign = !token.empty() && token != log.token;
-  if (event.step > 0) log.from_step = event.step;
-}
-
-void take_points(const run::Event& event, Digest& digest) {
-  for (const auto& [key, member] : event.values.items())
-    if (const std::optional<double> value = value_of(member))
-      digest.points.push_back({.name = fmt::format("{}/{}", run::name(event.type), key),
-                               .step = event.step,
-                               .value = *value,
-                               .wall_ms = std::llround(event.t * 1000)});
-}
-
-Digest digest_of(const run::EventBatch& batch, LogState& log) {
-  Digest digest;
-  for (const run::Event& event : batch.events) {
-    if (event.type == run::EventType::start) take_start(event, log, digest);
-    if (digest.foreign) break;
+  void take(const run::EventView& event) {
+    if (digest.foreign) return;
+    if (event.type == run::EventType::start) take_start(event);
+    if (digest.foreign) return;
     // Where the attempt began; a later resume is a rewind within it.
-    if (event.type == run::EventType::resume && !log.from_step) log.from_step = event.step;
+    if (event.type == run::EventType::resume && !log_.from_step) log_.from_step = event.step;
     if (carries_points(event.type)) {
-      if (!log.from_step) log.from_step = -1;
-      take_points(event, digest);
+      if (!log_.from_step) log_.from_step = -1;
+      take_points(event);
     }
-    if (event.type == run::EventType::train) digest.last_loss = run::number(event.values, "loss");
+    if (event.type == run::EventType::train) digest.last_loss = event.number("loss");
     if (event.type == run::EventType::checkpoint) {
-      std::string path = text_member(event.values, "path");
+      std::string path(event.text("path"));
       if (path.empty()) path = fmt::format("checkpoint-{}", event.step);
       digest.checkpoints.emplace_back(event.step, std::move(path));
     }
-    log.last_step = std::max(log.last_step, event.step);
+    log_.last_step = std::max(log_.last_step, event.step);
     digest.tokens = static_cast<double>(event.tokens);
   }
-  return digest;
-}
+
+  Digest digest;
+
+ private:
+  void take_start(const run::EventView& event) {
+    digest.build = event.text("build");
+    digest.device = event.text("device");
+    const std::string_view token = event.text("token");
+    digest.foreign = !token.empty() && token != log_.token;
+    if (event.step > 0) log_.from_step = event.step;
+  }
+
+  void take_points(const run::EventView& event) {
+    const std::int64_t wall_ms = std::llround(event.t * 1000);
+    for (const auto& [key, value] : event.numbers)
+      curve(event.type, key).points.push_back({event.step, value, wall_ms});
+  }
+
+  // Lines of one type have their members in one order: the next curve is nearly always the one
+  // behind the last.
+  Curve& curve(run::EventType type, std::string_view key) {
+    const std::size_t count = digest.curves.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      Curve& candidate = digest.curves[(next_ + i) % count];
+      if (candidate.type != type || candidate.key != key) continue;
+      next_ = (next_ + i + 1) % count;
+      return candidate;
+    }
+    return digest.curves.emplace_back(Curve{.type = type, .key = std::string(key), .points = {}});
+  }
+
+  LogState& log_;
+  std::size_t next_ = 0;
+};
 
 std::optional<LogState> find_log(const Database& database, std::int64_t attempt) {
   Statement row = database.prepare(
@@ -141,6 +154,47 @@ void save_log(Database& database, const LogState& log, const Digest& digest) {
       .run();
 }
 
+// Writes points, many with one statement: calling it costs more than a row does.
+class PointInserter {
+ public:
+  PointInserter(Database& database, std::int64_t attempt)
+      : attempt_(attempt), one_(statement(database, 1)), many_(statement(database, kMany)) {}
+
+  void add(std::int64_t name, std::span<const Point> points) {
+    for (; points.size() >= kMany; points = points.subspan(kMany))
+      insert(many_, name, points.first(kMany));
+    for (; !points.empty(); points = points.subspan(1)) insert(one_, name, points.first(1));
+  }
+
+ private:
+  static constexpr std::size_t kMany = 32;
+
+  static Statement statement(Database& database, std::size_t rows) {
+    std::string sql = "INSERT INTO metrics(attempt, name, step, value, wall) VALUES";
+    for (std::size_t row = 0; row < rows; ++row)
+      sql += fmt::format(
+          "{}(?1,?2,?{},?{},?{})", row > 0 ? "," : "", 3 * row + 3, 3 * row + 4, 3 * row + 5);
+    return database.prepare(sql + " ON CONFLICT DO NOTHING");
+  }
+
+  void insert(Statement& statement, std::int64_t name, std::span<const Point> points) const {
+    statement.reset();
+    statement.set(1, attempt_);
+    statement.set(2, name);
+    int parameter = 3;
+    for (const Point& point : points) {
+      statement.set(parameter++, point.step);
+      statement.set(parameter++, point.value);
+      statement.set(parameter++, point.wall_ms);
+    }
+    statement.run();
+  }
+
+  std::int64_t attempt_;
+  Statement one_;
+  Statement many_;
+};
+
 // Each attempt is valid up to the step that a later one resumed from.
 void mark_superseded(Database& database, std::int64_t run) {
   database
@@ -162,26 +216,27 @@ void Writer::ingest_one(std::int64_t attempt, IngestSummary& summary) {
     log->offset = 0;  // not the file that was read before: read it again, known rows are kept
     log->seq = 0;
   }
-  const run::EventBatch batch =
-      unwrap(run::read_events(*files_, path, log->offset, log->seq, kLimit));
-  if (batch.next_offset == log->offset) return;
-
   const std::optional<std::int64_t> from_before = log->from_step;
-  const Digest digest = digest_of(batch, *log);
-  summary.more = summary.more || batch.next_offset - log->offset > kLimit / 2;
-  log->offset = batch.next_offset;
-  log->seq = batch.next_seq;
-  const std::int64_t damaged =
-      digest.foreign ? static_cast<std::int64_t>(batch.events.size()) : batch.damaged;
+  Digester digester(*log);
+  const run::LogProgress read = unwrap(run::visit_events(
+      *files_, path, log->offset, log->seq, kLimit, [&](const run::EventView& event) {
+        digester.take(event);
+      }));
+  if (read.next_offset == log->offset) return;
+
+  const Digest& digest = digester.digest;
+  summary.more = summary.more || read.next_offset - log->offset > kLimit / 2;
+  log->offset = read.next_offset;
+  log->seq = read.next_seq;
+  const std::int64_t damaged = digest.foreign ? read.events : read.damaged;
   log->damaged += damaged;
   summary.damaged += damaged;
-  summary.events += static_cast<std::int64_t>(batch.events.size());
+  summary.events += read.events;
 
-  Statement insert = database_->prepare(
-      "INSERT INTO metrics(attempt, name, step, value, wall) VALUES(?,?,?,?,?) ON CONFLICT DO "
-      "NOTHING");
-  for (const Point& point : digest.points)
-    insert.bind(attempt, name_id(point.name), point.step, point.value, point.wall_ms).run();
+  // Curve after curve: neighbours in the log are far apart in the table.
+  PointInserter insert(*database_, attempt);
+  for (const Curve& curve : digest.curves)
+    insert.add(name_id(fmt::format("{}/{}", run::name(curve.type), curve.key)), curve.points);
   for (const auto& [step, name] : digest.checkpoints)
     database_
         ->prepare(
@@ -201,14 +256,39 @@ void Writer::ingest_one(std::int64_t attempt, IngestSummary& summary) {
         .run();
 }
 
+namespace {
+
+// The database looks up both parents of each row of metrics, which doubles the work; here they are
+// known to exist. The setting holds from one transaction to the next, never within one.
+class WithoutForeignKeys {
+ public:
+  explicit WithoutForeignKeys(Database& database) : database_(database) {
+    database_.execute("PRAGMA foreign_keys=OFF");
+  }
+  ~WithoutForeignKeys() {
+    const Result<void> ignored = guarded([&] { database_.execute("PRAGMA foreign_keys=ON"); });
+    (void)ignored;
+  }
+  WithoutForeignKeys(const WithoutForeignKeys&) = delete;
+  WithoutForeignKeys& operator=(const WithoutForeignKeys&) = delete;
+
+ private:
+  Database& database_;
+};
+
+}  // namespace
+
 Result<IngestSummary> Writer::ingest(std::span<const std::int64_t> attempts) {
   names_.clear();  // an undone transaction may have taken names back
-  Result<IngestSummary> summary = write([&] {
-    IngestSummary sum;
-    const std::set<std::int64_t> sorted(attempts.begin(), attempts.end());
-    for (const std::int64_t attempt : sorted) ingest_one(attempt, sum);
-    fault_point("ingest-before-commit");
-    return sum;
+  Result<IngestSummary> summary = guarded([&] {
+    const WithoutForeignKeys unchecked(*database_);
+    return unwrap(write([&] {
+      IngestSummary sum;
+      const std::set<std::int64_t> sorted(attempts.begin(), attempts.end());
+      for (const std::int64_t attempt : sorted) ingest_one(attempt, sum);
+      fault_point("ingest-before-commit");
+      return sum;
+    }));
   });
   fault_point("ingest-after-commit");
   return summary;

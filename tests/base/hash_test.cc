@@ -68,6 +68,18 @@ TEST(Crc32c, MatchesTheExamplesOfIscsi) {
   EXPECT_EQ(crc32c(command), 0xD9963A56U);
 }
 
+// Whatever way the processor offers: appending the sum, lowest byte first, gives one value always.
+TEST(Crc32c, OfATextAndItsSumIsTheResidueOfTheCode) {
+  std::string text;
+  for (int length = 1; length < 70; ++length) {
+    text += static_cast<char>(length * 37);
+    const std::uint32_t sum = crc32c(text);
+    std::string both = text;
+    for (int shift = 0; shift < 32; shift += 8) both += static_cast<char>(sum >> shift);
+    EXPECT_EQ(crc32c(both), 0x48674BC7U) << length;
+  }
+}
+
 TEST(Crc32c, OfNothingIsZero) { EXPECT_EQ(crc32c(""), 0U); }
 
 }  // namespace
