@@ -59,8 +59,19 @@ std::string number_text(double value, const char* format) {
   return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "-";
 }
 
-std::string active_table(const store::Layout& layout,
-                         const std::vector<SweepStatus>& statuses,
+// Before the first run has ended, active ones tell how fast their sweep goes.
+void estimate_from_pace(SweepStatus& status, const std::map<std::string, Pace>& paces) {
+  if (status.eta_seconds >= 0) return;
+  double flops_per_second = 0;
+  for (const RunRow& row : status.progress.active)
+    if (row.tokens > 0)
+      flops_per_second += paces.at(row.run).tokens_per_second * row.flops / row.tokens;
+  if (flops_per_second > 0)
+    status.eta_seconds = (1 - status.fraction) * status.progress.flops_total / flops_per_second;
+}
+
+std::string active_table(const std::vector<SweepStatus>& statuses,
+                         const std::map<std::string, Pace>& paces,
                          std::size_t most) {
   std::vector<std::vector<std::string>> cells = {
       {"active run", "sweep", "params", "step", "epoch", "loss/nats", "tok/s", "done", "left"}};
@@ -71,7 +82,7 @@ std::string active_table(const store::Layout& layout,
         ++hidden;
         continue;
       }
-      const Pace pace = pace_of(layout, row);
+      const Pace& pace = paces.at(row.run);
       const double left = std::max(0.0, row.tokens - pace.tokens);
       const double speed = pace.tokens_per_second;
       cells.push_back({short_id(row.run),
@@ -224,10 +235,16 @@ Result<int> watch_sweeps(const Arguments& arguments) {
     if (!store) return std::move(store).error();
     Result<std::vector<SweepStatus>> statuses = gather_sweeps(*store, arguments);
     if (!statuses) return std::move(statuses).error();
+    std::map<std::string, Pace> paces;
+    for (SweepStatus& status : *statuses) {
+      for (const RunRow& row : status.progress.active)
+        if (!paces.contains(row.run)) paces.emplace(row.run, pace_of(store->layout(), row));
+      estimate_from_pace(status, paces);
+    }
     if (terminal) {
       const std::size_t used = statuses->size() + 5;  // heading, blank lines, "… and more", cursor
       const std::size_t room = Screen::height() > used + 3 ? Screen::height() - used : 3;
-      screen.show(overview_text(*statuses) + active_table(store->layout(), *statuses, room));
+      screen.show(overview_text(*statuses, true) + active_table(*statuses, paces, room));
     } else {
       Result<std::string> text = changes.since_last(*store, *statuses);
       if (!text) return std::move(text).error();

@@ -49,15 +49,24 @@ Result<std::vector<SweepStatus>> gather_sweeps(const store::Reader& store,
   return statuses;
 }
 
-std::string overview_text(const std::vector<SweepStatus>& statuses) {
+std::string overview_text(const std::vector<SweepStatus>& statuses, bool narrow) {
   std::vector<std::vector<std::string>> cells = {{"sweep", "runs"}};
-  for (int i = 0; i < store::kRunStates; ++i)
+  std::vector<std::size_t> states;
+  for (std::size_t i = 0; i < store::kRunStates; ++i) {
+    const bool used = std::any_of(statuses.begin(), statuses.end(), [&](const SweepStatus& status) {
+      return status.progress.by_state[i] > 0;
+    });
+    if (narrow && !used) continue;
+    states.push_back(i);
     cells[0].emplace_back(name(static_cast<store::RunState>(i)));
+  }
   cells[0].insert(cells[0].end(), {"compute", "left"});
   for (const SweepStatus& status : statuses) {
     std::vector<std::string> row = {status.sweep.name, std::to_string(status.sweep.runs)};
-    for (const std::int64_t count : status.progress.by_state)
+    for (const std::size_t state : states) {
+      const std::int64_t count = status.progress.by_state[state];
       row.push_back(count > 0 ? std::to_string(count) : "-");
+    }
     row.push_back(fmt::format("{:.0f} %", 100 * status.fraction));
     row.push_back(status.eta_seconds >= 0 ? format_duration(status.eta_seconds) : "-");
     cells.push_back(std::move(row));

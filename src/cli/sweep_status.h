@@ -21,8 +21,8 @@ struct SweepStatus {
 Result<std::vector<SweepStatus>> gather_sweeps(const store::Reader& store,
                                                const Arguments& arguments);
 
-// A line a sweep, with its runs by state.
-std::string overview_text(const std::vector<SweepStatus>& statuses);
+// A line a sweep, with its runs by state; `narrow` leaves out states that none is in.
+std::string overview_text(const std::vector<SweepStatus>& statuses, bool narrow = false);
 
 // `ration status --watch`: until no run of the sweeps waits or is active, or Ctrl-C.
 Result<int> watch_sweeps(const Arguments& arguments);
