@@ -72,9 +72,10 @@ class Expander {
           only_ != nullptr ? "the expression of --only is true for none"
                            : "check `when` and `exclude`");
     write_notes();
-    std::stable_sort(expansion_.runs.begin(),
-                     expansion_.runs.end(),
-                     [](const auto& a, const auto& b) { return a.priority > b.priority; });
+    const auto first = [](const auto& a, const auto& b) { return a.priority > b.priority; };
+    std::vector<PlannedRun>& runs = expansion_.runs;
+    if (!std::is_sorted(runs.begin(), runs.end(), first))  // most sweeps have no priorities
+      std::stable_sort(runs.begin(), runs.end(), first);
     return std::move(expansion_);
   }
 

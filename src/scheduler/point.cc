@@ -305,8 +305,11 @@ std::optional<Value> Point::shape_fact(Derived derived) {
 std::optional<Value> Point::hashed_seed() {
   run::RunSpec spec;
   if (!fill(spec, unseeded_)) return std::nullopt;
-  return Value(
-      seed_from(fmt::format("ration.seed/1\n{}\n{}", run::run_id(run::resolve(spec)), replica_)));
+  if (unseeded_id_.empty() || spec != unseeded_spec_) {  // the replicas of a point have one
+    unseeded_id_ = run::run_id(run::resolve(spec));
+    unseeded_spec_ = std::move(spec);
+  }
+  return Value(seed_from(fmt::format("ration.seed/1\n{}\n{}", unseeded_id_, replica_)));
 }
 
 // One text for all runs of a replica: their subsets are nested, and comparisons between sizes and

@@ -76,6 +76,8 @@ class Point : public Scope {
   const Block* block_ = nullptr;
   std::vector<const Given*> given_;
   std::int64_t replica_ = 0;
+  run::RunSpec unseeded_spec_;  // that hashed_seed() saw last, and its run-id
+  std::string unseeded_id_;
   std::vector<State> states_;
   std::vector<run::Value> values_;
   std::vector<int> path_;  // names being computed, for the message of a cycle

@@ -156,8 +156,9 @@ Error unknown_version(const Database& database, std::int64_t version) {
               "rebuild`"};
 }
 
-// Whether a database beside `file` can be written with this journal.
-bool can_write(const Path& file, const std::string& journal) {
+// Whether a database beside `file` can be written with this journal; false where SQLite takes
+// another one.
+Result<bool> can_write(const Path& file, const std::string& journal) {
   const Path probe = file.string() + ".probe";
   const auto clean = [&] {
     for (const char* ending : {"", "-wal", "-shm", "-journal"})
@@ -167,18 +168,26 @@ bool can_write(const Path& file, const std::string& journal) {
   const Result<bool> written = guarded([&] {
     Database database(probe, Access::write, 1);
     database.execute("PRAGMA synchronous=OFF");
-    Statement mode = database.prepare("PRAGMA journal_mode=" + journal);
-    const bool taken = mode.step() && mode.text(0) == journal;
+    // A statement that is not over would hold on to the journal from before.
+    const bool taken = [&] {
+      Statement mode = database.prepare("PRAGMA journal_mode=" + journal);
+      return mode.step() && mode.text(0) == journal;
+    }();
     database.execute("CREATE TABLE t(x); INSERT INTO t VALUES(1)");
     return taken;
   });
   clean();
-  return written.value_or(false);
+  return written;
 }
 
 // The answer to journal_mode alone does not tell whether a write-ahead log works: on some file
-// systems only the first write fails. Where a plain journal fails too, it is not the log's fault.
-bool wal_works(const Path& file) { return can_write(file, "wal") || !can_write(file, "delete"); }
+// systems only the first write fails, and then the database cannot be opened any more. Throws where
+// a plain journal fails too: that is a full disk, say, and tells nothing about logs.
+bool wal_works(const Path& file) {
+  if (can_write(file, "wal").value_or(false)) return true;
+  unwrap(can_write(file, "delete"));
+  return false;
+}
 
 }  // namespace
 

@@ -230,7 +230,8 @@ class Crash : public testing::Test {
   void enumerate(int stride) {
     clear();
     disaster.arm(Misfortune::none, 0);
-    ASSERT_TRUE(carry_out());
+    const Result<void> undisturbed = carry_out();
+    ASSERT_TRUE(undisturbed) << undisturbed.error().describe();
     const int operations = disaster.count();
     const std::string expected = dump();
     ASSERT_GT(operations, 100);
@@ -265,6 +266,24 @@ class Crash : public testing::Test {
 };
 
 TEST_F(Crash, ASampleOfOperationsLosesNothingAcknowledged) { enumerate(31); }
+
+TEST_F(Crash, WithoutSharedMemoryTheJournalIsAPlainOneAndThatIsSaid) {
+  disaster.no_shared_memory = true;
+  clear();
+  StillClock clock;
+  {
+    Writer writer = Writer::open(*files, clock, folder).value();
+    EXPECT_THAT(writer.warnings(), testing::Contains(testing::HasSubstr("without shared memory")));
+  }
+  const Result<void> done = carry_out();
+  ASSERT_TRUE(done) << done.error().describe();
+  EXPECT_FALSE(real_files().exists(Layout{folder}.database().string() + "-wal"));
+}
+
+TEST_F(Crash, WithoutSharedMemoryNothingAcknowledgedIsLostEither) {
+  disaster.no_shared_memory = true;
+  enumerate(61);
+}
 
 class CrashOfMigration : public Crash {
  protected:
@@ -335,6 +354,10 @@ TEST_F(CrashOfMigration, LeavesTheOldDatabaseOrTheNewOne) { enumerate_migration(
 using CrashWhole = CrashOfMigration;
 
 TEST_F(CrashWhole, NoOperationLosesAnythingAcknowledged) { enumerate(1); }
+TEST_F(CrashWhole, NoOperationLosesAnythingWithoutSharedMemory) {
+  disaster.no_shared_memory = true;
+  enumerate(1);
+}
 TEST_F(CrashWhole, NoOperationOfAMigrationLosesTheDatabase) { enumerate_migration(1); }
 
 }  // namespace

@@ -36,6 +36,10 @@ class Disaster {
   }
   int count() const { return count_; }  // operations so far
 
+  // As on file systems where processes cannot share memory: SQLite promises a write-ahead log, and
+  // the first write fails.
+  bool no_shared_memory = false;
+
   enum class Verdict { go_on, half, io_error, full };
   // Called before each operation; does not return where the process ends at once.
   Verdict before(bool needs_room);

@@ -89,6 +89,7 @@ int characteristics(sqlite3_file* file) {
   return methods(file).xDeviceCharacteristics(ours(file).real);
 }
 int map_shared(sqlite3_file* file, int page, int size, int extend, void volatile** memory) {
+  if (disaster->no_shared_memory) return SQLITE_IOERR_SHMMAP;
   return methods(file).xShmMap(ours(file).real, page, size, extend, memory);
 }
 int lock_shared(sqlite3_file* file, int offset, int count, int flags) {
