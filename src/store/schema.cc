@@ -166,15 +166,15 @@ Result<bool> can_write(const Path& file, const std::string& journal) {
   };
   clean();
   const Result<bool> written = guarded([&] {
+    {
+      Database database(probe, Access::write, 1);
+      database.execute("PRAGMA synchronous=OFF; CREATE TABLE t(x); PRAGMA journal_mode=" + journal);
+    }
+    // The connection that chose a journal may go on with the one from before; another cannot.
     Database database(probe, Access::write, 1);
-    database.execute("PRAGMA synchronous=OFF");
-    // A statement that is not over would hold on to the journal from before.
-    const bool taken = [&] {
-      Statement mode = database.prepare("PRAGMA journal_mode=" + journal);
-      return mode.step() && mode.text(0) == journal;
-    }();
-    database.execute("CREATE TABLE t(x); INSERT INTO t VALUES(1)");
-    return taken;
+    database.execute("PRAGMA synchronous=OFF; INSERT INTO t VALUES(1)");
+    Statement mode = database.prepare("PRAGMA journal_mode");
+    return mode.step() && mode.text(0) == journal;
   });
   clean();
   return written;

@@ -265,7 +265,7 @@ class Crash : public testing::Test {
   int points = 0;
 };
 
-TEST_F(Crash, ASampleOfOperationsLosesNothingAcknowledged) { enumerate(31); }
+TEST_F(Crash, ASampleOfOperationsLosesNothingAcknowledged) { enumerate(47); }
 
 TEST_F(Crash, WithoutSharedMemoryTheJournalIsAPlainOneAndThatIsSaid) {
   disaster.no_shared_memory = true;
@@ -282,7 +282,7 @@ TEST_F(Crash, WithoutSharedMemoryTheJournalIsAPlainOneAndThatIsSaid) {
 
 TEST_F(Crash, WithoutSharedMemoryNothingAcknowledgedIsLostEither) {
   disaster.no_shared_memory = true;
-  enumerate(61);
+  enumerate(97);
 }
 
 class CrashOfMigration : public Crash {
