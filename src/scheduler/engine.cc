@@ -218,7 +218,9 @@ Result<void> Engine::launch(std::size_t node) {
                                                  .run_folder = folder.path(),
                                                  .number = number,
                                                  .token = token,
-                                                 .threads = execution.threads});
+                                                 .threads = execution.threads,
+                                                 .memory_factor = memory_factor(state_.nodes[node]),
+                                                 .avoid = state_.nodes[node].avoid});
   fault_point("spawn-before-commit");
   if (!placement) {
     observer_.note(placement.error().what);

@@ -24,6 +24,9 @@ struct Launch {
   int number = 0;            // attempt-<number>
   std::string token;         // 32 hex digits, of this attempt alone
   std::int64_t threads = 1;
+  // Of the host's memory, in parts of what a first attempt gets; a cluster's jobs heed it.
+  double memory_factor = 1;
+  std::vector<std::string> avoid = {};  // machines not to use, where there is a choice
 };
 
 // Where an attempt runs.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "scheduler/outcome.h"
+#include "scheduler/supervisor.h"
 
 namespace ration::scheduler {
 namespace {
@@ -16,6 +17,17 @@ bool revived(Files& files, const run::RunFolder& folder, const store::RunRow& ro
 
 bool costs(const store::AttemptRow& attempt, int forgiven) {
   return attempt.number > forgiven && attempt.state == store::AttemptState::failed;
+}
+
+// As it was when the attempt ended, as far as it counts against the run.
+Ending ending_of(Files& files, const run::RunFolder& folder, const store::AttemptRow& attempt) {
+  Ending ending{.failure = attempt.failure, .at_start = attempt.last_step == 0};
+  if (ending.failure == FailureClass::preempted || ending.failure == FailureClass::timeout)
+    ending.progressed = left_checkpoint(files, folder, attempt.number);
+  if (ending.failure == FailureClass::node_failure)
+    if (const auto note = read_supervisor_note(files, folder.attempt_path(attempt.number)))
+      ending.host = note->host;
+  return ending;
 }
 
 }  // namespace
@@ -34,7 +46,7 @@ Result<NodeAndTracked> restore(
   if (!attempts) return std::move(attempts).error();
   const int forgiven = forgiven_attempts(files, folder);
   for (const store::AttemptRow& attempt : *attempts)
-    if (costs(attempt, forgiven)) ++both.node.failures[static_cast<std::size_t>(attempt.failure)];
+    if (costs(attempt, forgiven)) charge(both.node, ending_of(files, folder, attempt));
   const bool alive = std::any_of(attempts->begin(), attempts->end(), [](const auto& attempt) {
     return !store::ended(attempt.state);
   });

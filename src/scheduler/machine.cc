@@ -15,6 +15,8 @@ constexpr double kLongestWait = 600;
 constexpr std::size_t kRecent = 10;  // attempts that the circuit breaker looks at
 constexpr int kAlike = 3;            // first runs that may all be unusable
 constexpr int kFruitlessStarts = 5;  // attempts in a row of which nothing was executed
+constexpr int kFailedStarts = 2;     // failures before the first step
+constexpr double kMoreMemory = 1.5;
 
 int& count(RunNode& node, FailureClass failure) {
   return node.failures[static_cast<std::size_t>(failure)];
@@ -28,7 +30,7 @@ struct Verdict {
 };
 
 Verdict retry_or_fail(const Policy& policy, RunNode& node, const Ending& ending, int retries) {
-  const int failed = ++count(node, ending.failure);
+  const int failed = count(node, ending.failure);
   if (failed > retries) return {RunState::failed, 0, ending.detail};
   const double delay = backoff(policy, node.id, failed - 1);
   return {RunState::ready,
@@ -39,7 +41,7 @@ Verdict retry_or_fail(const Policy& policy, RunNode& node, const Ending& ending,
 // Nothing was executed, for example because the scheduler was killed in between: at no cost to the
 // run. When it happens over and over, something is wrong with the machine.
 Verdict start_again(const Policy& policy, RunNode& node, const Ending& ending) {
-  const int before = count(node, FailureClass::none)++;
+  const int before = count(node, FailureClass::none) - 1;
   if (before >= kFruitlessStarts)
     return {RunState::failed, 0, fmt::format("could not be started {} times", before + 1)};
   return {RunState::ready, before == 0 ? 0 : backoff(policy, node.id, before - 1), ending.detail};
@@ -47,8 +49,8 @@ Verdict start_again(const Policy& policy, RunNode& node, const Ending& ending) {
 
 Verdict judge(const Policy& policy, RunNode& node, const Ending& ending) {
   using enum FailureClass;
+  charge(node, ending);
   if (ending.never_started) return start_again(policy, node, ending);
-  count(node, none) = 0;
   switch (ending.failure) {
     case none:
       return {RunState::done, 0, ""};
@@ -58,24 +60,40 @@ Verdict judge(const Policy& policy, RunNode& node, const Ending& ending) {
     case data:
       return {RunState::invalid, 0, ending.detail};
     case out_of_memory:
-      if (++count(node, out_of_memory) > 1) return {RunState::failed, 0, ending.detail};
+      if (count(node, out_of_memory) > 1) return {RunState::failed, 0, ending.detail};
       return {RunState::ready, 0, ending.detail + "; retry with the micro batch halved"};
     case preempted:
-      if (ending.progressed) {
-        count(node, preempted) = 0;
-        return {RunState::ready, 0, ending.detail};
-      }
+      if (ending.progressed) return {RunState::ready, 0, ending.detail};
       // Free, but a worker that leaves at once each time must not spin.
-      return {RunState::ready, backoff(policy, node.id, count(node, preempted)++), ending.detail};
+      return {RunState::ready, backoff(policy, node.id, count(node, preempted) - 1), ending.detail};
+    case timeout:
+      // A run that gets on may be as long as it likes; one that does not would come back forever.
+      if (ending.progressed) return {RunState::ready, 0, ending.detail};
+      return retry_or_fail(policy, node, ending, policy.retries_killed);
     case disk:
       return {RunState::ready, 0, ending.detail};
     case killed:
       return retry_or_fail(policy, node, ending, policy.retries_killed);
+    case oom_host:
+      return retry_or_fail(policy, node, ending, policy.retries_memory);
+    case node_failure:
+      return retry_or_fail(policy, node, ending, policy.retries_node);
     case bug:
+      if (node.failed_at_start >= kFailedStarts)
+        return {RunState::invalid, 0, ending.detail + ", and before its first step each time"};
+      return retry_or_fail(policy, node, ending, policy.retries_bug);
     case fenced:
       return retry_or_fail(policy, node, ending, policy.retries_bug);
   }
   return {RunState::failed, 0, ending.detail};
+}
+
+// What may point to a cause that all runs share, and so counts for the circuit breaker.
+bool tells_of_trouble(const Ending& ending) {
+  using enum FailureClass;
+  const bool usual = ending.failure == none || ending.failure == preempted ||
+                     ending.failure == diverged || (ending.failure == timeout && ending.progressed);
+  return !usual;
 }
 
 class Transition {
@@ -134,7 +152,7 @@ class Transition {
     node.cancelling = false;
     const bool has_result = node.state == RunState::done || node.state == RunState::diverged;
     if (node.state == RunState::active || has_result) return;
-    node.failures = {};
+    forgive(node);
     forget(index);
     settle(index, {RunState::ready, 0, "retry asked for"});
   }
@@ -185,7 +203,7 @@ class Transition {
 
   void look_at_the_sweep(const Ending& ending, RunState outcome) {
     State& s = step_.state;
-    s.recent.push_back(ending.failure);
+    s.recent.push_back(tells_of_trouble(ending) ? ending.failure : FailureClass::none);
     if (s.recent.size() > kRecent) s.recent.pop_front();
     s.settled += store::settled(outcome) ? 1 : 0;
     s.settled_invalid += outcome == RunState::invalid ? 1 : 0;
@@ -208,14 +226,16 @@ class Transition {
                "the first {} runs all failed with unusable settings or data: nothing more is "
                "started (--keep-going goes on)",
                kAlike));
-    const auto bugs = std::count(s.recent.begin(), s.recent.end(), FailureClass::bug);
-    if (s.recent.size() == kRecent && static_cast<std::size_t>(bugs) > kRecent / 2)
+    if (s.recent.size() < kRecent || s.recent.back() == FailureClass::none) return;
+    const auto alike = std::count(s.recent.begin(), s.recent.end(), s.recent.back());
+    if (static_cast<std::size_t>(alike) > kRecent / 2)
       stop(Mode::draining,
            StopCause::alike,
-           fmt::format("{} of the last {} attempts failed alike: nothing more is started "
+           fmt::format("{} of the last {} attempts failed alike ({}): nothing more is started "
                        "(--keep-going goes on)",
-                       bugs,
-                       kRecent));
+                       alike,
+                       kRecent,
+                       store::name(s.recent.back())));
   }
 
   void stop(Mode mode, StopCause cause, std::string text) {
@@ -298,6 +318,34 @@ double next_start(const State& state) {
 
 int halvings(const RunNode& node) {
   return node.failures[static_cast<std::size_t>(FailureClass::out_of_memory)];
+}
+
+double memory_factor(const RunNode& node) {
+  return std::pow(kMoreMemory, node.failures[static_cast<std::size_t>(FailureClass::oom_host)]);
+}
+
+void charge(RunNode& node, const Ending& ending) {
+  using enum FailureClass;
+  if (ending.never_started) {
+    ++count(node, none);
+    return;
+  }
+  count(node, none) = 0;
+  const bool free = ending.failure == preempted || ending.failure == timeout;
+  if (free && ending.progressed)
+    count(node, ending.failure) = 0;
+  else if (ending.failure != none)
+    ++count(node, ending.failure);
+  if (ending.failure == bug && ending.at_start) ++node.failed_at_start;
+  if (ending.failure == node_failure && !ending.host.empty() &&
+      std::find(node.avoid.begin(), node.avoid.end(), ending.host) == node.avoid.end())
+    node.avoid.push_back(ending.host);
+}
+
+void forgive(RunNode& node) {
+  node.failures = {};
+  node.failed_at_start = 0;
+  node.avoid.clear();
 }
 
 double backoff(const Policy& policy, const std::string& id, int retry) {

@@ -24,8 +24,6 @@ namespace ration::scheduler {
 using store::FailureClass;
 using store::RunState;
 
-inline constexpr std::size_t kFailureClasses = 10;
-
 struct Policy {
   // Runs at once, 1 to 1024.
   int slots = 1;
@@ -36,6 +34,12 @@ struct Policy {
   int retries_killed = 2;
   // Retries after an unexplained exit. Once: programs seldom change their mind.
   int retries_bug = 1;
+  // Retries after the host's memory ran out. Each asks for half as much again, so twice is 2.25
+  // times the memory: a run that needs more was planned wrongly.
+  int retries_memory = 2;
+  // Retries after a machine failed under the run, each on another one. Three such machines in a
+  // row make the run itself suspicious.
+  int retries_node = 3;
   // Failed runs after which nothing more is started; 0 = never.
   int max_failures = 0;
   // Go on even when everything fails alike.
@@ -47,10 +51,12 @@ struct RunNode {
   std::string id;      // run-id; seeds the variation of its waits
   bool wanted = true;  // false: only followed because it is alive, not to be started again
   RunState state = RunState::ready;
-  std::array<int, kFailureClasses> failures{};  // by class, since the last `ration retry`
-  double not_before = 0;                        // monotonic seconds
-  bool cancelling = false;                      // a person asked; its worker was told
-  bool blocked = false;                         // begins with a checkpoint that is not there yet
+  std::array<int, store::kFailureClasses> failures{};  // by class, since the last `ration retry`
+  int failed_at_start = 0;         // of these, before the first step and without a known reason
+  std::vector<std::string> avoid;  // machines that failed under it
+  double not_before = 0;           // monotonic seconds
+  bool cancelling = false;         // a person asked; its worker was told
+  bool blocked = false;            // begins with a checkpoint that is not there yet
 };
 
 enum class Mode {
@@ -83,7 +89,9 @@ struct State {
 struct Ending {
   FailureClass failure = FailureClass::none;  // none: it has a result
   bool never_started = false;                 // nothing was executed; costs no retry
-  bool progressed = false;                    // it left a checkpoint
+  bool progressed = false;                    // it left a checkpoint of its own
+  bool at_start = false;                      // it failed before its first step
+  std::string host = {};                      // where it ran; empty = not known
   std::string detail = {};                    // for people: "worker killed by signal 9"
 };
 
@@ -136,6 +144,17 @@ double next_start(const State& state);
 
 // Micro batches are halved once for each time that the run went out of memory.
 int halvings(const RunNode& node);
+
+// What the next attempt may have of the host's memory, in parts of what the first one had: 1, 1.5,
+// 2.25.
+double memory_factor(const RunNode& node);
+
+// Adds an ending to what counts against the run. The machine does so by itself; a restart repeats
+// it for attempts of the past.
+void charge(RunNode& node, const Ending& ending);
+
+// Nothing counts against the run any more.
+void forgive(RunNode& node);
 
 // The wait before retry number `retry` (0, 1, …) of this run, in seconds.
 double backoff(const Policy& policy, const std::string& id, int retry);

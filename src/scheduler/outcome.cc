@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "run/events.h"
@@ -20,31 +19,6 @@ using store::AttemptState;
 constexpr const char* kCancelled = "cancelled";
 constexpr const char* kRetry = "retry";
 constexpr int kSignalBase = 128;  // a shell's way to say "ended by signal n"
-
-// What the system says when a write finds no room, in the C locale that workers speak.
-constexpr std::array<std::string_view, 3> kDiskFull = {
-    "No space left on device", "Disk quota exceeded", "File too large"};
-
-std::string tail_of(Files& files, const Path& file, std::uint64_t bytes) {
-  const Result<std::uint64_t> size = files.size(file);
-  if (!size) return {};
-  const std::uint64_t begin = *size > bytes ? *size - bytes : 0;
-  return files.read_range(file, begin, bytes).value_or("");
-}
-
-bool disk_was_full(Files& files, const Path& log) {
-  const std::string tail = tail_of(files, log, 4096);
-  return std::any_of(kDiskFull.begin(), kDiskFull.end(), [&](std::string_view words) {
-    return tail.find(words) != std::string::npos;
-  });
-}
-
-bool left_checkpoint(Files& files, const Path& attempt) {
-  const Result<std::vector<std::string>> names = files.list(attempt);
-  return names && std::any_of(names->begin(), names->end(), [](const std::string& name) {
-           return name.starts_with("checkpoint-") && !name.ends_with(".tmp");
-         });
-}
 
 Ending by_signal(int number) {
   if (number == SIGTERM || number == SIGUSR1)
@@ -104,34 +78,69 @@ Ending ending_with_result(const Json& result) {
   return {.failure = FailureClass::diverged, .detail = "training diverged"};
 }
 
+// Reasons that an exit status cannot give.
+std::optional<Ending> by_last_words(Files& files, const Path& log) {
+  constexpr std::uint64_t kTail = 4096;
+  const std::optional<FailureClass> told = class_in_words(tail_of(files, log, kTail));
+  if (!told) return std::nullopt;
+  switch (*told) {
+    case FailureClass::disk:
+      return Ending{.failure = *told, .detail = "no space left for the worker's files"};
+    case FailureClass::oom_host:
+      return Ending{.failure = *told, .detail = "more memory than there is"};
+    default:
+      return Ending{.failure = *told, .detail = "its machine or GPU failed"};
+  }
+}
+
+bool unexplained(const Ending& ending) {
+  return ending.failure == FailureClass::bug || ending.failure == FailureClass::killed;
+}
+
+// No line of the log is about a step.
+bool failed_at_start(Files& files, const Path& log) {
+  const Result<run::EventBatch> first = run::read_events(files, log, 0, 0);
+  return first && std::none_of(first->events.begin(),
+                               first->events.end(),
+                               [](const run::Event& event) { return event.step > 0; });
+}
+
+Outcome never_started(const std::optional<slurm::QueueEnding>& queue) {
+  Outcome outcome{.state = AttemptState::lost};
+  outcome.ending = {.never_started = true, .detail = "was never started"};
+  if (!queue) return outcome;
+  outcome.ending.detail += " (" + slurm::describe(*queue) + ")";
+  if (!slurm::could_not_be_launched(*queue)) return outcome;
+  outcome.state = AttemptState::failed;
+  outcome.failure = outcome.ending.failure = FailureClass::node_failure;
+  outcome.ending.never_started = false;
+  return outcome;
+}
+
 // The attempt by itself, whatever others did to the run.
 Outcome outcome_without_result(Files& files,
                                const run::RunFolder& folder,
                                int attempt,
                                std::string_view token,
                                std::optional<int> status) {
-  Outcome outcome{.exit_code = status};
   const Path path = folder.attempt_path(attempt);
   const std::optional<SupervisorNote> note = read_supervisor_note(files, path);
+  const std::optional<slurm::QueueEnding> queue = slurm::read_queue_ending(files, path);
   const bool ours = note && note->token == token;
-  if (buried(files, path) || (!ours && (note || !status))) {
-    outcome.state = AttemptState::lost;
-    outcome.exit_code.reset();
-    outcome.ending = {.never_started = true, .detail = "was never started"};
-    if (const auto queue = slurm::read_queue_ending(files, path))
-      outcome.ending.detail += " (" + slurm::describe(*queue) + ")";
-    return outcome;
-  }
-  outcome.ending = status ? by_status(*status) : by_last_event(files, folder.events_path(attempt));
-  const bool unexplained =
-      outcome.ending.failure == FailureClass::bug || outcome.ending.failure == FailureClass::killed;
-  if (unexplained && disk_was_full(files, folder.log_path(attempt)))
-    outcome.ending = {.failure = FailureClass::disk,
-                      .detail = "no space left for the worker's files"};
-  const bool progressed = left_checkpoint(files, path);
-  if (const auto queue = slurm::read_queue_ending(files, path); queue && unexplained && !status)
+  if (buried(files, path) || (!ours && (note || !status))) return never_started(queue);
+  Outcome outcome{.exit_code = status};
+  const Path events = folder.events_path(attempt);
+  outcome.ending = status ? by_status(*status) : by_last_event(files, events);
+  if (unexplained(outcome.ending))
+    if (std::optional<Ending> told = by_last_words(files, folder.log_path(attempt)))
+      outcome.ending = std::move(*told);
+  const bool progressed = left_checkpoint(files, folder, attempt);
+  if (queue && !status && unexplained(outcome.ending))
     outcome.ending = slurm::ending_of(*queue, progressed);
   outcome.ending.progressed = progressed;
+  if (outcome.ending.failure == FailureClass::bug)
+    outcome.ending.at_start = failed_at_start(files, events);
+  if (note) outcome.ending.host = note->host;
   outcome.failure = outcome.ending.failure;
   return outcome;
 }
@@ -163,6 +172,15 @@ Result<Outcome> outcome_of(Files& files,
   return outcome;
 }
 
+bool left_checkpoint(Files& files, const run::RunFolder& folder, int attempt) {
+  const Path path = folder.attempt_path(attempt);
+  if (!files.exists(path)) return false;
+  const Result<std::vector<std::string>> names = files.list(path);
+  return names && std::any_of(names->begin(), names->end(), [](const std::string& name) {
+           return name.starts_with("checkpoint-") && !name.ends_with(".tmp");
+         });
+}
+
 Result<std::optional<Path>> checkpoint_of(Files& files,
                                           const run::RunFolder& folder,
                                           std::int64_t step) {
@@ -174,20 +192,6 @@ Result<std::optional<Path>> checkpoint_of(Files& files,
         files.exists(path))
       return std::optional(std::move(path));
   return std::optional<Path>();
-}
-
-std::vector<std::string> last_words(Files& files, const Path& log, std::size_t lines) {
-  constexpr std::uint64_t kTail = 64U << 10;
-  const std::string text = tail_of(files, log, kTail);
-  std::vector<std::string> words;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    words.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  if (words.size() > lines)
-    words.erase(words.begin(), words.end() - static_cast<std::ptrdiff_t>(lines));
-  return words;
 }
 
 Result<void> mark_cancelled(Files& files, const run::RunFolder& folder, double now) {

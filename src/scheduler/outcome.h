@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "run/folder.h"
+#include "scheduler/last_words.h"
 #include "scheduler/machine.h"
 #include "store/states.h"
 
@@ -35,13 +36,13 @@ Result<Outcome> outcome_of(Files& files,
 // The state of a run that has a result.
 store::RunState state_of_result(const Json& result);
 
-// Lines at the end of the worker's log, oldest first.
+// The attempt left a checkpoint: it got further than where it began.
+bool left_checkpoint(Files& files, const run::RunFolder& folder, int attempt);
+
 // The checkpoint of a step, of the newest attempt that has it; nothing when none does.
 Result<std::optional<Path>> checkpoint_of(Files& files,
                                           const run::RunFolder& folder,
                                           std::int64_t step);
-
-std::vector<std::string> last_words(Files& files, const Path& log, std::size_t lines);
 
 // What people decided about a run, as marks in its folder: `cancelled`, and `retry` with the number
 // of the last attempt that no longer counts.

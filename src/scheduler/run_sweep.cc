@@ -108,7 +108,7 @@ Result<void> forgive_failures(Outside& outside, const Path& store, Nodes& nodes)
     if (Result<void> done = mark_retry(outside.files, folder, outside.clock.unix_seconds()); !done)
       return done;
     node.state = RunState::ready;
-    node.failures = {};
+    forgive(node);
   }
   return {};
 }

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "run/exit_codes.h"
 #include "run/folder.h"
+#include "scheduler/memory_limit.h"
 
 namespace ration::scheduler {
 namespace {
@@ -143,10 +144,11 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
   if (*fenced) return static_cast<int>(run::WorkerExit::fenced);
 
   SupervisorNote note{.token = options.token,
-                      .host = host_name(),
+                      .host = options.host.empty() ? host_name() : options.host,
                       .started = system_clock().unix_seconds(),
                       .supervisor = this_process()};
   if (Result<void> done = write_note(files, attempt, note); !done) return std::move(done).error();
+  const std::int64_t ended_before = ended_for_memory();
   const pid_t worker = spawn_worker(options);
   fault_point("supervisor-after-spawn");
   int status = kCannotExecute;
@@ -156,6 +158,9 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
     const Result<void> ignored = write_note(files, attempt, note);
     (void)ignored;
     status = wait_for(worker, signals, options.hand_on_term);
+    // The words are those that class_in_words() knows.
+    if (status == 128 + SIGKILL && ended_for_memory() > ended_before)
+      fmt::print(stderr, "the system ended the worker for want of memory (oom_kill)\n");
   } else {
     fmt::print(stderr, "cannot execute {}: {}\n", options.trainer.string(), std::strerror(-worker));
   }

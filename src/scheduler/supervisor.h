@@ -22,6 +22,7 @@ struct SuperviseOptions {
   // Hand SIGTERM on to the worker. Not inside a job: SLURM sends it to every process, and a second
   // one would tell the worker to leave without a checkpoint.
   bool hand_on_term = true;
+  std::string host = {};  // this machine's name in the queue; empty = its own
 };
 
 // Runs one attempt to its end; returns the worker's exit status as written to `exit` (128 + n when

@@ -9,16 +9,19 @@ constexpr std::array<std::string_view, kRunStates> kRunNames = {
     "ready", "active", "done", "diverged", "failed", "cancelled", "invalid"};
 constexpr std::array<std::string_view, 6> kAttemptNames = {
     "created", "submitted", "running", "succeeded", "failed", "lost"};
-constexpr std::array<std::string_view, 10> kFailureNames = {"none",
-                                                            "config",
-                                                            "data",
-                                                            "diverged",
-                                                            "out of memory",
-                                                            "preempted",
-                                                            "disk",
-                                                            "killed",
-                                                            "bug",
-                                                            "fenced"};
+constexpr std::array<std::string_view, kFailureClasses> kFailureNames = {"none",
+                                                                         "config",
+                                                                         "data",
+                                                                         "diverged",
+                                                                         "out of memory",
+                                                                         "preempted",
+                                                                         "disk",
+                                                                         "killed",
+                                                                         "bug",
+                                                                         "fenced",
+                                                                         "out of host memory",
+                                                                         "timeout",
+                                                                         "node failure"};
 
 // A database of a newer program may hold a number that this one does not know.
 template <std::size_t N>

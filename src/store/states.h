@@ -34,13 +34,17 @@ enum class FailureClass : int {
   config = 1,         // worker exit 2: command line or run.json
   data = 2,           // worker exit 3: shard missing, damaged or of another digest
   diverged = 3,       // worker exit 4: a result
-  out_of_memory = 4,  // worker exit 5
+  out_of_memory = 4,  // worker exit 5: of a GPU, or of what the worker allows itself
   preempted = 5,      // worker exit 75 or 76: asked to stop
   disk = 6,           // no space, quota or file size limit
   killed = 7,         // ended by a signal that nobody of ours sent
   bug = 8,            // any other exit
   fenced = 9,         // worker exit 6: another attempt owns the run
+  oom_host = 10,      // more memory than the host has, or than the job may have
+  timeout = 11,       // the job's time was over
+  node_failure = 12,  // the machine failed, or its GPU
 };
+inline constexpr int kFailureClasses = 13;
 
 std::string_view name(RunState state);
 std::string_view name(AttemptState state);

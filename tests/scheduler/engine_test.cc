@@ -141,6 +141,14 @@ class EngineTest : public store::StoreTest {
     Engine engine(writer, executor, real_files(), clock, notes, nullptr, options);
     return engine.run(std::move(state), std::move(tracked)).value();
   }
+  // Goes on until so many attempts were started.
+  void kill_scheduler_after(std::size_t launches, store::Writer& writer) {
+    executor.while_waiting = [this, launches] {
+      if (executor.launches.size() == launches) throw std::runtime_error("killed here");
+    };
+    EXPECT_THROW(run(writer), std::runtime_error);
+    executor.while_waiting = nullptr;
+  }
   static std::vector<store::RunState> states(store::Writer& writer) {
     std::vector<store::RunState> states;
     for (const RunRow& row : rows(writer)) states.push_back(row.state);
@@ -203,11 +211,7 @@ TEST_F(EngineTest, CountsRetriesOverRestarts) {
   policy.retries_killed = 5;
   executor.workers = {exits(137), exits(137), exits(137)};
   executor.everyone = goes_on();
-  executor.while_waiting = [&] {
-    if (executor.launches.size() == 4) throw std::runtime_error("the scheduler is killed here");
-  };
-  EXPECT_THROW(run(writer), std::runtime_error);
-  executor.while_waiting = nullptr;
+  kill_scheduler_after(4, writer);
   executor.sighting = {.kind = Sighting::Kind::ended};
   executor.everyone = exits(137);
 
@@ -215,6 +219,41 @@ TEST_F(EngineTest, CountsRetriesOverRestarts) {
 
   EXPECT_THAT(states(writer), ElementsAre(RunState::failed));
   EXPECT_EQ(executor.launches.size(), 6) << "one try and five retries, in both lives together";
+}
+
+TEST_F(EngineTest, RemembersOverRestartsWhatARunNeeds) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(1));
+  const std::string ecc = "CUDA error: uncorrectable ECC error encountered\n";
+  executor.workers = {exits(137, "oom_kill"), exits(1, ecc), goes_on()};
+  kill_scheduler_after(3, writer);
+  executor.sighting = {.kind = Sighting::Kind::ended};
+  executor.everyone = succeeds();
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done));
+  ASSERT_EQ(executor.launches.size(), 4);
+  for (const std::size_t later : {2, 3}) {
+    EXPECT_EQ(executor.launches[later].memory_factor, 1.5);
+    EXPECT_THAT(executor.launches[later].avoid, ElementsAre("here"));
+  }
+  EXPECT_EQ(executor.launches[0].memory_factor, 1);
+}
+
+TEST_F(EngineTest, CallsARunInvalidThatFailsBeforeItsFirstStepInBothLives) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(1));
+  policy.retries_bug = 5;
+  executor.workers = {exits(1), goes_on()};
+  kill_scheduler_after(2, writer);
+  executor.sighting = {.kind = Sighting::Kind::ended};
+  executor.everyone = exits(1);
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::invalid));
+  EXPECT_EQ(executor.launches.size(), 3) << "one of them was killed, which is another class";
 }
 
 TEST_F(EngineTest, FollowsALivingAttemptAfterARestart) {

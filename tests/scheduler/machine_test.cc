@@ -205,13 +205,86 @@ TEST(Machine, HalvesTheMicroBatchOnceWhenMemoryRunsOut) {
   EXPECT_EQ(sweep.run(0), RunState::failed);
 }
 
-TEST(Machine, ContinuesAPreemptedRunForEverWhileItProgresses) {
+TEST(Machine, ContinuesAPreemptedOrTimedOutRunForEverWhileItProgresses) {
+  for (const FailureClass failure : {preempted, timeout}) {
+    Play sweep(1);
+    sweep.tick();
+    for (int i = 0; i < 50; ++i) {
+      sweep.end(0, {.failure = failure, .progressed = true});
+      ASSERT_THAT(sweep.launched(), ElementsAre(0));
+    }
+  }
+}
+
+TEST(Machine, GivesUpOnARunThatReachesItsTimeLimitWithoutProgress) {
   Play sweep(1);
   sweep.tick();
-  for (int i = 0; i < 50; ++i) {
-    sweep.end(0, {.failure = preempted, .progressed = true});
+  for (int i = 0; i < 2; ++i) {
+    sweep.end(0, timeout);
+    sweep.wait(kLong);
     ASSERT_THAT(sweep.launched(), ElementsAre(0));
   }
+
+  sweep.end(0, timeout);
+
+  EXPECT_EQ(sweep.run(0), RunState::failed);
+}
+
+TEST(Machine, ForgetsFruitlessTimeLimitsOnceARunProgresses) {
+  Play sweep(1);
+  sweep.tick();
+  for (int i = 0; i < 10; ++i) {
+    sweep.end(0, {.failure = timeout, .progressed = i % 2 == 1});
+    sweep.wait(kLong);
+  }
+
+  EXPECT_EQ(sweep.run(0), RunState::active);
+}
+
+TEST(Machine, AsksForHalfAsMuchMemoryAgainTwice) {
+  Play sweep(1);
+  sweep.tick();
+  std::vector<double> factors = {memory_factor(sweep.state.nodes[0])};
+  for (int i = 0; i < 2; ++i) {
+    sweep.end(0, oom_host);
+    sweep.wait(kLong);
+    ASSERT_THAT(sweep.launched(), ElementsAre(0));
+    factors.push_back(memory_factor(sweep.state.nodes[0]));
+  }
+  EXPECT_THAT(factors, ElementsAre(1, 1.5, 2.25));
+  EXPECT_EQ(halvings(sweep.state.nodes[0]), 0) << "the micro batch is of the GPU's memory";
+
+  sweep.end(0, oom_host);
+
+  EXPECT_EQ(sweep.run(0), RunState::failed);
+}
+
+TEST(Machine, AvoidsEachMachineThatFailedUnderARunAndGivesUpAtTheFourth) {
+  Play sweep(1);
+  sweep.tick();
+  for (const char* host : {"n1", "n2", "n2"}) {
+    sweep.end(0, {.failure = node_failure, .host = host});
+    sweep.wait(kLong);
+    ASSERT_THAT(sweep.launched(), ElementsAre(0));
+  }
+  EXPECT_THAT(sweep.state.nodes[0].avoid, ElementsAre("n1", "n2"));
+
+  sweep.end(0, {.failure = node_failure, .host = "n3"});
+
+  EXPECT_EQ(sweep.run(0), RunState::failed);
+}
+
+TEST(Machine, CallsARunInvalidThatFailsTwiceBeforeItsFirstStep) {
+  Policy policy;
+  policy.retries_bug = 5;
+  Play sweep(1, policy);
+  sweep.tick();
+  sweep.end(0, {.failure = bug, .at_start = true});
+  sweep.wait(kLong);
+
+  sweep.end(0, {.failure = bug, .at_start = true});
+
+  EXPECT_EQ(sweep.run(0), RunState::invalid);
 }
 
 TEST(Machine, LetsAPreemptedRunWithoutProgressWaitLongerEachTime) {
@@ -288,17 +361,40 @@ TEST(Machine, GoesOnWhenOneOfTheFirstThreeRunsWorked) {
   EXPECT_THAT(sweep.launched(), ElementsAre(4));
 }
 
-TEST(Machine, StopsWhenMostOfTheLastTenAttemptsFailWithoutAReason) {
-  Policy policy;
-  policy.retries_bug = 0;
-  Play sweep(20, policy);
+// A slot each, so that retries, which wait, do not mix in.
+Play sweep_of_failures(FailureClass failure, bool progressed = false) {
+  Play sweep(20, slots(20));
   sweep.tick();
-  std::size_t attempts = 0;
-  for (; sweep.state.mode == Mode::running; ++attempts)
-    sweep.end(attempts, attempts % 3 == 0 ? none : bug);
+  for (std::size_t i = 0; i < 10; ++i) {
+    if (sweep.state.mode == Mode::running)
+      sweep.end(i, {.failure = i % 3 == 0 ? none : failure, .progressed = progressed});
+  }
+  return sweep;
+}
 
-  EXPECT_EQ(attempts, 10);
-  EXPECT_EQ(sweep.state.cause, StopCause::alike);
+TEST(Machine, StopsWhenMostOfTheLastTenAttemptsFailAlike) {
+  for (const FailureClass failure :
+       {bug, killed, out_of_memory, oom_host, node_failure, timeout, fenced}) {
+    const Play sweep = sweep_of_failures(failure);
+
+    EXPECT_EQ(sweep.state.cause, StopCause::alike) << store::name(failure);
+    EXPECT_THAT(sweep.actions.back().text, testing::HasSubstr(store::name(failure)));
+  }
+}
+
+TEST(Machine, GoesOnWhenAttemptsEndAlikeForNoFaultOfTheirs) {
+  EXPECT_EQ(sweep_of_failures(preempted).state.mode, Mode::running);
+  EXPECT_EQ(sweep_of_failures(diverged).state.mode, Mode::running);
+  EXPECT_EQ(sweep_of_failures(timeout, true).state.mode, Mode::running);
+}
+
+TEST(Machine, GoesOnWhenAttemptsFailForDifferentReasons) {
+  Play sweep(20, slots(20));
+  sweep.tick();
+
+  for (std::size_t i = 0; i < 20; ++i) sweep.end(i, i % 2 == 0 ? bug : killed);
+
+  EXPECT_EQ(sweep.state.mode, Mode::running);
 }
 
 TEST(Machine, KeepsGoingWhenToldSo) {
@@ -492,8 +588,9 @@ class RandomHistory {
     if (dice < 0.102) return sweep_.interrupt();
     if (dice < 0.3) return sweep_.tick();
     Ending ending;
-    ending.failure = static_cast<FailureClass>(below(kFailureClasses));
+    ending.failure = static_cast<FailureClass>(below(store::kFailureClasses));
     ending.progressed = random_.uniform() < 0.5;
+    ending.at_start = random_.uniform() < 0.3;
     ending.never_started = random_.uniform() < 0.1;
     if (ending.failure == disk && random_.uniform() < 0.9) ending.failure = killed;
     sweep_.end(any, ending);

@@ -2,9 +2,12 @@
 
 #include "scheduler/outcome.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "scheduler/memory_limit.h"
+#include "scheduler/slurm/ending.h"
 #include "scheduler/supervisor.h"
 #include "support/runs.h"
 #include "support/temporary_folder.h"
@@ -178,6 +181,94 @@ TEST_F(OutcomeOf, AFailureWithAFullDiskIsToldApart) {
   exits(attempt, 1);
 
   EXPECT_EQ(outcome(attempt).failure, disk);
+}
+
+TEST_F(OutcomeOf, TheLastWordsTellWhatAnExitStatusCannot) {
+  const std::vector<std::pair<const char*, FailureClass>> words = {
+      {"slurmstepd: error: Detected 1 oom-kill event(s) in StepId=12.batch", oom_host},
+      {"slurmstepd: error: Step 12.0 exceeded memory limit (9 > 8), being killed", oom_host},
+      {"the system ended the worker for want of memory (oom_kill)", oom_host},
+      {"CUDA error: uncorrectable ECC error encountered", node_failure},
+      {"NVRM: Xid 79, GPU has fallen off the bus.", node_failure},
+      {"CUDA error: all CUDA-capable devices are busy or unavailable", node_failure},
+      {"open file: Disk quota exceeded", disk},
+      {"Segmentation fault", killed}};
+  for (const auto& [text, failure] : words) {
+    const int attempt = claim();
+    write(run_.log_path(attempt), std::string(text) + "\n");
+    exits(attempt, 128 + 9);
+
+    EXPECT_EQ(outcome(attempt).failure, failure) << text;
+  }
+}
+
+TEST_F(OutcomeOf, AnExitStatusWithAMeaningGoesBeforeTheLastWords) {
+  const int attempt = claim();
+  write(run_.log_path(attempt), "Out of memory: Killed process 7\n");
+  exits(attempt, 75);
+
+  EXPECT_EQ(outcome(attempt).failure, preempted);
+}
+
+TEST_F(OutcomeOf, AFailedMachineIsNamed) {
+  const int attempt = claim();
+  write(run_.log_path(attempt), "uncorrectable ECC error\n");
+  exits(attempt, 1);
+
+  EXPECT_EQ(outcome(attempt).ending.host, "here");
+}
+
+TEST_F(OutcomeOf, AFailureBeforeTheFirstStepIsToldApart) {
+  const int early = claim();
+  test::append_events(run_, early, {test::start_event(kToken)});
+  exits(early, 1);
+  const int late = claim();
+  test::append_events(run_, late, {test::start_event(kToken), test::train_event(1, 3.0)});
+  exits(late, 1);
+
+  EXPECT_TRUE(outcome(early).ending.at_start);
+  EXPECT_FALSE(outcome(late).ending.at_start);
+}
+
+TEST_F(OutcomeOf, AJobThatItsMachineCouldNotLaunchCountsAgainstTheMachine) {
+  ASSERT_TRUE(bury_attempt(real_files(), run_.attempt_path(1)).value());
+  ASSERT_TRUE(slurm::write_queue_ending(
+      real_files(), run_.attempt_path(1), {.state = "FAILED", .reason = "JobLaunchFailure"}));
+
+  const Outcome got = outcome(1);
+
+  EXPECT_EQ(got.state, AttemptState::failed);
+  EXPECT_EQ(got.ending.failure, node_failure);
+  EXPECT_FALSE(got.ending.never_started);
+}
+
+TEST_F(OutcomeOf, AJobThatWasTakenBackBeforeItBeganCostsNothing) {
+  ASSERT_TRUE(bury_attempt(real_files(), run_.attempt_path(1)).value());
+  ASSERT_TRUE(
+      slurm::write_queue_ending(real_files(), run_.attempt_path(1), {.state = "CANCELLED"}));
+
+  EXPECT_TRUE(outcome(1).ending.never_started);
+  EXPECT_EQ(outcome(1).state, AttemptState::lost);
+}
+
+// A group that the kernel has ended `killed` processes of.
+ControlGroups groups(const Path& folder, const char* line, const char* file, int killed) {
+  const ControlGroups groups{.membership = folder / "cgroup", .root = folder / "fs"};
+  EXPECT_TRUE(real_files().make_folders((groups.root / file).parent_path()));
+  EXPECT_TRUE(real_files().write_whole(groups.membership, line));
+  EXPECT_TRUE(
+      real_files().write_whole(groups.root / file, fmt::format("oom 9\noom_kill {}\n", killed)));
+  return groups;
+}
+
+TEST(MemoryLimit, IsReadFromControlGroupsOfBothVersions) {
+  test::TemporaryFolder folder;
+
+  EXPECT_EQ(ended_for_memory(groups(folder / "2", "0::/job/7\n", "job/7/memory.events", 3)), 3);
+  EXPECT_EQ(ended_for_memory(groups(
+                folder / "1", "5:cpu:/x\n4:memory:/job/7\n", "memory/job/7/memory.oom_control", 2)),
+            2);
+  EXPECT_EQ(ended_for_memory({.membership = folder / "none", .root = folder.path()}), 0);
 }
 
 TEST_F(OutcomeOf, OnlyAPublishedCheckpointIsProgress) {

@@ -90,6 +90,37 @@ TEST(SlurmBatch, APercentSignOfAFolderIsNoPatternOfSlurm) {
   EXPECT_THAT(words, Not(Contains(HasSubstr("--partition"))));
 }
 
+TEST(SlurmBatch, ARetryAsksForMoreMemoryAndOtherMachines) {
+  const Launch launch{.memory_factor = 1.5, .avoid = {"n1", "n2"}};
+  const Batch batch{.token = "t", .folder = "/s", .tasks = {launch}};
+
+  EXPECT_THAT(sbatch_words(batch, {.memory_bytes = 1 << 30}), Contains("--mem=1536M"));
+  EXPECT_THAT(sbatch_words(batch, {}), Contains("--exclude=n1,n2"));
+  EXPECT_THAT(sbatch_words(batch, {}), Not(Contains(HasSubstr("--mem"))))
+      << "the cluster's default is not known";
+}
+
+TEST(SlurmBatch, JobsOfOneArrayAskForTheSame) {
+  EXPECT_TRUE(alike(Launch{.attempt = 1}, Launch{.attempt = 2}));
+  EXPECT_FALSE(alike(Launch{}, Launch{.threads = 2}));
+  EXPECT_FALSE(alike(Launch{}, Launch{.memory_factor = 1.5}));
+  EXPECT_FALSE(alike(Launch{}, Launch{.avoid = {"n1"}}));
+}
+
+TEST(SlurmBatch, WhatAJobAskedForIsReadBack) {
+  test::TemporaryFolder folder;
+  Launch launch{.run_folder = "/r", .number = 2, .token = "a", .threads = 3};
+  launch.memory_factor = 2.25;
+  launch.avoid = {"n1"};
+  const Batch batch{.token = "t", .folder = folder / "t", .tasks = {launch}};
+  ASSERT_TRUE(write_batch(real_files(), batch, {.ration = "/r", .trainer = "/t"}, {}));
+
+  const Batch read = read_batch(real_files(), batch.folder).value();
+
+  ASSERT_EQ(read.tasks.size(), 1);
+  EXPECT_TRUE(alike(read.tasks[0], launch));
+}
+
 TEST(SlurmCommand, OneThatStallsIsEndedWithItsChildren) {
   const double began = system_clock().monotonic_seconds();
 
@@ -109,13 +140,54 @@ TEST(SlurmCommand, StatusAndWordsAreKept) {
   EXPECT_FALSE(call({"no-such-command-of-slurm"}, 1));
 }
 
-TEST(SlurmEnding, ATimeLimitCountsOnlyAgainstRunsThatDoNotGetOn) {
-  EXPECT_EQ(ending_of({.state = "TIMEOUT"}, true).failure, FailureClass::preempted);
-  EXPECT_EQ(ending_of({.state = "TIMEOUT"}, false).failure, FailureClass::killed);
-  EXPECT_EQ(ending_of({.state = "OUT_OF_MEMORY"}, true).failure, FailureClass::out_of_memory);
-  EXPECT_EQ(ending_of({.state = "FAILED", .said = "Exceeded job memory limit"}, true).failure,
-            FailureClass::out_of_memory);
-  EXPECT_EQ(ending_of({.state = "PREEMPTED"}, false).failure, FailureClass::preempted);
+TEST(SlurmEnding, EveryWordOfTheQueueHasItsClass) {
+  const std::vector<std::pair<QueueEnding, FailureClass>> classes = {
+      {{.state = "OUT_OF_MEMORY"}, FailureClass::oom_host},
+      {{.state = "FAILED", .said = "slurmstepd: error: Exceeded job memory limit"},
+       FailureClass::oom_host},
+      {{.state = "FAILED", .said = "Detected 1 oom-kill event(s) in StepId=7.batch"},
+       FailureClass::oom_host},
+      {{.state = "PREEMPTED"}, FailureClass::preempted},
+      {{.state = "CANCELLED", .said = "*** JOB 7 CANCELLED DUE TO PREEMPTION ***"},
+       FailureClass::preempted},
+      {{.state = "TIMEOUT"}, FailureClass::timeout},
+      {{.state = "DEADLINE"}, FailureClass::timeout},
+      {{.state = "NODE_FAIL"}, FailureClass::node_failure},
+      {{.state = "BOOT_FAIL"}, FailureClass::node_failure},
+      {{.state = "FAILED", .reason = "NonZeroExitCode"}, FailureClass::killed},
+      {{.state = "UNKNOWN"}, FailureClass::killed}};
+  for (const auto& [ending, failure] : classes) {
+    EXPECT_EQ(ending_of(ending, false).failure, failure) << describe(ending);
+    EXPECT_THAT(ending_of(ending, false).detail, HasSubstr(ending.state));
+  }
+}
+
+TEST(SlurmEnding, ATimeoutLongBeforeTheLimitIsAPreemption) {
+  const auto after = [](double elapsed) {
+    return ending_of({.state = "TIMEOUT", .elapsed_seconds = elapsed, .limit_seconds = 3600}, false)
+        .failure;
+  };
+
+  EXPECT_EQ(after(600), FailureClass::preempted) << "a clean exit in the grace is called TIMEOUT";
+  EXPECT_EQ(after(3539), FailureClass::preempted);
+  EXPECT_EQ(after(3541), FailureClass::timeout);
+  EXPECT_EQ(after(3650), FailureClass::timeout);
+}
+
+TEST(SlurmEnding, IsReadAsItWasWritten) {
+  test::TemporaryFolder folder;
+  const QueueEnding written{.state = "TIMEOUT",
+                            .reason = "TimeLimit",
+                            .said = "it's \"late\"",
+                            .elapsed_seconds = 61.5,
+                            .limit_seconds = 60};
+  ASSERT_TRUE(write_queue_ending(real_files(), folder.path(), written));
+
+  const QueueEnding read = read_queue_ending(real_files(), folder.path()).value();
+
+  EXPECT_EQ(describe(read), describe(written));
+  EXPECT_EQ(read.elapsed_seconds, 61.5);
+  EXPECT_EQ(read.limit_seconds, 60);
 }
 
 TEST(SlurmConfig, EveryKeyIsReadInItsUnit) {

@@ -23,7 +23,9 @@ Result<Launch> launch_of(const std::string& line, const Path& file) {
     return Launch{.run_folder = json->at("run").get<std::string>(),
                   .number = json->at("attempt"),
                   .token = json->at("token"),
-                  .threads = json->at("threads")};
+                  .threads = json->at("threads"),
+                  .memory_factor = json->value("memory_factor", 1.0),
+                  .avoid = json->value("avoid", std::vector<std::string>())};
   } catch (const Json::exception& e) {
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("{} is damaged: {}", file.string(), e.what())};
@@ -37,6 +39,10 @@ std::int64_t number_in(std::string_view text) {
 }
 
 }  // namespace
+
+bool alike(const Launch& a, const Launch& b) {
+  return a.threads == b.threads && a.memory_factor == b.memory_factor && a.avoid == b.avoid;
+}
 
 Path batches_of(const Path& store) { return std::filesystem::absolute(store) / "slurm"; }
 
@@ -70,7 +76,9 @@ Result<void> write_batch(Files& files,
     tasks += Json{{"run", std::filesystem::absolute(launch.run_folder).string()},
                   {"attempt", launch.number},
                   {"token", launch.token},
-                  {"threads", launch.threads}}
+                  {"threads", launch.threads},
+                  {"memory_factor", launch.memory_factor},
+                  {"avoid", launch.avoid}}
                  .dump() +
              "\n";
   if (Result<void> done = files.make_folders(batch.folder); !done) return done;
@@ -131,12 +139,14 @@ Result<int> carry_out(Files& files, const Path& folder, const Path& trainer) {
                                      folder.string()),
                  .hint = "only `ration run` submits these jobs"};
   const Launch& launch = batch->tasks[task];
+  const char* node = std::getenv("SLURMD_NODENAME");
   return supervise({.trainer = trainer,
                     .run_folder = launch.run_folder,
                     .number = launch.number,
                     .token = launch.token,
                     .threads = launch.threads,
-                    .hand_on_term = false},
+                    .hand_on_term = false,
+                    .host = node == nullptr ? "" : node},
                    files);
 }
 

@@ -22,7 +22,7 @@ namespace ration::scheduler::slurm {
 struct Batch {
   std::string token;  // 32 hex digits: the jobs' name in the queue is ration-<token>
   Path folder;
-  std::vector<Launch> tasks;  // by index; the database's ids are not stored
+  std::vector<Launch> tasks;  // by index, alike() each other; the database's ids are not stored
   std::int64_t job = 0;       // SLURM's number of the array; 0 = not told yet
 
   std::string name() const { return "ration-" + token; }
@@ -33,6 +33,9 @@ struct Programs {
   Path ration;
   Path trainer;
 };
+
+// Two attempts can be jobs of one array: they ask for the same.
+bool alike(const Launch& a, const Launch& b);
 
 Path batches_of(const Path& store);
 

@@ -3,12 +3,26 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "scheduler/last_words.h"
 
 namespace ration::scheduler::slurm {
 namespace {
 
 constexpr const char* kFile = "slurm.json";
 constexpr const char* kSchema = "ration.slurm_ending/1";
+// SLURM ends jobs up to half a minute late, never early, and looks at most twice a minute.
+constexpr double kNearLimit = 60;  // seconds
+
+bool contains(const std::string& text, std::string_view word) {
+  return text.find(word) != std::string::npos;
+}
+
+bool out_of_time(const QueueEnding& ending) {
+  if (ending.state != "TIMEOUT" && ending.state != "DEADLINE") return false;
+  const bool early = ending.limit_seconds > 0 && ending.elapsed_seconds > 0 &&
+                     ending.elapsed_seconds < ending.limit_seconds - kNearLimit;
+  return !early;
+}
 
 }  // namespace
 
@@ -16,7 +30,9 @@ Result<void> write_queue_ending(Files& files, const Path& attempt, const QueueEn
   const Json json = {{"schema", kSchema},
                      {"state", ending.state},
                      {"reason", ending.reason},
-                     {"said", ending.said}};
+                     {"said", ending.said},
+                     {"elapsed_s", ending.elapsed_seconds},
+                     {"limit_s", ending.limit_seconds}};
   return files.write_whole(attempt / kFile,
                            json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n");
 }
@@ -28,8 +44,11 @@ std::optional<QueueEnding> read_queue_ending(Files& files, const Path& attempt) 
   const Result<Json> json = parse_json(*text, (attempt / kFile).string());
   if (!json || !json->is_object() || json->value("schema", Json()) != kSchema) return std::nullopt;
   try {
-    return QueueEnding{
-        .state = json->at("state"), .reason = json->at("reason"), .said = json->at("said")};
+    return QueueEnding{.state = json->at("state"),
+                       .reason = json->at("reason"),
+                       .said = json->at("said"),
+                       .elapsed_seconds = json->value("elapsed_s", 0.0),
+                       .limit_seconds = json->value("limit_s", 0.0)};
   } catch (const Json::exception&) {
     return std::nullopt;
   }
@@ -43,24 +62,30 @@ std::string describe(const QueueEnding& ending) {
 }
 
 Ending ending_of(const QueueEnding& ending, bool progressed) {
+  const auto because = [&](FailureClass failure, std::string_view what) {
+    return Ending{.failure = failure,
+                  .progressed = progressed,
+                  .detail = fmt::format("{} ({})", what, describe(ending))};
+  };
   const std::string& state = ending.state;
   // Without cgroups a step that went out of memory is FAILED; slurmstepd alone says why.
-  if (state == "OUT_OF_MEMORY" || ending.said.find("emory limit") != std::string::npos)
-    return {.failure = FailureClass::out_of_memory,
-            .detail = "more memory than the job may have (" + describe(ending) + ")"};
-  if (state == "PREEMPTED" || ending.said.find("DUE TO PREEMPTION") != std::string::npos)
-    return {.failure = FailureClass::preempted,
-            .detail = "preempted by the cluster (" + describe(ending) + ")"};
-  // A time limit, or a node that died, is nothing against a run that gets on; one that does not
-  // would come back forever.
+  if (state == "OUT_OF_MEMORY" || speaks_of_memory(ending.said))
+    return because(FailureClass::oom_host, "more memory than the job may have");
+  // A worker that leaves in the grace of a preemption is called TIMEOUT, too.
   const bool limit = state == "TIMEOUT" || state == "DEADLINE";
-  const bool node = state == "NODE_FAIL" || state == "BOOT_FAIL";
-  return {.failure = (limit || node) && progressed ? FailureClass::preempted : FailureClass::killed,
-          .detail = fmt::format("{} ({})",
-                                limit  ? "the job's time was over"
-                                : node ? "its node failed"
-                                       : "its job is gone",
-                                describe(ending))};
+  if (state == "PREEMPTED" || contains(ending.said, "DUE TO PREEMPTION") ||
+      (limit && !out_of_time(ending)))
+    return because(FailureClass::preempted, "preempted by the cluster");
+  if (limit) return because(FailureClass::timeout, "the job's time was over");
+  if (state == "NODE_FAIL" || state == "BOOT_FAIL")
+    return because(FailureClass::node_failure, "its node failed");
+  return because(FailureClass::killed, "its job is gone");
+}
+
+bool could_not_be_launched(const QueueEnding& ending) {
+  return ending.state == "NODE_FAIL" || ending.state == "BOOT_FAIL" ||
+         contains(ending.reason, "JobLaunchFailure") || contains(ending.reason, "launch failed") ||
+         contains(ending.reason, "RaisedSignal:53");
 }
 
 }  // namespace ration::scheduler::slurm

@@ -38,11 +38,12 @@ constexpr std::array<std::string_view, 7> kFull = {"job submit limit",
                                                    "Resource temporarily unavailable",
                                                    "Invalid job array specification"};
 // Words that mean: never so. All else may have been accepted before something failed.
-constexpr std::array<std::string_view, 13> kRefused = {"artition",
+constexpr std::array<std::string_view, 14> kRefused = {"artition",
                                                        "onfiguration is not available",
                                                        "nvalid account",
                                                        "nvalid qos",
                                                        "nvalid feature",
+                                                       "nvalid node name",
                                                        "generic resource",
                                                        "Memory specification",
                                                        "time limit",
@@ -160,8 +161,7 @@ Submission read_submission(int status, bool timed_out, const std::string& out, s
 }
 
 std::vector<std::string> sbatch_words(const Batch& batch, const SlurmConfig& config) {
-  std::int64_t threads = 1;
-  for (const Launch& launch : batch.tasks) threads = std::max(threads, launch.threads);
+  const Launch& each = batch.tasks.front();  // they are alike
   std::vector<std::string> words = {
       "sbatch",
       "--parsable",
@@ -180,7 +180,7 @@ std::vector<std::string> sbatch_words(const Batch& batch, const SlurmConfig& con
       "--export=ALL",
       "--nodes=1",
       "--ntasks=1",
-      fmt::format("--cpus-per-task={}", threads)};
+      fmt::format("--cpus-per-task={}", each.threads)};
   const auto option = [&](const char* name, const std::string& value) {
     if (!value.empty()) words.push_back(fmt::format("--{}={}", name, value));
   };
@@ -190,7 +190,9 @@ std::vector<std::string> sbatch_words(const Batch& batch, const SlurmConfig& con
   option("constraint", config.constraint);
   option("gres", config.gres);
   if (config.memory_bytes > 0)
-    words.push_back(fmt::format("--mem={:.0f}M", std::ceil(config.memory_bytes / (1 << 20))));
+    words.push_back(fmt::format("--mem={:.0f}M",
+                                std::ceil(config.memory_bytes * each.memory_factor / (1 << 20))));
+  option("exclude", fmt::format("{}", fmt::join(each.avoid, ",")));
   if (config.time_seconds > 0)
     words.push_back(fmt::format("--time={:.0f}", std::ceil(config.time_seconds / 60)));
   words.push_back((batch.folder / "job.sh").string());

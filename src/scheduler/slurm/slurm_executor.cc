@@ -116,12 +116,11 @@ void SlurmExecutor::stop(std::int64_t attempt, bool force) {
 Result<void> SlurmExecutor::submit_all() {
   while (!gathered_.empty() && clock_->monotonic_seconds() >= next_submit_) {
     if (array_size_ == 0) array_size_ = queue_.array_size();
-    // Jobs of an array are alike: one number of threads.
-    const std::int64_t threads = jobs_.at(gathered_.front()).launch.threads;
+    const Launch& first = jobs_.at(gathered_.front()).launch;
     const auto limit = static_cast<std::size_t>(std::min(array_size_, chunk_));
     std::vector<std::int64_t> together;
     for (const std::int64_t attempt : gathered_)
-      if (together.size() < limit && jobs_.at(attempt).launch.threads == threads)
+      if (together.size() < limit && slurm::alike(jobs_.at(attempt).launch, first))
         together.push_back(attempt);
     Result<bool> taken = submit_one(std::move(together));
     if (!taken) return std::move(taken).error();
@@ -151,6 +150,11 @@ Result<bool> SlurmExecutor::submit_one(std::vector<std::int64_t> attempts) {
     if (Result<void> done = files_->remove_all(batch.folder); !done) return std::move(done).error();
   }
   if (!answer) return std::move(answer).error();
+  if (answer->kind == slurm::SubmitKind::refused && !batch.tasks.front().avoid.empty()) {
+    // There may be no other machines, or SLURM knows them by other names: better there than never.
+    for (const std::int64_t attempt : attempts) jobs_.at(attempt).launch.avoid.clear();
+    return true;
+  }
   if (answer->kind == slurm::SubmitKind::refused)
     return Error{.kind = ErrorKind::usage,
                  .what = fmt::format("the cluster refuses these jobs: {}", answer->words),
@@ -371,9 +375,13 @@ bool SlurmExecutor::over(std::int64_t attempt, Job& job) {
   const Submitted& submitted = batches_.at(job.batch);
   const std::vector<std::string> words =
       last_words(*files_, submitted.batch.folder / fmt::format("{}.out", job.index), 1);
-  const slurm::QueueEnding ending{.state = job.last.state,
-                                  .reason = job.last.reason,
-                                  .said = words.empty() ? "" : words.back().substr(0, 500)};
+  slurm::QueueEnding ending{.state = job.last.state,
+                            .reason = job.last.reason,
+                            .said = words.empty() ? "" : words.back().substr(0, 500),
+                            .limit_seconds = options_.config.time_seconds};
+  if (note)
+    ending.elapsed_seconds =
+        clock_->unix_seconds() - note->started - (clock_->monotonic_seconds() - job.gone_since);
   // Without it the attempt counts as killed.
   const Result<void> ignored = slurm::write_queue_ending(*files_, path, ending);
   (void)ignored;
