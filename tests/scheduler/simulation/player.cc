@@ -1,0 +1,315 @@
+#include "scheduler/simulation/player.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace ration::scheduler::simulation {
+namespace {
+
+constexpr double kTrunkPoll = 30;  // seconds between two looks at what branches wait for
+
+// Purposes of draws; those of Story and Outside lie below.
+enum : std::uint64_t {
+  kPause = 200,
+};
+
+std::size_t index(int run) { return static_cast<std::size_t>(run); }
+
+bool has_result(RunState state) { return state == RunState::done || state == RunState::diverged; }
+
+}  // namespace
+
+Played play(const Scenario& scenario, const Machine& machine) {
+  const Story story(scenario);
+  return Player(story, machine).play();
+}
+
+Player::Player(const Story& story, Machine machine)
+    : story_(story),
+      machine_(std::move(machine)),
+      outside_(story),
+      records_(story.runs().size()),
+      promises_(story, outside_, records_),
+      live_(story.runs().size()) {}
+
+// ---- The loop of time ---------------------------------------------------------------------------
+
+Played Player::play() {
+  // A history that takes longer than this waits for something that never comes.
+  const std::int64_t most = 2000 + 200 * static_cast<std::int64_t>(records_.size());
+  begin();
+  while (promises_.violation().empty()) {
+    if (!on_ && disturbed_ == story_.disturbances().size() && all_settled() &&
+        outside_.next() == kNever) {
+      promises_.at_the_end();
+      break;
+    }
+    if (++events_ > most) promises_.broken("it does not come to an end");
+    advance();
+  }
+  Played played{.violation = promises_.violation(),
+                .at = now_,
+                .events = events_,
+                .launched = launched_,
+                .met = met_};
+  played.met.insert(outside_.met().begin(), outside_.met().end());
+  return played;
+}
+
+bool Player::all_settled() const {
+  return std::all_of(records_.begin(), records_.end(), [](const StoredRun& run) {
+    return store::settled(run.state);
+  });
+}
+
+// The next thing that happens, whatever it is.
+void Player::advance() {
+  const double disturbance =
+      disturbed_ < story_.disturbances().size() ? story_.disturbances()[disturbed_].at : kNever;
+  double own = on_ ? next_start(state_) : all_settled() ? kNever : resumes_;
+  if (on_ && !state_.blocked.empty()) own = std::min(own, next_trunks_);
+  const double next = std::min({disturbance, own, outside_.next()});
+  if (next == kNever) return promises_.broken("runs wait for something that never comes");
+  now_ = std::max(now_, next);
+  if (next == disturbance) {
+    const int which = static_cast<int>(disturbed_++);
+    if (story_.happens({.run = -1, .number = which}))
+      disturb(which, story_.disturbances()[index(which)]);
+  } else if (next == outside_.next()) {
+    if (const std::optional<int> attempt = outside_.happen()) report(*attempt);
+  } else if (!on_) {
+    begin();
+  }
+  if (on_) {
+    look_at_trunks();
+    feed({.kind = EventKind::tick});
+    if (steps_to_live_ != 0) promises_.after(state_, now_);
+  }
+  if (on_ && (steps_to_live_ == 0 || finished(state_))) command_ended();
+}
+
+// Killed, or nothing left to do: somebody repeats the command later, if there is.
+void Player::command_ended() {
+  on_ = false;
+  steps_to_live_ = -1;
+  resumes_ = now_ + 1 + 300 * story_.draw(kPause, static_cast<std::uint64_t>(events_));
+}
+
+void Player::disturb(int which, const Disturbance& disturbance) {
+  const int run = static_cast<int>(disturbance.choice % records_.size());
+  met_.insert({.run = -1, .number = which});
+  switch (disturbance.kind) {
+    case DisturbanceKind::cancel:
+      if (has_result(stored(run).state)) return;
+      stored(run).cancelled = true;
+      if (on_)
+        feed({.kind = EventKind::cancel, .node = index(run)});
+      else if (stored(run).state != RunState::active)
+        stored(run).state = RunState::cancelled;
+      return;
+    case DisturbanceKind::retry:
+      if (has_result(stored(run).state) || stored(run).state == RunState::active) return;
+      stored(run).cancelled = false;
+      stored(run).forgiven = static_cast<int>(stored(run).attempts.size());
+      promises_.at_retry(run);
+      if (on_)
+        feed({.kind = EventKind::retry, .node = index(run)});
+      else
+        stored(run).state = RunState::ready;
+      stored(run).not_before = 0;
+      return;
+    case DisturbanceKind::interrupt:
+      if (on_) feed({.kind = EventKind::interrupt});
+      return;
+    case DisturbanceKind::crash:
+      if (on_) steps_to_live_ = static_cast<int>(disturbance.size * 5);
+      return;
+    case DisturbanceKind::node_death:
+      return outside_.kill_host(
+          static_cast<int>(disturbance.choice % static_cast<std::uint64_t>(story_.hosts())), now_);
+    case DisturbanceKind::disk_full:
+      return outside_.fill_disk(now_ + 600 * disturbance.size, now_);
+    case DisturbanceKind::preemption:
+      for (const StoredAttempt& attempt : stored(run).attempts)
+        if (attempt.process >= 0) outside_.preempt(attempt.process, now_);
+      return;
+  }
+}
+
+// ---- What the engine does -----------------------------------------------------------------------
+
+bool Player::survives() {
+  if (steps_to_live_ == 0) return false;
+  if (steps_to_live_ > 0) --steps_to_live_;
+  return steps_to_live_ != 0;
+}
+
+// A restart knows what was written, what lies in the folders, and nothing else.
+void Player::begin() {
+  on_ = true;
+  queue_.clear();
+  std::fill(live_.begin(), live_.end(), 0);
+  state_ = {};
+  state_.policy = story_.policy();
+  for (int run = 0; run < static_cast<int>(records_.size()); ++run) {
+    StoredRun& known = stored(run);
+    RunNode node;
+    node.id = fmt::format("{:032x}", run);
+    const bool alive = std::any_of(known.attempts.begin(),
+                                   known.attempts.end(),
+                                   [](const StoredAttempt& attempt) { return !attempt.ended; });
+    if (known.state == RunState::active && !alive) known.state = RunState::ready;
+    if (known.state != RunState::active && outside_.result(run))
+      known.state = *outside_.result(run);
+    else if (known.state != RunState::active && known.cancelled && !has_result(known.state))
+      known.state = RunState::cancelled;
+    node.state = known.state;
+    node.cancelling = known.state == RunState::active && known.cancelled;
+    node.not_before = known.not_before;
+    node.blocked = plan(run).trunk >= 0;
+    for (const StoredAttempt& attempt : known.attempts)
+      if (attempt.ended && attempt.number > known.forgiven && !attempt.ending.never_started)
+        charge(node, attempt.ending);
+    state_.nodes.push_back(std::move(node));
+  }
+  state_ = prepare(std::move(state_), now_);
+  promises_.at_begin(state_);
+  next_trunks_ = 0;
+  adopt();
+}
+
+void Player::adopt() {
+  for (int run = 0; run < static_cast<int>(records_.size()); ++run) {
+    if (stored(run).attempts.empty() || stored(run).attempts.back().ended) continue;
+    const StoredAttempt& attempt = stored(run).attempts.back();
+    live_[index(run)] = attempt.number;
+    if (attempt.process < 0 || !outside_.seems_alive(attempt.process)) {
+      conclude(run);
+    } else if (state_.nodes[index(run)].cancelling) {
+      outside_.stop(attempt.process, now_);
+    }
+  }
+}
+
+std::vector<Action> Player::ask(const MachineEvent& event) {
+  Step step = machine_(std::move(state_), event, now_);
+  state_ = std::move(step.state);
+  promises_.of_step(step.actions, state_);
+  return std::move(step.actions);
+}
+
+void Player::feed(const MachineEvent& event) {
+  queue_.push_back(event);
+  while (!queue_.empty() && steps_to_live_ != 0 && promises_.violation().empty()) {
+    const MachineEvent next = queue_.front();
+    queue_.erase(queue_.begin());
+    for (const Action& action : ask(next)) perform(action);
+  }
+}
+
+void Player::perform(const Action& action) {
+  const int run = static_cast<int>(action.node);
+  switch (action.kind) {
+    case ActionKind::launch:
+      if (steps_to_live_ != 0) launch(run);
+      return;
+    case ActionKind::stop:
+      if (live_[action.node] > 0 && stored(run).attempts.back().process >= 0)
+        outside_.stop(stored(run).attempts.back().process, now_);
+      return;
+    case ActionKind::record:
+      if (survives()) write(run, action);
+      return;
+    case ActionKind::say:
+      return;
+  }
+}
+
+void Player::write(int run, const Action& action) {
+  stored(run).state = action.state;
+  stored(run).not_before = action.delay > 0 ? now_ + action.delay : 0;
+}
+
+void Player::launch(int run) {
+  promises_.at_launch(run, state_, now_);
+  if (outside_.disk_is_full(now_)) {
+    const Ending ending{.failure = FailureClass::disk};
+    queue_.push_back({.kind = EventKind::ended, .node = index(run), .ending = ending});
+    return;
+  }
+  if (!survives()) return;
+  std::vector<StoredAttempt>& attempts = stored(run).attempts;
+  const int number = static_cast<int>(attempts.size()) + 1;
+  attempts.push_back({.number = number});
+  stored(run).state = RunState::active;
+  stored(run).not_before = 0;
+  live_[index(run)] = number;
+  if (!survives()) return;  // recorded, not started
+  ++launched_;
+  const Fate fate = story_.fate(run, number, now_);
+  if (fate.kind == Fate::Kind::is_refused) {
+    met_.insert({.run = run, .number = number});
+    return conclude(run, true);
+  }
+  attempts.back().process = outside_.start(run, number, state_.nodes[index(run)].avoid, now_);
+}
+
+void Player::report(int attempt) {
+  if (!on_) return;
+  const Attempt& over = outside_.attempt(attempt);
+  if (live_[index(over.run)] == over.number) return conclude(over.run);
+  // Heard before, or of an attempt that another one has replaced: nothing may come of it.
+  if (state_.nodes[index(over.run)].state != RunState::active)
+    feed({.kind = EventKind::ended, .node = index(over.run), .ending = over.ending});
+}
+
+void Player::conclude(int run, bool not_startable) {
+  live_[index(run)] = 0;
+  StoredAttempt& attempt = stored(run).attempts.back();
+  Ending ending{.never_started = true};
+  if (not_startable)
+    ending = {.failure = FailureClass::bug};
+  else if (attempt.process >= 0)
+    ending = outside_.outcome(attempt.process);
+  const std::vector<Action> actions =
+      ask({.kind = EventKind::ended, .node = index(run), .ending = ending});
+  bool recorded = false;
+  for (const Action& action : actions) {
+    const bool own = !recorded && action.kind == ActionKind::record && action.node == index(run);
+    if (!own) {
+      perform(action);
+      continue;
+    }
+    recorded = true;
+    if (!survives()) continue;
+    // One transaction.
+    attempt.ended = true;
+    attempt.ending = ending;
+    attempt.ending.never_started |= not_startable;  // a restart finds nothing of it
+    write(run, action);
+    promises_.at_end(run, ending, not_startable);
+    if (action.state == RunState::failed || action.state == RunState::invalid)
+      promises_.at_failure(run);
+  }
+  if (!recorded) promises_.broken(fmt::format("run {} ended and nothing was recorded", run));
+  next_trunks_ = 0;
+  feed({.kind = EventKind::tick});
+}
+
+void Player::look_at_trunks() {
+  if (state_.blocked.empty() || now_ < next_trunks_) return;
+  next_trunks_ = now_ + kTrunkPoll;
+  const std::vector<std::size_t> blocked(state_.blocked.begin(), state_.blocked.end());
+  for (const std::size_t node : blocked) {
+    const RunPlan& branch = plan(static_cast<int>(node));
+    const RunNode& trunk = state_.nodes[index(branch.trunk)];
+    if (outside_.saved(branch.trunk, now_) >= branch.trunk_seconds)
+      feed({.kind = EventKind::unblocked, .node = node});
+    else if (trunk.state != RunState::active && trunk.state != RunState::ready)
+      feed({.kind = EventKind::forsaken, .node = node, .ending = {.detail = "its trunk is gone"}});
+  }
+}
+
+}  // namespace ration::scheduler::simulation

@@ -1,0 +1,53 @@
+#pragma once
+
+// What must hold after every event of a simulated history, told without the machine's own counts.
+
+#include <string>
+#include <vector>
+
+#include "scheduler/simulation/outside.h"
+#include "scheduler/simulation/records.h"
+
+namespace ration::scheduler::simulation {
+
+class Promises {
+ public:
+  Promises(const Story& story, const Outside& outside, const Records& records);
+
+  // What the machine answered to an event.
+  void of_step(const std::vector<Action>& actions, const State& state);
+  // The machine asks for an attempt of this run, in `state`.
+  void at_launch(int run, const State& state, double now);
+  // An attempt ended; the records hold it, or (`refused`) nobody but this life knows of it.
+  void at_end(int run, const Ending& ending, bool refused);
+  // A person asked for a retry.
+  void at_retry(int run);
+  // The machine gave a run up for what its attempts came to.
+  void at_failure(int run);
+  // All that an event led to was done.
+  void after(const State& state, double now);
+  // A command begins, with its first state.
+  void at_begin(const State& state);
+  // Nothing is left to do, and nothing goes wrong any more.
+  void at_the_end();
+
+  void broken(std::string what);
+  // The first that was not kept; empty = none.
+  const std::string& violation() const { return violation_; }
+
+ private:
+  const StoredRun& stored(int run) const { return (*records_)[static_cast<std::size_t>(run)]; }
+  // Why policy gives no further attempt; empty when it gives one.
+  std::string exhausted(int run) const;
+
+  const Story* story_;
+  const Outside* outside_;
+  const Records* records_;
+  // In this life, by run: attempts in a row that never started, and that could not be started.
+  std::vector<int> fruitless_;
+  std::vector<int> refused_;
+  std::int64_t events_ = 0;
+  std::string violation_;
+};
+
+}  // namespace ration::scheduler::simulation

@@ -1,0 +1,189 @@
+#include "scheduler/simulation/scenario.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/random.h"
+
+namespace ration::scheduler::simulation {
+namespace {
+
+// Purposes of draws.
+enum : std::uint64_t {
+  kPolicy = 1,
+  kRun,
+  kDisturbance,
+  kFate,
+};
+
+constexpr double kStorm = 5000;  // seconds in which things go wrong
+
+std::string name(const Fault& fault) {
+  return fault.run < 0 ? fmt::format("d{}", fault.number)
+                       : fmt::format("a{}.{}", fault.run, fault.number);
+}
+
+// A whole number at the start of `text`, which is taken off.
+std::optional<std::uint64_t> take_number(std::string_view& text) {
+  std::uint64_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return number;
+}
+
+bool take(std::string_view& text, std::string_view word) {
+  if (!text.starts_with(word)) return false;
+  text.remove_prefix(word.size());
+  return true;
+}
+
+std::optional<Fault> take_fault(std::string_view& text) {
+  const bool of_attempt = take(text, "a");
+  if (!of_attempt && !take(text, "d")) return std::nullopt;
+  const auto first = take_number(text);
+  if (!first) return std::nullopt;
+  if (!of_attempt) return Fault{.run = -1, .number = static_cast<int>(*first)};
+  if (!take(text, ".")) return std::nullopt;
+  const auto second = take_number(text);
+  if (!second) return std::nullopt;
+  return Fault{.run = static_cast<int>(*first), .number = static_cast<int>(*second)};
+}
+
+}  // namespace
+
+std::string name(const Scenario& scenario) {
+  std::string text = fmt::format("seed={} runs={}", scenario.seed, scenario.runs);
+  if (!scenario.only) return text;
+  text += " faults=";
+  for (const Fault& fault : *scenario.only) text += name(fault) + ",";
+  if (text.back() == ',') text.pop_back();
+  return text;
+}
+
+Result<Scenario> scenario(const std::string& name) {
+  const Error wrong{.kind = ErrorKind::usage,
+                    .what = fmt::format("\"{}\" names no history", name),
+                    .hint = "for example: seed=17 runs=200 faults=d3,a12.1"};
+  std::string_view rest = name;
+  Scenario scenario;
+  if (!take(rest, "seed=")) return wrong;
+  const auto seed = take_number(rest);
+  if (!seed || !take(rest, " runs=")) return wrong;
+  const auto runs = take_number(rest);
+  if (!runs || *runs < 1 || *runs > 100'000) return wrong;
+  scenario.seed = *seed;
+  scenario.runs = static_cast<int>(*runs);
+  if (rest.empty()) return scenario;
+  if (!take(rest, " faults=")) return wrong;
+  scenario.only.emplace();
+  while (!rest.empty()) {
+    const auto fault = take_fault(rest);
+    if (!fault || (!rest.empty() && !take(rest, ","))) return wrong;
+    scenario.only->insert(*fault);
+  }
+  return scenario;
+}
+
+Story::Story(const Scenario& scenario) : scenario_(scenario) {
+  const auto whole = [&](std::uint64_t which, int low, int high) {
+    return low + static_cast<int>(draw(kPolicy, which) * (high - low + 1));
+  };
+  policy_.slots = whole(0, 1, 24);
+  policy_.retries_killed = whole(1, 0, 3);
+  policy_.retries_bug = whole(2, 0, 2);
+  policy_.max_failures = draw(kPolicy, 3) < 0.2 ? whole(4, 1, 20) : 0;
+  policy_.keep_going = draw(kPolicy, 5) < 0.4;
+  hosts_ = whole(6, 1, 12);
+  constexpr std::array<double, 4> kRates = {0.02, 0.1, 0.3, 0.6};
+  fault_rate_ = kRates[static_cast<std::size_t>(draw(kPolicy, 7) * kRates.size())];
+  calm_ = kStorm;
+  draw_runs();
+  draw_disturbances();
+}
+
+double Story::draw(std::uint64_t what, std::uint64_t a, std::uint64_t b) const {
+  const std::uint64_t word = mix(mix(mix(mix(scenario_.seed) ^ what) ^ a) ^ b);
+  return static_cast<double>(word >> 11) * 0x1p-53;
+}
+
+void Story::draw_runs() {
+  for (int i = 0; i < scenario_.runs; ++i) {
+    const auto u = [&, run = static_cast<std::uint64_t>(i)](std::uint64_t which) {
+      return draw(kRun, run, which);
+    };
+    RunPlan run;
+    run.work_seconds = 20 * std::exp(4 * u(0));
+    run.checkpoint_seconds = run.work_seconds * (0.05 + 0.5 * u(1));
+    if (i > 0 && u(2) < 0.15) {
+      run.trunk = static_cast<int>(u(3) * i);
+      run.trunk_seconds = u(4) * runs_[static_cast<std::size_t>(run.trunk)].work_seconds;
+    }
+    runs_.push_back(run);
+  }
+}
+
+void Story::draw_disturbances() {
+  constexpr int kMost = 40;
+  const int count = static_cast<int>(draw(kDisturbance, 0) * kMost);
+  for (int i = 0; i < count; ++i) {
+    const auto u = [&, which = static_cast<std::uint64_t>(i + 1)](std::uint64_t member) {
+      return draw(kDisturbance, which, member);
+    };
+    disturbances_.push_back({.kind = static_cast<DisturbanceKind>(u(0) * kDisturbances),
+                             .at = u(1) * kStorm,
+                             .choice = static_cast<std::uint64_t>(u(2) * (1 << 30)),
+                             .size = u(3)});
+  }
+  std::stable_sort(disturbances_.begin(), disturbances_.end(), [](const auto& a, const auto& b) {
+    return a.at < b.at;
+  });
+}
+
+Fate Story::fate(int run, int number, double now) const {
+  const auto u = [&](std::uint64_t which) {
+    return draw(kFate + which, static_cast<std::uint64_t>(run), static_cast<std::uint64_t>(number));
+  };
+  if (now >= calm_ || u(0) >= fault_rate_ || !happens({.run = run, .number = number})) return {};
+  using enum FailureClass;
+  Fate fate;
+  fate.fraction = u(1);
+  fate.report_seconds = u(2) < 0.2 ? 300 * u(3) : 0;
+  fate.reported_twice = u(4) < 0.2;
+  const double kind = u(5);
+  if (kind < 0.08) {
+    fate.kind = Fate::Kind::vanishes;
+  } else if (kind < 0.14) {
+    fate.kind = Fate::Kind::never_starts;
+  } else if (kind < 0.16) {
+    fate.kind = Fate::Kind::is_refused;
+  } else if (kind < 0.26) {  // ends well, but late or twice
+    fate.fraction = 1;
+  } else {
+    // The frequent ones more than once.
+    constexpr std::array<FailureClass, 16> kClasses = {config,
+                                                       data,
+                                                       diverged,
+                                                       out_of_memory,
+                                                       out_of_memory,
+                                                       preempted,
+                                                       preempted,
+                                                       killed,
+                                                       killed,
+                                                       bug,
+                                                       bug,
+                                                       fenced,
+                                                       oom_host,
+                                                       timeout,
+                                                       timeout,
+                                                       node_failure};
+    fate.kind = Fate::Kind::fails;
+    fate.failure = kClasses[static_cast<std::size_t>(u(6) * kClasses.size())];
+  }
+  return fate;
+}
+
+}  // namespace ration::scheduler::simulation
