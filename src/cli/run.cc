@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "run/count.h"
 #include "run/steps.h"
+#include "scheduler/room.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::cli {
@@ -59,6 +60,16 @@ Result<SweepOptions> sweep_options(const Arguments& arguments) {
     target = static_cast<int>(read.whole(name, low, high).value_or(target));
   };
   whole("jobs", 1, 1024, options.slots);
+  if (const auto share = read.quantity("gpu-share", "")) {
+    if (!(*share > 0 && *share <= 1))
+      read.refuse("--gpu-share is out of range", "allowed: above 0, at most 1");
+    options.gpu_share = *share;
+  }
+  if (const auto bytes = read.quantity("gpu-memory", "B")) {
+    if (!(*bytes >= 1 << 20))
+      read.refuse("--gpu-memory is out of range", "allowed: 1MiB or more, for example 10GiB");
+    options.gpu_memory = *bytes;
+  }
   options.expand.max_runs = read.whole("max-runs", 1, 1 << 20).value_or(options.expand.max_runs);
   whole("max-failures", 1, 1'000'000, options.policy.max_failures);
   if (const auto retries = read.whole("retries", 0, 1000))
@@ -206,9 +217,9 @@ Result<int> dry_run(const Arguments& arguments, const Sweep& sweep, const SweepO
     if (!opened) return std::move(opened).error();
     reader = std::move(*opened);
   }
-  const int slots = options.slots > 0                         ? options.slots
-                    : options.executor == ExecutorKind::slurm ? options.slurm.max_jobs
-                                                              : default_slots(*expansion);
+  const Result<Room> room = room_for(*expansion, options);
+  if (!room) return room.error();
+  const int slots = room->at_once;
   Result<Plan> plan = make_plan(sweep,
                                 std::move(*expansion),
                                 reader ? &*reader : nullptr,
@@ -307,9 +318,16 @@ std::vector<Option> run_options() {
       {.name = "jobs",
        .value = "N",
        .help =
-           "Runs at once, 1 to 1024; the machine's cores divided by a run's threads unless given, "
-           "`max_jobs` of ration.toml on a cluster.",
+           "Runs at once, 1 to 1024; unless given as many as have cores and GPUs, `max_jobs` of "
+           "ration.toml on a cluster.",
        .letter = 'j'},
+      {.name = "gpu-share",
+       .value = "PART",
+       .help = "Of a GPU that a run takes, above 0 to 1, so that several share one; all of it "
+               "unless given."},
+      {.name = "gpu-memory",
+       .value = "SIZE",
+       .help = "Of a GPU's memory that a run takes, such as 10GiB, so that several share one."},
       {.name = "dry-run",
        .help = "Show what would be started, what is finished, and the compute; write nothing.",
        .letter = 'n'},

@@ -10,6 +10,7 @@
 #include "cli/plan_next.h"
 #include "cli/plan_text.h"
 #include "loop/loop.h"
+#include "scheduler/room.h"
 
 namespace ration::cli {
 namespace {
@@ -239,9 +240,10 @@ Result<int> run_loop_command(const Arguments& arguments,
   if (!wanted) return std::move(wanted).error();
   Result<scheduler::Expansion> expansion = scheduler::expand(sweep, real_files(), options.expand);
   if (!expansion) return std::move(expansion).error();
-  const int slots = options.slots > 0 ? options.slots : scheduler::default_slots(*expansion);
+  const Result<scheduler::Room> room = scheduler::room_for(*expansion, options);
+  if (!room) return room.error();
   constexpr int kFewest = 4;  // fewer would refit after every single run of a small machine
-  if (wanted->batch == 0) wanted->batch = std::clamp(slots, kFewest, 1024);
+  if (wanted->batch == 0) wanted->batch = std::clamp(room->at_once, kFewest, 1024);
   Result<std::vector<Run>> runs = runs_of(*expansion, {}, nullptr, {});
   if (!runs) return std::move(runs).error();
   double whole = 0;

@@ -22,7 +22,8 @@ Result<int> run_supervise(const Arguments& arguments) {
                                .run_folder = arguments.positional.front(),
                                .number = static_cast<int>(**number),
                                .token = *token,
-                               .threads = (*threads).value_or(1)},
+                               .threads = (*threads).value_or(1),
+                               .gpus = arguments.text("gpus").value_or("")},
                               real_files());
 }
 
@@ -60,6 +61,9 @@ Command supervise_command() {
                        .value = "N",
                        .default_value = "1",
                        .help = "Threads of the worker."},
+                      {.name = "gpus",
+                       .value = "UUIDS",
+                       .help = "GPUs that the worker may see, with commas between."},
                       {.name = "trainer", .value = "PATH", .help = "The worker's program."}},
           .execute = run_supervise,
           .hidden = true};

@@ -109,8 +109,22 @@ Result<void> Engine::reconcile() {
     }
     if (!done) return done;
   }
+  ask_again_for_trunks();
   state_ = prepare(std::move(state_), clock_.monotonic_seconds());
   return {};
+}
+
+// Branches that were given up with their trunk, and so never began, wait for it again once somebody
+// had it retried.
+void Engine::ask_again_for_trunks() {
+  for (std::size_t i = 0; i < tracked_.size(); ++i) {
+    RunNode& branch = state_.nodes[i];
+    const auto trunk = node_by_id_.find(tracked_[i].trunk);
+    if (branch.state != RunState::failed || !branch.blocked || trunk == node_by_id_.end() ||
+        store::settled(state_.nodes[trunk->second].state) || files_.exists(folder_of(i).path()))
+      continue;
+    branch.state = RunState::ready;
+  }
 }
 
 Result<void> Engine::adopt() {
@@ -220,7 +234,8 @@ Result<void> Engine::launch(std::size_t node) {
                                                  .token = token,
                                                  .threads = execution.threads,
                                                  .memory_factor = memory_factor(state_.nodes[node]),
-                                                 .avoid = state_.nodes[node].avoid});
+                                                 .avoid = state_.nodes[node].avoid,
+                                                 .gpus = state_.nodes[node].gpus});
   fault_point("spawn-before-commit");
   if (!placement) {
     observer_.note(placement.error().what);
@@ -298,8 +313,21 @@ Result<void> Engine::look_at_requests() {
     const std::string_view verb = line.substr(0, blank);
     Result<void> done;
     if (verb == "cancel") done = feed({.kind = EventKind::cancel, .node = node->second});
-    if (verb == "retry") done = feed({.kind = EventKind::retry, .node = node->second});
+    if (verb == "retry") done = retry(node->second);
     if (!done) return done;
+  }
+  return {};
+}
+
+// Of a trunk, also the branches that were given up with it.
+Result<void> Engine::retry(std::size_t node) {
+  if (Result<void> done = feed({.kind = EventKind::retry, .node = node}); !done) return done;
+  for (std::size_t i = 0; i < tracked_.size(); ++i) {
+    const RunNode& branch = state_.nodes[i];
+    if (tracked_[i].trunk != tracked_[node].id || !branch.blocked ||
+        branch.state != RunState::failed)
+      continue;
+    if (Result<void> done = feed({.kind = EventKind::retry, .node = i}); !done) return done;
   }
   return {};
 }

@@ -102,6 +102,8 @@ class Engine {
   // `not_startable`: why the executor could not start it at all; empty when it did.
   Result<void> conclude(std::int64_t attempt, const std::string& not_startable = {});
   Result<void> look_at_requests();
+  Result<void> retry(std::size_t node);
+  void ask_again_for_trunks();
   Result<void> look_at_signals();
   Result<void> look_at_logs();
   Result<void> look_at_trunks();

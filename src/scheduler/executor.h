@@ -27,6 +27,7 @@ struct Launch {
   // Of the host's memory, in parts of what a first attempt gets; a cluster's jobs heed it.
   double memory_factor = 1;
   std::vector<std::string> avoid = {};  // machines not to use, where there is a choice
+  std::vector<std::string> gpus = {};   // UUIDs of those to use; empty = whatever is there
 };
 
 // Where an attempt runs.

@@ -50,6 +50,9 @@ Result<NodeAndTracked> restore(
   const bool alive = std::any_of(attempts->begin(), attempts->end(), [](const auto& attempt) {
     return !store::ended(attempt.state);
   });
+  if (alive)
+    if (const auto note = read_supervisor_note(files, folder.attempt_path(attempts->back().number)))
+      both.node.gpus = note->gpus;
   if (row.state == RunState::active && !alive) both.node.state = RunState::ready;
   // The wall clock may have jumped since: never wait longer than the longest back-off.
   constexpr double kLongestWait = 750;

@@ -117,6 +117,10 @@ Result<Placement> LocalExecutor::start(const Launch& launch) {
                                     std::to_string(launch.threads),
                                     "--trainer",
                                     options_.trainer.string()};
+  if (!launch.gpus.empty()) {
+    words.push_back("--gpus");
+    words.push_back(fmt::format("{}", fmt::join(launch.gpus, ",")));
+  }
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

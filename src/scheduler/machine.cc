@@ -3,97 +3,61 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <optional>
+#include <tuple>
 
-#include "base/random.h"
+#include "scheduler/verdict.h"
 
 namespace ration::scheduler {
 namespace {
 
-constexpr double kLongestWait = 600;
 constexpr std::size_t kRecent = 10;  // attempts that the circuit breaker looks at
 constexpr int kAlike = 3;            // first runs that may all be unusable
-constexpr int kFruitlessStarts = 5;  // attempts in a row of which nothing was executed
-constexpr int kFailedStarts = 2;     // failures before the first step
-constexpr double kMoreMemory = 1.5;
+constexpr double kPatience = 600;    // seconds for which a run lets smaller ones pass
+constexpr double kForesight = 60;    // seconds; what runs now counts as used for so long
 
-int& count(RunNode& node, FailureClass failure) {
-  return node.failures[static_cast<std::size_t>(failure)];
+// ---- Room ---------------------------------------------------------------------------------------
+
+Lane lane_of(const RunNode& node) { return {.sweep = node.sweep, .need = need_of(node)}; }
+
+void put_in_line(State& s, std::size_t index) { s.ready[lane_of(s.nodes[index])].insert(index); }
+
+void take_out_of_line(State& s, std::size_t index) {
+  const auto lane = s.ready.find(lane_of(s.nodes[index]));
+  if (lane == s.ready.end()) return;
+  lane->second.erase(index);
+  if (lane->second.empty()) s.ready.erase(lane);
 }
 
-// What follows from an ending, before the sweep as a whole is looked at.
-struct Verdict {
-  RunState state = RunState::failed;
-  double delay = 0;
-  std::string reason;
-};
-
-Verdict retry_or_fail(const Policy& policy, RunNode& node, const Ending& ending, int retries) {
-  const int failed = count(node, ending.failure);
-  if (failed > retries) return {RunState::failed, 0, ending.detail};
-  const double delay = backoff(policy, node.id, failed - 1);
-  return {RunState::ready,
-          delay,
-          fmt::format("{}; retry {} of {} after {:.0f} s", ending.detail, failed, retries, delay)};
+// Part of the whole room that the run takes up: of what it takes most of.
+double part_of(const State& s, const Seat& seat) {
+  const Capacity& capacity = s.room.capacity();
+  double part = 1.0 / std::max(1, s.policy.slots);
+  if (capacity.threads > 0)
+    part = std::max(part, static_cast<double>(seat.threads) / capacity.threads);
+  double gpus = 0;
+  for (const auto& [gpu, share] : seat.gpus) gpus += share;
+  if (gpus > 0) part = std::max(part, gpus / static_cast<double>(capacity.gpus.size()));
+  return part;
 }
 
-// Nothing was executed, for example because the scheduler was killed in between: at no cost to the
-// run. When it happens over and over, something is wrong with the machine.
-Verdict start_again(const Policy& policy, RunNode& node, const Ending& ending) {
-  const int before = count(node, FailureClass::none) - 1;
-  if (before >= kFruitlessStarts)
-    return {RunState::failed, 0, fmt::format("could not be started {} times", before + 1)};
-  return {RunState::ready, before == 0 ? 0 : backoff(policy, node.id, before - 1), ending.detail};
+void sit_down(State& s, const RunNode& node, const Seat& seat) {
+  s.room.take(seat);
+  s.sweeps[node.sweep].active += part_of(s, seat);
 }
 
-Verdict judge(const Policy& policy, RunNode& node, const Ending& ending) {
-  using enum FailureClass;
-  charge(node, ending);
-  if (ending.never_started) return start_again(policy, node, ending);
-  switch (ending.failure) {
-    case none:
-      return {RunState::done, 0, ""};
-    case diverged:
-      return {RunState::diverged, 0, ending.detail};
-    case config:
-    case data:
-      return {RunState::invalid, 0, ending.detail};
-    case out_of_memory:
-      if (count(node, out_of_memory) > 1) return {RunState::failed, 0, ending.detail};
-      return {RunState::ready, 0, ending.detail + "; retry with the micro batch halved"};
-    case preempted:
-      if (ending.progressed) return {RunState::ready, 0, ending.detail};
-      // Free, but a worker that leaves at once each time must not spin.
-      return {RunState::ready, backoff(policy, node.id, count(node, preempted) - 1), ending.detail};
-    case timeout:
-      // A run that gets on may be as long as it likes; one that does not would come back forever.
-      if (ending.progressed) return {RunState::ready, 0, ending.detail};
-      return retry_or_fail(policy, node, ending, policy.retries_killed);
-    case disk:
-      return {RunState::ready, 0, ending.detail};
-    case killed:
-      return retry_or_fail(policy, node, ending, policy.retries_killed);
-    case oom_host:
-      return retry_or_fail(policy, node, ending, policy.retries_memory);
-    case node_failure:
-      return retry_or_fail(policy, node, ending, policy.retries_node);
-    case bug:
-      if (node.failed_at_start >= kFailedStarts)
-        return {RunState::invalid, 0, ending.detail + ", and before its first step each time"};
-      return retry_or_fail(policy, node, ending, policy.retries_bug);
-    case fenced:
-      return retry_or_fail(policy, node, ending, policy.retries_bug);
-  }
-  return {RunState::failed, 0, ending.detail};
+void stand_up(State& s, RunNode& node) {
+  const Seat seat = s.room.seat_of(need_of(node), node.gpus);
+  s.room.leave(seat);
+  double& active = s.sweeps[node.sweep].active;
+  active = std::max(0.0, active - part_of(s, seat));
+  node.gpus.clear();
 }
 
-// What may point to a cause that all runs share, and so counts for the circuit breaker.
-bool tells_of_trouble(const Ending& ending) {
-  using enum FailureClass;
-  const bool usual = ending.failure == none || ending.failure == preempted ||
-                     ending.failure == diverged || (ending.failure == timeout && ending.progressed);
-  return !usual;
+double gpu_part(const Need& need) {
+  if (need.gpus == 0) return 0;
+  return need.gpu_bytes > 0 ? need.gpu_bytes : need.gpu_share > 0 ? need.gpu_share : need.gpus;
 }
 
 class Transition {
@@ -103,10 +67,18 @@ class Transition {
 
   Step finish() && { return std::move(step_); }
 
+  // Time that passed while runs were active.
+  void count_use() {
+    State& s = step_.state;
+    const double passed = std::max(0.0, now_ - s.counted);
+    for (SweepShare& sweep : s.sweeps) sweep.used += passed * sweep.active;
+    s.counted = std::max(s.counted, now_);
+  }
+
   void wake() {
     State& s = step_.state;
     while (!s.waiting.empty() && s.waiting.begin()->first <= now_) {
-      s.ready.insert(s.waiting.begin()->second);
+      put_in_line(s, s.waiting.begin()->second);
       s.waiting.erase(s.waiting.begin());
     }
   }
@@ -114,12 +86,20 @@ class Transition {
   void launch() {
     State& s = step_.state;
     while (s.mode == Mode::running && s.active < s.policy.slots && !s.ready.empty()) {
-      const std::size_t node = *s.ready.begin();
-      s.ready.erase(s.ready.begin());
-      s.nodes[node].state = RunState::active;
+      if (refuse_impossible()) continue;
+      const std::optional<std::size_t> index = choose();
+      if (!index) return;
+      RunNode& node = s.nodes[*index];
+      take_out_of_line(s, *index);
+      const Seat seat = s.room.find(need_of(node)).value();
+      for (const auto& [gpu, share] : seat.gpus)
+        node.gpus.push_back(s.room.capacity().gpus[gpu].uuid);
+      sit_down(s, node, seat);
+      node.state = RunState::active;
+      node.overtaken = -1;
       ++s.active;
       ++s.active_wanted;
-      step_.actions.push_back({.kind = ActionKind::launch, .node = node});
+      step_.actions.push_back({.kind = ActionKind::launch, .node = *index});
     }
   }
 
@@ -129,11 +109,13 @@ class Transition {
     if (node.state != RunState::active) return;
     --s.active;
     s.active_wanted -= node.wanted ? 1 : 0;
+    stand_up(s, node);
+    const bool was_packed = packed(need_of(node));
     Verdict verdict = judge(s.policy, node, ending);
     if (node.cancelling && !store::settled(verdict.state))
       verdict = {RunState::cancelled, 0, "cancelled"};
     settle(index, verdict);
-    if (!ending.never_started) look_at_the_sweep(ending, verdict.state);
+    if (!ending.never_started) look_at_the_sweep(ending, was_packed, verdict.state);
   }
 
   void cancel(std::size_t index) {
@@ -152,8 +134,8 @@ class Transition {
     node.cancelling = false;
     const bool has_result = node.state == RunState::done || node.state == RunState::diverged;
     if (node.state == RunState::active || has_result) return;
-    forgive(node);
     forget(index);
+    forgive(node);
     settle(index, {RunState::ready, 0, "retry asked for"});
   }
 
@@ -178,8 +160,63 @@ class Transition {
   }
 
  private:
+  // Runs that would wait for ever: no GPU is large enough.
+  bool refuse_impossible() {
+    State& s = step_.state;
+    for (const auto& [lane, line] : s.ready) {
+      if (lane.need.gpus == 0 || s.room.possible(lane.need)) continue;
+      const std::vector<std::size_t> runs(line.begin(), line.end());
+      const std::string why =
+          fmt::format("asks for {}, and there is none so large here", describe_gpus(lane.need));
+      for (const std::size_t index : runs) {
+        take_out_of_line(s, index);
+        settle(index, {RunState::invalid, 0, why});
+        ++s.failures;
+      }
+      return true;
+    }
+    return false;
+  }
+
+  // `a` stands before `b` in the order of starting.
+  bool precedes(std::size_t a, std::size_t b) const {
+    const State& s = step_.state;
+    const auto rank = [&](std::size_t index) {
+      const RunNode& node = s.nodes[index];
+      const SweepShare& sweep = s.sweeps[node.sweep];
+      return std::tuple((sweep.used + kForesight * sweep.active) / sweep.weight,
+                        -node.priority,
+                        -gpu_part(need_of(node)),
+                        index);
+    };
+    return rank(a) < rank(b);
+  }
+
+  // The run to start next; nothing while all that are ready must wait for room.
+  std::optional<std::size_t> choose() {
+    State& s = step_.state;
+    std::optional<std::size_t> best;      // of those that fit
+    std::optional<std::size_t> reserved;  // that lost patience first
+    for (const auto& [lane, line] : s.ready) {
+      const std::size_t head = *line.begin();
+      const double overtaken = s.nodes[head].overtaken;
+      if (overtaken >= 0 && now_ >= overtaken + kPatience &&
+          (!reserved || overtaken < s.nodes[*reserved].overtaken))
+        reserved = head;
+      if (s.room.find(lane.need) && (!best || precedes(head, *best))) best = head;
+    }
+    if (reserved && !s.room.find(need_of(s.nodes[*reserved]))) return std::nullopt;
+    const std::optional<std::size_t> next = reserved ? reserved : best;
+    if (!next) return next;
+    for (const auto& [lane, line] : s.ready)
+      if (RunNode& head = s.nodes[*line.begin()];
+          head.overtaken < 0 && precedes(*line.begin(), *next))
+        head.overtaken = now_;
+    return next;
+  }
+
   void forget(std::size_t index) {
-    step_.state.ready.erase(index);
+    take_out_of_line(step_.state, index);
     step_.state.waiting.erase({step_.state.nodes[index].not_before, index});
     step_.state.blocked.erase(index);
   }
@@ -188,6 +225,7 @@ class Transition {
     State& s = step_.state;
     RunNode& node = s.nodes[index];
     node.state = verdict.state;
+    node.overtaken = -1;
     if (verdict.state == RunState::ready && node.wanted && node.blocked) {
       s.blocked.insert(index);
     } else if (verdict.state == RunState::ready && node.wanted) {
@@ -201,9 +239,9 @@ class Transition {
                              .text = verdict.reason});
   }
 
-  void look_at_the_sweep(const Ending& ending, RunState outcome) {
+  void look_at_the_sweep(const Ending& ending, bool was_packed, RunState outcome) {
     State& s = step_.state;
-    s.recent.push_back(tells_of_trouble(ending) ? ending.failure : FailureClass::none);
+    s.recent.push_back(tells_of_trouble(ending, was_packed) ? ending.failure : FailureClass::none);
     if (s.recent.size() > kRecent) s.recent.pop_front();
     s.settled += store::settled(outcome) ? 1 : 0;
     s.settled_invalid += outcome == RunState::invalid ? 1 : 0;
@@ -226,16 +264,18 @@ class Transition {
                "the first {} runs all failed with unusable settings or data: nothing more is "
                "started (--keep-going goes on)",
                kAlike));
-    if (s.recent.size() < kRecent || s.recent.back() == FailureClass::none) return;
-    const auto alike = std::count(s.recent.begin(), s.recent.end(), s.recent.back());
-    if (static_cast<std::size_t>(alike) > kRecent / 2)
-      stop(Mode::draining,
-           StopCause::alike,
-           fmt::format("{} of the last {} attempts failed alike ({}): nothing more is started "
-                       "(--keep-going goes on)",
-                       alike,
-                       kRecent,
-                       store::name(s.recent.back())));
+    if (s.recent.size() < kRecent) return;
+    for (const FailureClass failure : s.recent) {
+      const auto alike = std::count(s.recent.begin(), s.recent.end(), failure);
+      if (failure == FailureClass::none || static_cast<std::size_t>(alike) <= kRecent / 2) continue;
+      return stop(Mode::draining,
+                  StopCause::alike,
+                  fmt::format("{} of the last {} attempts failed alike ({}): nothing more is "
+                              "started (--keep-going goes on)",
+                              alike,
+                              kRecent,
+                              store::name(failure)));
+    }
   }
 
   void stop(Mode mode, StopCause cause, std::string text) {
@@ -258,18 +298,22 @@ State prepare(State state, double now) {
   state.blocked.clear();
   state.active = 0;
   state.active_wanted = 0;
+  state.counted = std::max(state.counted, now);
+  state.room = Occupancy(state.room.capacity());
+  for (SweepShare& sweep : state.sweeps) sweep.active = 0;
   for (std::size_t i = 0; i < state.nodes.size(); ++i) {
     const RunNode& node = state.nodes[i];
     if (node.state == RunState::active) {
       ++state.active;
       state.active_wanted += node.wanted ? 1 : 0;
+      sit_down(state, node, state.room.seat_of(need_of(node), node.gpus));
     } else if (node.state == RunState::ready && node.wanted) {
       if (node.blocked)
         state.blocked.insert(i);
       else if (node.not_before > now)
         state.waiting.insert({node.not_before, i});
       else
-        state.ready.insert(i);
+        put_in_line(state, i);
     }
   }
   return state;
@@ -277,6 +321,7 @@ State prepare(State state, double now) {
 
 Step transition(State state, const MachineEvent& event, double now) {
   Transition transition(std::move(state), now);
+  transition.count_use();
   switch (event.kind) {
     case EventKind::tick:
       break;
@@ -314,47 +359,6 @@ double next_start(const State& state) {
   return state.waiting.empty() || state.mode != Mode::running
              ? std::numeric_limits<double>::infinity()
              : state.waiting.begin()->first;
-}
-
-int halvings(const RunNode& node) {
-  return node.failures[static_cast<std::size_t>(FailureClass::out_of_memory)];
-}
-
-double memory_factor(const RunNode& node) {
-  return std::pow(kMoreMemory, node.failures[static_cast<std::size_t>(FailureClass::oom_host)]);
-}
-
-void charge(RunNode& node, const Ending& ending) {
-  using enum FailureClass;
-  if (ending.never_started) {
-    ++count(node, none);
-    return;
-  }
-  count(node, none) = 0;
-  const bool free = ending.failure == preempted || ending.failure == timeout;
-  if (free && ending.progressed)
-    count(node, ending.failure) = 0;
-  else if (ending.failure != none)
-    ++count(node, ending.failure);
-  if (ending.failure == bug && ending.at_start) ++node.failed_at_start;
-  if (ending.failure == node_failure && !ending.host.empty() &&
-      std::find(node.avoid.begin(), node.avoid.end(), ending.host) == node.avoid.end())
-    node.avoid.push_back(ending.host);
-}
-
-void forgive(RunNode& node) {
-  node.failures = {};
-  node.failed_at_start = 0;
-  node.avoid.clear();
-}
-
-double backoff(const Policy& policy, const std::string& id, int retry) {
-  std::uint64_t key = static_cast<std::uint64_t>(retry);
-  for (const char c : id) key = mix(key ^ static_cast<unsigned char>(c));
-  const double uniform = static_cast<double>(mix(key) >> 11) * 0x1p-53;
-  const double wait =
-      std::min(kLongestWait, policy.backoff_seconds * std::exp2(std::min(retry, 30)));
-  return wait * (0.75 + 0.5 * uniform);
 }
 
 }  // namespace ration::scheduler

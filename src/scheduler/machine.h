@@ -7,16 +7,23 @@
 //   for (const Action& action : step.actions) …launch, stop, record…
 //   state = std::move(step.state);
 //
-// Cost of an event: logarithmic in the number of runs.
+// Which run starts when there is room: of the sweep that has used least of it for its weight, the
+// one of the highest priority; of equals the one with most of a GPU, then the first. One that does
+// not fit lets smaller ones pass for ten minutes; then nothing is started before it.
+//
+// Cost of an event: logarithmic in the number of runs, linear in the number of different needs.
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "scheduler/capacity.h"
 #include "store/states.h"
 
 namespace ration::scheduler {
@@ -25,7 +32,7 @@ using store::FailureClass;
 using store::RunState;
 
 struct Policy {
-  // Runs at once, 1 to 1024.
+  // Runs at once, 1 to 1024 (jobs of a cluster: 1 to 100,000), where there is room for so many.
   int slots = 1;
   // First wait before a retry in seconds; doubles with each, up to ten minutes, and varies by a
   // quarter so that runs that failed together do not come back together.
@@ -57,6 +64,26 @@ struct RunNode {
   double not_before = 0;           // monotonic seconds
   bool cancelling = false;         // a person asked; its worker was told
   bool blocked = false;            // begins with a checkpoint that is not there yet
+  std::size_t sweep = 0;           // of State::sweeps
+  std::int64_t priority = 0;       // larger ones of a sweep first
+  Need need = {};
+  bool alone = false;  // went out of memory beside others: a GPU to itself from now on
+  std::vector<std::string> gpus = {};  // UUIDs of those that it holds while it is active
+  double overtaken = -1;  // when a smaller run was first started before it, for want of room
+};
+
+// One of the sweeps that are carried out together.
+struct SweepShare {
+  double weight = 1;  // above 0; twice the weight is twice the room
+  double used = 0;    // since this command began: seconds times the part of the room
+  double active = 0;  // part of the room that its runs take up now; derived
+};
+
+// Runs of one sweep that need the same stand in one line.
+struct Lane {
+  std::size_t sweep = 0;
+  Need need = {};
+  auto operator<=>(const Lane&) const = default;
 };
 
 enum class Mode {
@@ -69,16 +96,19 @@ enum class StopCause { none, failures, alike, disk, interrupt };
 
 struct State {
   Policy policy;
-  std::vector<RunNode> nodes;  // in the order of starting
+  std::vector<RunNode> nodes;  // of each sweep in the order of starting
+  std::vector<SweepShare> sweeps = std::vector<SweepShare>(1);
+  Occupancy room;  // its capacity is given, what is taken of it derived
   Mode mode = Mode::running;
   StopCause cause = StopCause::none;
 
   // Derived from the nodes by prepare() and kept by transition().
-  std::set<std::size_t> ready;                       // may start now
+  std::map<Lane, std::set<std::size_t>> ready;       // may start now; no line is empty
   std::set<std::pair<double, std::size_t>> waiting;  // not_before, node
   std::set<std::size_t> blocked;                     // ready but for the checkpoint of another run
   int active = 0;
   int active_wanted = 0;
+  double counted = 0;               // time up to which SweepShare::used is counted
   int failures = 0;                 // runs that failed since this command began
   int settled = 0;                  // runs that ended for good since this command began
   int settled_invalid = 0;          // of these, unusable settings or data
@@ -141,6 +171,9 @@ bool finished(const State& state);
 
 // Monotonic time at which the next waiting run may start; infinity when none waits.
 double next_start(const State& state);
+
+// What the run asks for by now.
+Need need_of(const RunNode& node);
 
 // Micro batches are halved once for each time that the run went out of memory.
 int halvings(const RunNode& node);

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <thread>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "scheduler/executors.h"
 #include "scheduler/history.h"
+#include "scheduler/room.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::scheduler {
@@ -90,6 +91,30 @@ void name_trunks(const Expansion& expansion, Nodes& nodes) {
   }
 }
 
+Result<void> give_room(const store::Writer& store,
+                       const Expansion& all,
+                       const SweepOptions& options,
+                       const Room& room,
+                       Nodes& nodes) {
+  nodes.state.policy.slots = room.slots;
+  nodes.state.room = Occupancy(room.capacity);
+  std::unordered_map<std::string_view, const PlannedRun*> planned;
+  for (const PlannedRun& run : all.runs) planned.emplace(run.id, &run);
+  for (std::size_t i = 0; i < nodes.tracked.size(); ++i) {
+    RunNode& node = nodes.state.nodes[i];
+    if (const auto found = planned.find(node.id); found != planned.end()) {
+      node.need = need_of(found->second->execution, options, room);
+      node.priority = found->second->priority;
+      continue;
+    }
+    // Of another sweep, and alive.
+    Result<run::RunFile> file = store.spec(nodes.tracked[i].run);
+    if (!file) return std::move(file).error();
+    node.need = need_of(file->execution, options, room);
+  }
+  return {};
+}
+
 // A branch asks for its trunk, too.
 void add_trunks(const Expansion& all, Expansion& chosen) {
   std::set<std::string> there, missing;
@@ -150,13 +175,6 @@ Result<Path> trainer_for(const Sweep& sweep,
 
 }  // namespace
 
-int default_slots(const Expansion& expansion) {
-  std::int64_t threads = 1;
-  for (const PlannedRun& run : expansion.runs)
-    threads = std::max(threads, run.execution.threads * run.execution.processes);
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency() / threads));
-}
-
 int RunSummary::exit_code() const {
   if (detached) return 0;
   if (cause == StopCause::interrupt) return ration::exit_code(ErrorKind::interrupted);
@@ -192,6 +210,8 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   add_trunks(*all, *chosen);
   std::set<std::string> wanted;
   for (const PlannedRun& run : chosen->runs) wanted.insert(run.id);
+  const Result<Room> room = room_for(*chosen, options);
+  if (!room) return room.error();
   Result<Path> trainer = trainer_for(sweep, *chosen, options, outside);
   if (!trainer) return std::move(trainer).error();
 
@@ -213,10 +233,9 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   if (!nodes) return std::move(nodes).error();
   name_trunks(*all, *nodes);
   nodes->state.policy = options.policy;
+  if (Result<void> done = give_room(*store, *all, options, *room, *nodes); !done)
+    return std::move(done).error();
   const bool on_cluster = options.executor == ExecutorKind::slurm;
-  nodes->state.policy.slots = options.slots > 0 ? options.slots
-                              : on_cluster      ? options.slurm.max_jobs
-                                                : default_slots(*chosen);
   if (options.retry_failed)
     if (Result<void> done = forgive_failures(outside, options.store, *nodes); !done)
       return std::move(done).error();

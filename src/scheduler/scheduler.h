@@ -36,12 +36,17 @@ struct Outside {
 
 struct SweepOptions {
   Path store = "ration-runs";
-  // Runs at once, 1 to 1024; 0 = the machine's cores divided by a run's threads and processes,
-  // since small models run best side by side with a thread each.
+  // Runs at once, 1 to 1024; 0 = as many as have a core for each of their threads and, where they
+  // train on GPUs, a GPU or their part of one (room.h), since small models run best side by side
+  // with a thread each.
   int slots = 0;
+  // What a run on a GPU takes of it, unless it trains with several processes: a part of it, above 0
+  // to 1, or of its memory in bytes; both 0 = all of it. `gpu_memory` goes before `gpu_share`.
+  double gpu_share = 0;
+  double gpu_memory = 0;
   // The worker's program; empty = beside this program, or on PATH.
   std::string trainer = {};
-  Policy policy = {};  // its `slots` is set from the above
+  Policy policy = {};  // its `slots` are set from the above
   ExpandOptions expand = {};
   // Start only these of the sweep's runs, by run-id; nothing = all. The sweep is registered whole.
   std::optional<std::set<std::string>> runs = {};
@@ -73,9 +78,6 @@ struct RunSummary {
   int exit_code() const;
   std::string one_line() const;  // "12 runs: 12 done in 43s (3 reused)"
 };
-
-// Runs at once that `slots` = 0 stands for.
-int default_slots(const Expansion& expansion);
 
 Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Outside outside);
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -43,16 +44,18 @@ Result<void> write_note(Files& files, const Path& folder, const SupervisorNote& 
                      {"host", note.host},
                      {"started", note.started},
                      {"supervisor", to_json(note.supervisor)},
-                     {"worker", to_json(note.worker)}};
+                     {"worker", to_json(note.worker)},
+                     {"gpus", note.gpus}};
   return files.write_whole(folder / kNote, json.dump() + "\n");
 }
 
 // The environment with the settings that keep small workers from disturbing each other: spinning
 // barriers alone cost a shared machine most of its time.
-std::vector<std::string> worker_environment(std::int64_t threads) {
-  const std::string count = std::to_string(threads);
-  const std::vector<std::string> ours = {
+std::vector<std::string> worker_environment(const SuperviseOptions& options) {
+  const std::string count = std::to_string(options.threads);
+  std::vector<std::string> ours = {
       "GOMP_SPINCOUNT=0", "OMP_NUM_THREADS=" + count, "MKL_NUM_THREADS=" + count};
+  if (!options.gpus.empty()) ours.push_back("CUDA_VISIBLE_DEVICES=" + options.gpus);
   std::vector<std::string> all = ours;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
@@ -96,7 +99,7 @@ pid_t spawn_worker(const SuperviseOptions& options) {
                                     std::to_string(options.number),
                                     "--token",
                                     options.token};
-  std::vector<std::string> variables = worker_environment(options.threads);
+  std::vector<std::string> variables = worker_environment(options);
   const std::vector<char*> argv = pointers_to(words);
   const std::vector<char*> envp = pointers_to(variables);
   posix_spawnattr_t attributes;
@@ -147,6 +150,11 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
                       .host = options.host.empty() ? host_name() : options.host,
                       .started = system_clock().unix_seconds(),
                       .supervisor = this_process()};
+  for (std::size_t begin = 0; begin < options.gpus.size();) {
+    const std::size_t end = std::min(options.gpus.find(',', begin), options.gpus.size());
+    note.gpus.push_back(options.gpus.substr(begin, end - begin));
+    begin = end + 1;
+  }
   if (Result<void> done = write_note(files, attempt, note); !done) return std::move(done).error();
   const std::int64_t ended_before = ended_for_memory();
   const pid_t worker = spawn_worker(options);
@@ -183,7 +191,8 @@ std::optional<SupervisorNote> read_supervisor_note(Files& files, const Path& att
                           .host = json->at("host"),
                           .started = json->at("started"),
                           .supervisor = process_from_json(json->at("supervisor")),
-                          .worker = process_from_json(json->at("worker"))};
+                          .worker = process_from_json(json->at("worker")),
+                          .gpus = json->value("gpus", std::vector<std::string>())};
   } catch (const Json::exception&) {
     return std::nullopt;
   }

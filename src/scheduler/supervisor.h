@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/files.h"
 #include "base/process.h"
@@ -19,6 +20,7 @@ struct SuperviseOptions {
   int number = 0;   // attempt-<number>, not yet there
   std::string token;
   std::int64_t threads = 1;  // for OpenMP and MKL in the worker
+  std::string gpus = {};     // UUIDs that the worker may see, with commas between; empty = all
   // Hand SIGTERM on to the worker. Not inside a job: SLURM sends it to every process, and a second
   // one would tell the worker to leave without a checkpoint.
   bool hand_on_term = true;
@@ -35,7 +37,8 @@ struct SupervisorNote {
   std::string host;
   double started = 0;  // UNIX seconds
   ProcessId supervisor;
-  ProcessId worker;  // pid 0 until it was started
+  ProcessId worker;                    // pid 0 until it was started
+  std::vector<std::string> gpus = {};  // that it was given
 };
 
 // Nothing when there is none (not claimed by a supervisor, or killed before it could write).

@@ -411,6 +411,97 @@ TEST_F(EngineTest, FailsABranchWithItsTrunkAndSaysSo) {
   EXPECT_EQ(executor.launches.size(), 1);
 }
 
+// Trains, and leaves the checkpoint that a branch begins with.
+Worker trains_as_trunk() {
+  return [](run::RunFolder& folder, const Launch& launch) {
+    EXPECT_TRUE(real_files().make_folders(folder.attempt_path(launch.number) / "checkpoint-4"));
+    const run::RunSpec spec = folder.read_spec().value().spec;
+    EXPECT_TRUE(folder.publish_result(test::result_of(spec, launch.number, 3.0)).value());
+    return true;
+  };
+}
+
+TEST_F(EngineTest, ARetryOfATrunkReleasesItsBranches) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = trunk_and_branch();
+  add_sweep(writer, all);
+  executor.everyone = exits(2);
+  run(writer);
+  ASSERT_THAT(states(writer), ElementsAre(RunState::invalid, RunState::failed));
+  ASSERT_TRUE(mark_retry(real_files(), run_folder(all[0]), clock.now));
+  ASSERT_TRUE(writer.update_run(rows(writer)[0].id, {.state = RunState::ready}));
+  executor.workers = {trains_as_trunk(), succeeds()};
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::done));
+}
+
+TEST_F(EngineTest, ARetryOfATrunkReleasesItsBranchesUnderAScheduler) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = trunk_and_branch();
+  std::vector<run::RunSpec> three = all;
+  three.push_back(test::small_spec(8, 7));  // keeps the scheduler on
+  add_sweep(writer, three);
+  policy.slots = 2;
+  executor.workers = {exits(2), goes_on(), trains_as_trunk(), succeeds()};
+  int looks = 0;
+  executor.while_waiting = [&] {
+    if (++looks == 10) {
+      ASSERT_THAT(states(writer),
+                  ElementsAre(RunState::invalid, RunState::failed, RunState::active));
+      ASSERT_TRUE(mark_retry(real_files(), run_folder(all[0]), clock.now));
+      ASSERT_TRUE(real_files().write_whole(writer.layout().requests(),
+                                           "retry " + run::run_id(all[0]) + "\n"));
+    }
+    if (looks == 30) {
+      run::RunFolder other = run_folder(three[2]);
+      succeeds()(other, executor.launches[1]);
+      executor.ended.push_back(executor.launches[1].attempt);
+    }
+  };
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::done, RunState::done));
+}
+
+TEST_F(EngineTest, WaitsByTheMonotonicClockWhenTheWallClockJumps) {
+  for (const double day : {-86400.0, 86400.0}) {
+    store::Writer writer = open_writer();
+    add_sweep(writer, {test::small_spec(8, day > 0 ? 1 : 2)});
+    executor.workers = {exits(137), succeeds()};
+    executor.launched_at.clear();
+    executor.while_waiting = [&] { clock.wall_offset = day; };
+
+    run(writer);
+
+    ASSERT_EQ(executor.launched_at.size(), 2);
+    const double wait = executor.launched_at[1] - executor.launched_at[0];
+    EXPECT_GE(wait, 7.5);
+    EXPECT_LE(wait, 14);
+  }
+}
+
+TEST_F(EngineTest, WaitsNoLongerThanABackoffWhenTheWallClockWentBackBeforeARestart) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(1));
+  executor.workers = {exits(137)};
+  executor.while_waiting = [&] {
+    if (rows(writer)[0].not_before > 0) throw std::runtime_error("killed while the run waits");
+  };
+  EXPECT_THROW(run(writer), std::runtime_error);
+  executor.while_waiting = nullptr;
+  clock.wall_offset = -86400;
+  executor.everyone = succeeds();
+  const double begin = clock.now;
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done));
+  EXPECT_LE(clock.now - begin, 760);
+}
+
 TEST_F(EngineTest, FailsABranchWhoseTrunkKeptNoCheckpoint) {
   store::Writer writer = open_writer();
   add_sweep(writer, trunk_and_branch());

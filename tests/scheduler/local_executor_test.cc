@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -12,6 +13,7 @@
 #include "base/hash.h"
 #include "run/exit_codes.h"
 #include "scheduler/outcome.h"
+#include "scheduler/stop_signals.h"
 #include "scheduler/supervisor.h"
 #include "support/runs.h"
 #include "support/temporary_folder.h"
@@ -102,6 +104,19 @@ TEST_F(Local, AWorkerIsToldItsAttemptAndRunsOnOneThread) {
   ASSERT_TRUE(ends(executor));
 
   EXPECT_THAT(log(), HasSubstr(run_.path().string() + " --attempt 1 --token " + token_ + " 1 0"));
+}
+
+TEST_F(Local, AWorkerSeesTheGpusThatItWasGivenAndTheNoteNamesThem) {
+  worker("echo sees $CUDA_VISIBLE_DEVICES");
+  LocalExecutor executor = this->executor();
+  Launch with_gpus = launch();
+  with_gpus.gpus = {"GPU-1a", "GPU-2b"};
+
+  ASSERT_TRUE(executor.start(with_gpus));
+  ASSERT_TRUE(ends(executor));
+
+  EXPECT_THAT(log(), HasSubstr("sees GPU-1a,GPU-2b"));
+  EXPECT_THAT(note().gpus, testing::ElementsAre("GPU-1a", "GPU-2b"));
 }
 
 TEST_F(Local, ASignalThatEndsAWorkerIsKept) {
@@ -226,6 +241,67 @@ TEST_F(Local, AProcessThatGotTheNumberOfAnotherIsLeftAlone) {
   executor.stop(7, true);
 
   EXPECT_NE(sighting.kind, Sighting::Kind::alive);
+}
+
+TEST_F(Local, AfterARebootAnAttemptIsOverAndNobodyGetsASignal) {
+  worker(kWaits);
+  LocalExecutor before = executor();
+  ASSERT_TRUE(before.start(launch()));
+  SupervisorNote living = note();
+  // The same numbers, of the time before a reboot, and no token on a command line to find it by.
+  const ProcessId supervisor = living.supervisor;
+  const Path file = run_.attempt_path(1) / "supervisor.json";
+  std::string text = real_files().read(file).value();
+  for (std::size_t at = text.find(supervisor.boot); at != std::string::npos;
+       at = text.find(supervisor.boot, at))
+    text.replace(at, supervisor.boot.size(), "before-the-reboot");
+  const std::string other_token(32, 'f');
+  text.replace(text.find(token_), token_.size(), other_token);
+  ASSERT_TRUE(real_files().write_whole(file, text));
+  Launch found = launch();
+  found.token = other_token;
+  LocalExecutor after = executor();
+
+  const Sighting sighting = after
+                                .find(found,
+                                      {.host = host_name(),
+                                       .process = {.boot = "before-the-reboot",
+                                                   .pid = supervisor.pid,
+                                                   .start = supervisor.start}})
+                                .value();
+  after.stop(7, false);
+  after.stop(7, true);
+
+  EXPECT_EQ(sighting.kind, Sighting::Kind::ended);
+  EXPECT_TRUE(alive(supervisor));
+  EXPECT_TRUE(alive(living.worker));
+  for (const ProcessId& process : {living.worker, living.supervisor}) send_signal(process, SIGKILL);
+}
+
+TEST_F(Local, AWorkerIsOutOfReachOfAClosedTerminal) {
+  worker(kWaits);
+  LocalExecutor executor = this->executor();
+  ASSERT_TRUE(executor.start(launch()));
+  const SupervisorNote note = this->note();
+
+  for (const ProcessId& process : {note.supervisor, note.worker})
+    EXPECT_NE(getsid(static_cast<pid_t>(process.pid)), getsid(0));
+  touch("go");
+  EXPECT_TRUE(ends(executor));
+}
+
+TEST(StopSignals, CtrlCAndTermAreRequestsAndAClosedTerminalIsNone) {
+  StopSignals signals;
+  sigset_t held;
+  sigprocmask(SIG_SETMASK, nullptr, &held);
+  EXPECT_EQ(signals.take(), 0);
+
+  raise(SIGINT);
+  EXPECT_EQ(signals.take(), 1);
+  raise(SIGTERM);
+  EXPECT_EQ(signals.take(), 1);
+
+  EXPECT_FALSE(sigismember(&held, SIGHUP)) << "it ends the scheduler, and the runs go on";
 }
 
 }  // namespace

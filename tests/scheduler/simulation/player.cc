@@ -153,6 +153,9 @@ void Player::begin() {
   std::fill(live_.begin(), live_.end(), 0);
   state_ = {};
   state_.policy = story_.policy();
+  state_.room = Occupancy(story_.capacity());
+  state_.sweeps.clear();
+  for (const double weight : story_.weights()) state_.sweeps.push_back({.weight = weight});
   for (int run = 0; run < static_cast<int>(records_.size()); ++run) {
     StoredRun& known = stored(run);
     RunNode node;
@@ -169,6 +172,10 @@ void Player::begin() {
     node.cancelling = known.state == RunState::active && known.cancelled;
     node.not_before = known.not_before;
     node.blocked = plan(run).trunk >= 0;
+    node.need = plan(run).need;
+    node.sweep = plan(run).sweep;
+    node.priority = plan(run).priority;
+    if (alive) node.gpus = known.attempts.back().gpus;
     for (const StoredAttempt& attempt : known.attempts)
       if (attempt.ended && attempt.number > known.forgiven && !attempt.ending.never_started)
         charge(node, attempt.ending);
@@ -196,7 +203,7 @@ void Player::adopt() {
 std::vector<Action> Player::ask(const MachineEvent& event) {
   Step step = machine_(std::move(state_), event, now_);
   state_ = std::move(step.state);
-  promises_.of_step(step.actions, state_);
+  promises_.of_step(step.actions, state_, now_);
   return std::move(step.actions);
 }
 
@@ -242,10 +249,12 @@ void Player::launch(int run) {
   if (!survives()) return;
   std::vector<StoredAttempt>& attempts = stored(run).attempts;
   const int number = static_cast<int>(attempts.size()) + 1;
-  attempts.push_back({.number = number});
+  const RunNode& node = state_.nodes[index(run)];
+  attempts.push_back({.number = number, .need = need_of(node), .gpus = node.gpus});
   stored(run).state = RunState::active;
   stored(run).not_before = 0;
   live_[index(run)] = number;
+  promises_.take(attempts.back());
   if (!survives()) return;  // recorded, not started
   ++launched_;
   const Fate fate = story_.fate(run, number, now_);
@@ -287,6 +296,7 @@ void Player::conclude(int run, bool not_startable) {
     // One transaction.
     attempt.ended = true;
     attempt.ending = ending;
+    promises_.leave(attempt);
     attempt.ending.never_started |= not_startable;  // a restart finds nothing of it
     write(run, action);
     promises_.at_end(run, ending, not_startable);

@@ -10,6 +10,8 @@ namespace {
 
 constexpr int kRecountEvery = 50;  // events between two counts of everything
 constexpr int kFruitless = 5;      // starts in a row that may come to nothing
+constexpr double kPatience = 600;  // seconds for which smaller runs may pass a large one
+constexpr double kRounding = 1e-6;
 
 }  // namespace
 
@@ -18,7 +20,10 @@ Promises::Promises(const Story& story, const Outside& outside, const Records& re
       outside_(&outside),
       records_(&records),
       fruitless_(story.runs().size()),
-      refused_(story.runs().size()) {}
+      refused_(story.runs().size()),
+      shares_(story.capacity().gpus.size()),
+      overtaken_(story.runs().size(), -1),
+      passed_(story.runs().size(), -1) {}
 
 void Promises::broken(std::string what) {
   if (violation_.empty()) violation_ = std::move(what);
@@ -41,6 +46,7 @@ std::string Promises::exhausted(int run) const {
   for (const StoredAttempt& attempt : stored(run).attempts) {
     const Ending& ending = attempt.ending;
     if (attempt.number <= stored(run).forgiven || !attempt.ended || ending.never_started) continue;
+    if (ending.failure == out_of_memory && packed(attempt.need)) continue;  // it was not alone
     if (ending.failure == timeout && ending.progressed)
       seen[timeout] = 0;
     else
@@ -58,15 +64,106 @@ std::string Promises::exhausted(int run) const {
 void Promises::at_begin(const State& state) {
   std::fill(fruitless_.begin(), fruitless_.end(), 0);
   std::fill(refused_.begin(), refused_.end(), 0);
+  std::fill(overtaken_.begin(), overtaken_.end(), -1);
+  std::fill(passed_.begin(), passed_.end(), -1);
+  std::fill(shares_.begin(), shares_.end(), 0);
+  threads_ = 0;
+  for (const StoredRun& run : *records_)
+    for (const StoredAttempt& attempt : run.attempts)
+      if (!attempt.ended) occupy(attempt, 1);
   if (state.active > story_->policy().slots)
     broken(fmt::format(
         "{} runs are active after a restart, {} may", state.active, story_->policy().slots));
 }
 
-void Promises::of_step(const std::vector<Action>& actions, const State& state) {
-  const bool launches = std::any_of(actions.begin(), actions.end(), [](const Action& action) {
-    return action.kind == ActionKind::launch;
+// ---- Room ---------------------------------------------------------------------------------------
+
+double Promises::share(const Need& need, std::size_t gpu) const {
+  const double bytes = story_->capacity().gpus[gpu].bytes;
+  if (need.gpu_bytes > 0) return need.gpu_bytes / (0.9 * bytes);
+  return need.gpu_share > 0 ? need.gpu_share : 1;
+}
+
+void Promises::occupy(const StoredAttempt& attempt, int sign) {
+  const Capacity& capacity = story_->capacity();
+  if (capacity.threads > 0) threads_ += sign * std::min(attempt.need.threads, capacity.threads);
+  for (std::size_t gpu = 0; gpu < shares_.size(); ++gpu)
+    if (std::find(attempt.gpus.begin(), attempt.gpus.end(), capacity.gpus[gpu].uuid) !=
+        attempt.gpus.end())
+      shares_[gpu] += sign * share(attempt.need, gpu);
+}
+
+void Promises::take(const StoredAttempt& attempt) {
+  if (!shares_.empty() && attempt.gpus.size() != static_cast<std::size_t>(attempt.need.gpus))
+    broken(fmt::format(
+        "{} GPUs are given to one that needs {}", attempt.gpus.size(), attempt.need.gpus));
+  occupy(attempt, 1);
+  if (story_->capacity().threads > 0 && threads_ > story_->capacity().threads)
+    broken(fmt::format("{} threads are taken of {}", threads_, story_->capacity().threads));
+  for (const double taken : shares_)
+    if (taken > 1 + kRounding) broken(fmt::format("{:.3f} of a GPU are taken", taken));
+}
+
+void Promises::leave(const StoredAttempt& attempt) { occupy(attempt, -1); }
+
+bool Promises::fits(const Need& need) const {
+  const Capacity& capacity = story_->capacity();
+  if (capacity.threads > 0 &&
+      threads_ + std::min(need.threads, capacity.threads) > capacity.threads)
+    return false;
+  if (shares_.empty()) return true;
+  int free = 0;
+  for (std::size_t gpu = 0; gpu < shares_.size(); ++gpu)
+    free += shares_[gpu] + share(need, gpu) <= 1 ? 1 : 0;
+  return free >= need.gpus;
+}
+
+bool Promises::overdue(std::size_t run, double now) const {
+  return overtaken_[run] >= 0 && now > overtaken_[run] + kPatience;
+}
+
+// Of large runs that smaller ones pass: those of one sweep, without GPUs, whose order is plain.
+void Promises::at_passing(std::size_t launched, bool last, const State& state, double now) {
+  const auto plain = [&](std::size_t run) { return story_->runs()[run].need.gpus == 0; };
+  // One that lost patience itself, perhaps over runs whose place in the order is not plain.
+  const bool urgent = passed_[launched] >= 0 && now >= passed_[launched] + kPatience;
+  overtaken_[launched] = passed_[launched] = -1;
+  for (const auto& [lane, line] : state.ready)
+    if (passed_[*line.begin()] < 0) passed_[*line.begin()] = now;
+  if (!plain(launched)) return;
+  for (const auto& [lane, line] : state.ready) {
+    const std::size_t head = *line.begin();
+    if (lane.sweep != state.nodes[launched].sweep || head > launched || !plain(head)) continue;
+    if (overdue(head, now) && !urgent)
+      broken(fmt::format("run {} passes run {}, which has let others pass for {:.0f} s",
+                         launched,
+                         head,
+                         now - overtaken_[head]));
+    if (last && overtaken_[head] < 0) overtaken_[head] = now;
+  }
+}
+
+void Promises::at_idle_room(const State& state, double now) {
+  const bool reserved = std::any_of(state.ready.begin(), state.ready.end(), [&](const auto& entry) {
+    const RunNode& head = state.nodes[*entry.second.begin()];
+    return head.overtaken >= 0 && now >= head.overtaken + kPatience;
   });
+  for (const auto& [lane, line] : state.ready)
+    if (!reserved && fits(lane.need))
+      broken(fmt::format("there is room for run {}, and it is not started", *line.begin()));
+}
+
+// ---- Events -------------------------------------------------------------------------------------
+
+void Promises::of_step(const std::vector<Action>& actions, const State& state, double now) {
+  std::size_t launched = 0;
+  for (const Action& action : actions) launched += action.kind == ActionKind::launch ? 1 : 0;
+  const bool launches = launched > 0;
+  for (const Action& action : actions) {
+    if (action.kind == ActionKind::record) overtaken_[action.node] = passed_[action.node] = -1;
+    // Only at the last one did those that are still ready stand at the head of their lines.
+    if (action.kind == ActionKind::launch) at_passing(action.node, --launched == 0, state, now);
+  }
   if (launches && state.mode != Mode::running)
     broken("a run is started while nothing more is to be started");
 }
@@ -128,6 +225,7 @@ void Promises::after(const State& state, double now) {
     broken("a run is ready, nothing is active, and it is not started");
   if (state.mode == Mode::running && !state.waiting.empty() && state.waiting.begin()->first < now)
     broken("a wait is over, and its run still waits");
+  if (state.mode == Mode::running && state.active < slots) at_idle_room(state, now);
   if (++events_ % kRecountEvery != 0) return;
   const State again = prepare(state, now);
   if (again.active != state.active || again.active_wanted != state.active_wanted ||

@@ -15,7 +15,7 @@ class Promises {
   Promises(const Story& story, const Outside& outside, const Records& records);
 
   // What the machine answered to an event.
-  void of_step(const std::vector<Action>& actions, const State& state);
+  void of_step(const std::vector<Action>& actions, const State& state, double now);
   // The machine asks for an attempt of this run, in `state`.
   void at_launch(int run, const State& state, double now);
   // An attempt ended; the records hold it, or (`refused`) nobody but this life knows of it.
@@ -26,6 +26,9 @@ class Promises {
   void at_failure(int run);
   // All that an event led to was done.
   void after(const State& state, double now);
+  // An attempt takes up room, and leaves it.
+  void take(const StoredAttempt& attempt);
+  void leave(const StoredAttempt& attempt);
   // A command begins, with its first state.
   void at_begin(const State& state);
   // Nothing is left to do, and nothing goes wrong any more.
@@ -39,6 +42,12 @@ class Promises {
   const StoredRun& stored(int run) const { return (*records_)[static_cast<std::size_t>(run)]; }
   // Why policy gives no further attempt; empty when it gives one.
   std::string exhausted(int run) const;
+  void occupy(const StoredAttempt& attempt, int sign);
+  bool fits(const Need& need) const;
+  double share(const Need& need, std::size_t gpu) const;
+  bool overdue(std::size_t run, double now) const;
+  void at_passing(std::size_t launched, bool last, const State& state, double now);
+  void at_idle_room(const State& state, double now);
 
   const Story* story_;
   const Outside* outside_;
@@ -46,6 +55,11 @@ class Promises {
   // In this life, by run: attempts in a row that never started, and that could not be started.
   std::vector<int> fruitless_;
   std::vector<int> refused_;
+  int threads_ = 0;             // taken
+  std::vector<double> shares_;  // taken, of each GPU
+  // By run: since when smaller ones of its sweep pass it, and any at all; negative = none does.
+  std::vector<double> overtaken_;
+  std::vector<double> passed_;
   std::int64_t events_ = 0;
   std::string violation_;
 };

@@ -13,6 +13,8 @@ struct StoredAttempt {
   int number = 0;
   int process = -1;  // Outside's id of it; -1: recorded, and the scheduler was killed then
   bool ended = false;
+  Need need = {};
+  std::vector<std::string> gpus = {};
   Ending ending = {};
 };
 

@@ -16,7 +16,9 @@ enum : std::uint64_t {
   kPolicy = 1,
   kRun,
   kDisturbance,
-  kFate,
+  kCapacity,
+  kNeed,
+  kFate,  // the last: fates draw more than one
 };
 
 constexpr double kStorm = 5000;  // seconds in which things go wrong
@@ -101,6 +103,7 @@ Story::Story(const Scenario& scenario) : scenario_(scenario) {
   constexpr std::array<double, 4> kRates = {0.02, 0.1, 0.3, 0.6};
   fault_rate_ = kRates[static_cast<std::size_t>(draw(kPolicy, 7) * kRates.size())];
   calm_ = kStorm;
+  draw_capacity();
   draw_runs();
   draw_disturbances();
 }
@@ -108,6 +111,30 @@ Story::Story(const Scenario& scenario) : scenario_(scenario) {
 double Story::draw(std::uint64_t what, std::uint64_t a, std::uint64_t b) const {
   const std::uint64_t word = mix(mix(mix(mix(scenario_.seed) ^ what) ^ a) ^ b);
   return static_cast<double>(word >> 11) * 0x1p-53;
+}
+
+void Story::draw_capacity() {
+  weights_.resize(1 + static_cast<std::size_t>(draw(kCapacity, 0) * 3));
+  for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i] = 1 + 4 * draw(kCapacity, 1, i);
+  if (draw(kCapacity, 2) < 0.5) capacity_.threads = 2 + static_cast<int>(draw(kCapacity, 3) * 14);
+  if (draw(kCapacity, 4) < 0.5) return;
+  const auto gpus = 1 + static_cast<std::size_t>(draw(kCapacity, 5) * 4);
+  for (std::size_t i = 0; i < gpus; ++i)
+    capacity_.gpus.push_back(
+        {.uuid = fmt::format("GPU-{}", i), .bytes = draw(kCapacity, 6, i) < 0.5 ? 40e9 : 80e9});
+}
+
+Need Story::draw_need(std::uint64_t run) const {
+  const auto u = [&](std::uint64_t which) { return draw(kNeed, run, which); };
+  constexpr std::array<int, 6> kThreads = {1, 1, 1, 2, 4, 20};
+  Need need{.threads = kThreads[static_cast<std::size_t>(u(0) * kThreads.size())]};
+  if (capacity_.gpus.empty() || u(1) < 0.3) return need;
+  need.gpus = u(2) < 0.1 ? 2 : 1;
+  if (need.gpus > 1) return need;
+  constexpr std::array<double, 4> kBytes = {10e9, 20e9, 40e9, 75e9};  // the last fits in no GPU
+  if (u(3) < 0.4) need.gpu_share = u(4) < 0.5 ? 0.25 : 1.0 / 3;
+  if (u(3) > 0.6) need.gpu_bytes = kBytes[static_cast<std::size_t>(u(4) * u(4) * kBytes.size())];
+  return need;
 }
 
 void Story::draw_runs() {
@@ -122,6 +149,9 @@ void Story::draw_runs() {
       run.trunk = static_cast<int>(u(3) * i);
       run.trunk_seconds = u(4) * runs_[static_cast<std::size_t>(run.trunk)].work_seconds;
     }
+    run.need = draw_need(static_cast<std::uint64_t>(i));
+    run.sweep = static_cast<std::size_t>(u(5) * static_cast<double>(weights_.size()));
+    run.priority = 3 - 4 * i / scenario_.runs;
     runs_.push_back(run);
   }
 }

@@ -38,6 +38,9 @@ struct RunPlan {
   double checkpoint_seconds = 0;  // of work between two
   int trunk = -1;                 // a branch: begins when this run's work …
   double trunk_seconds = 0;       // … has a checkpoint of so much
+  Need need = {};
+  std::size_t sweep = 0;
+  std::int64_t priority = 0;
 };
 
 enum class DisturbanceKind {
@@ -81,6 +84,8 @@ class Story {
   const Scenario& scenario() const { return scenario_; }
   const Policy& policy() const { return policy_; }
   int hosts() const { return hosts_; }
+  const Capacity& capacity() const { return capacity_; }
+  const std::vector<double>& weights() const { return weights_; }  // of the sweeps
   const std::vector<RunPlan>& runs() const { return runs_; }
   // In the order of time. After `calm` nothing goes wrong any more.
   const std::vector<Disturbance>& disturbances() const { return disturbances_; }
@@ -95,7 +100,9 @@ class Story {
   double draw(std::uint64_t what, std::uint64_t a = 0, std::uint64_t b = 0) const;
 
  private:
+  void draw_capacity();
   void draw_runs();
+  Need draw_need(std::uint64_t run) const;
   void draw_disturbances();
 
   Scenario scenario_;
@@ -103,6 +110,8 @@ class Story {
   int hosts_ = 1;
   double calm_ = 0;
   double fault_rate_ = 0;  // of attempts
+  Capacity capacity_;
+  std::vector<double> weights_;
   std::vector<RunPlan> runs_;
   std::vector<Disturbance> disturbances_;
 };

@@ -15,6 +15,7 @@ bool breaks(const Scenario& scenario, const Machine& machine) {
 // Leaves out as many faults as it can, in ever smaller groups.
 void drop_faults(Scenario& failing, const Machine& machine) {
   const std::set<Fault> met = play(failing, machine).met;
+  failing.only = met;  // the same history: the others did not happen
   std::vector<Fault> kept(met.begin(), met.end());
   for (std::size_t group = std::max<std::size_t>(1, kept.size()); group > 0; group /= 2) {
     for (std::size_t begin = 0; begin < kept.size();) {
