@@ -35,32 +35,36 @@ Need alone(Need need) {
 Occupancy::Occupancy(Capacity capacity)
     : capacity_(std::move(capacity)), shares_(capacity_.gpus.size()) {}
 
-std::optional<Seat> Occupancy::find(const Need& need,
-                                    int threads,
-                                    const std::vector<double>& shares) const {
-  Seat seat;
-  if (capacity_.threads > 0) {
-    seat.threads = std::min(need.threads, capacity_.threads);
-    if (threads + seat.threads > capacity_.threads) return std::nullopt;
-  }
-  if (need.gpus == 0 || capacity_.gpus.empty()) return seat;
-  for (std::size_t i = 0;
-       i < shares.size() && seat.gpus.size() < static_cast<std::size_t>(need.gpus);
-       ++i) {
-    const double share = share_of(need, capacity_.gpus[i]);
-    if (shares[i] + share > 1 + kRounding) continue;
-    seat.gpus.emplace_back(i, share);
-  }
-  if (seat.gpus.size() < static_cast<std::size_t>(need.gpus)) return std::nullopt;
-  return seat;
+bool Occupancy::possible(const Need& need) const {
+  if (need.gpus == 0 || capacity_.gpus.empty()) return true;
+  const auto large_enough =
+      std::count_if(capacity_.gpus.begin(), capacity_.gpus.end(), [&](const Gpu& gpu) {
+        return share_of(need, gpu) <= 1 + kRounding;
+      });
+  return large_enough >= need.gpus;
 }
 
-bool Occupancy::possible(const Need& need) const {
-  return find(need, 0, std::vector<double>(shares_.size())).has_value();
+bool Occupancy::fits(const Need& need) const {
+  if (capacity_.threads > 0 &&
+      threads_ + std::min(need.threads, capacity_.threads) > capacity_.threads)
+    return false;
+  if (need.gpus == 0 || capacity_.gpus.empty()) return true;
+  int free = 0;
+  for (std::size_t i = 0; i < shares_.size(); ++i)
+    free += shares_[i] + share_of(need, capacity_.gpus[i]) <= 1 + kRounding ? 1 : 0;
+  return free >= need.gpus;
 }
 
 std::optional<Seat> Occupancy::find(const Need& need) const {
-  return find(need, threads_, shares_);
+  if (!fits(need)) return std::nullopt;
+  Seat seat{.threads = std::min(need.threads, capacity_.threads)};
+  for (std::size_t i = 0;
+       i < shares_.size() && seat.gpus.size() < static_cast<std::size_t>(need.gpus);
+       ++i) {
+    const double share = share_of(need, capacity_.gpus[i]);
+    if (shares_[i] + share <= 1 + kRounding) seat.gpus.emplace_back(i, share);
+  }
+  return seat;
 }
 
 Seat Occupancy::seat_of(const Need& need, const std::vector<std::string>& uuids) const {

@@ -52,6 +52,8 @@ class Occupancy {
 
   // On an empty machine it would fit.
   bool possible(const Need& need) const;
+  // There is room for it now.
+  bool fits(const Need& need) const;
   // Nothing while others are in the way. GPUs are filled one after the other, so that whole ones
   // stay free for whoever needs one.
   std::optional<Seat> find(const Need& need) const;
@@ -65,8 +67,6 @@ class Occupancy {
   const std::vector<double>& shares() const { return shares_; }  // taken, of each GPU
 
  private:
-  std::optional<Seat> find(const Need& need, int threads, const std::vector<double>& shares) const;
-
   Capacity capacity_;
   int threads_ = 0;
   std::vector<double> shares_;

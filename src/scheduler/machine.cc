@@ -85,8 +85,8 @@ class Transition {
 
   void launch() {
     State& s = step_.state;
+    if (s.mode == Mode::running) refuse_impossible();
     while (s.mode == Mode::running && s.active < s.policy.slots && !s.ready.empty()) {
-      if (refuse_impossible()) continue;
       const std::optional<std::size_t> index = choose();
       if (!index) return;
       RunNode& node = s.nodes[*index];
@@ -161,21 +161,20 @@ class Transition {
 
  private:
   // Runs that would wait for ever: no GPU is large enough.
-  bool refuse_impossible() {
+  void refuse_impossible() {
     State& s = step_.state;
-    for (const auto& [lane, line] : s.ready) {
-      if (lane.need.gpus == 0 || s.room.possible(lane.need)) continue;
-      const std::vector<std::size_t> runs(line.begin(), line.end());
-      const std::string why =
-          fmt::format("asks for {}, and there is none so large here", describe_gpus(lane.need));
-      for (const std::size_t index : runs) {
-        take_out_of_line(s, index);
-        settle(index, {RunState::invalid, 0, why});
-        ++s.failures;
-      }
-      return true;
+    std::vector<std::size_t> runs;
+    for (const auto& [lane, line] : s.ready)
+      if (!s.room.possible(lane.need)) runs.insert(runs.end(), line.begin(), line.end());
+    for (const std::size_t index : runs) {
+      take_out_of_line(s, index);
+      settle(index,
+             {RunState::invalid,
+              0,
+              fmt::format("asks for {}, and there is none so large here",
+                          describe_gpus(need_of(s.nodes[index])))});
+      ++s.failures;
     }
-    return false;
   }
 
   // `a` stands before `b` in the order of starting.
@@ -203,9 +202,9 @@ class Transition {
       if (overtaken >= 0 && now_ >= overtaken + kPatience &&
           (!reserved || overtaken < s.nodes[*reserved].overtaken))
         reserved = head;
-      if (s.room.find(lane.need) && (!best || precedes(head, *best))) best = head;
+      if (s.room.fits(lane.need) && (!best || precedes(head, *best))) best = head;
     }
-    if (reserved && !s.room.find(need_of(s.nodes[*reserved]))) return std::nullopt;
+    if (reserved && !s.room.fits(need_of(s.nodes[*reserved]))) return std::nullopt;
     const std::optional<std::size_t> next = reserved ? reserved : best;
     if (!next) return next;
     for (const auto& [lane, line] : s.ready)

@@ -7,7 +7,6 @@
 
 #include <cmath>
 
-#include "scheduler/gpus.h"
 #include "scheduler/machine.h"
 
 namespace ration::scheduler {
@@ -235,29 +234,6 @@ TEST(Room, ALargeRunLetsSmallOnesPassForTenMinutesAndThenIsNext) {
 
   EXPECT_GE(started, 600);
   EXPECT_LE(started, 600 + 5 * 20 + 20) << "the small ones that were active then end first";
-}
-
-TEST(Gpus, AreReadWithTheirMemory) {
-  const std::vector<Gpu> gpus = read_gpus("GPU-1a, 81559\nGPU-2b, [N/A]\nNo devices\n", nullptr);
-
-  ASSERT_THAT(gpus, SizeIs(2));
-  EXPECT_EQ(gpus[0].uuid, "GPU-1a");
-  EXPECT_EQ(gpus[0].bytes, 81559.0 * 1024 * 1024);
-  EXPECT_EQ(gpus[1].bytes, 0);
-}
-
-TEST(Gpus, ThatAreHiddenAreLeftOut) {
-  const char* answer = "GPU-1a, 10\nGPU-2b, 10\nGPU-3c, 10\n";
-  const auto names = [&](const char* visible) {
-    std::vector<std::string> uuids;
-    for (const Gpu& gpu : read_gpus(answer, visible)) uuids.push_back(gpu.uuid);
-    return uuids;
-  };
-
-  EXPECT_THAT(names("2,0"), ElementsAre("GPU-3c", "GPU-1a"));
-  EXPECT_THAT(names("GPU-2"), ElementsAre("GPU-2b"));
-  EXPECT_THAT(names("1,7,0"), ElementsAre("GPU-2b")) << "as CUDA reads it";
-  EXPECT_THAT(names(""), IsEmpty());
 }
 
 }  // namespace

@@ -32,7 +32,9 @@ Player::Player(const Story& story, Machine machine)
       outside_(story),
       records_(story.runs().size()),
       promises_(story, outside_, records_),
-      live_(story.runs().size()) {}
+      live_(story.runs().size()) {
+  for (std::size_t i = 0; i < records_.size(); ++i) ids_.push_back(fmt::format("{:032x}", i));
+}
 
 // ---- The loop of time ---------------------------------------------------------------------------
 
@@ -159,7 +161,7 @@ void Player::begin() {
   for (int run = 0; run < static_cast<int>(records_.size()); ++run) {
     StoredRun& known = stored(run);
     RunNode node;
-    node.id = fmt::format("{:032x}", run);
+    node.id = ids_[index(run)];
     const bool alive = std::any_of(known.attempts.begin(),
                                    known.attempts.end(),
                                    [](const StoredAttempt& attempt) { return !attempt.ended; });

@@ -72,6 +72,7 @@ class Player {
   bool on_ = false;
   double resumes_ = 0;  // when a person repeats the command
   State state_;
+  std::vector<std::string> ids_;     // run-ids
   std::vector<int> live_;            // number of the attempt that is followed, by run; 0 = none
   std::vector<MachineEvent> queue_;  // that actions gave rise to
   int steps_to_live_ = -1;           // durable steps until it is killed; -1 = it is not
