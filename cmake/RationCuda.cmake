@@ -27,9 +27,16 @@ if(EXISTS ${RATION_TORCH_ROOT}/lib/libtorch_cuda.so)
   set(RATION_TORCH_HAS_CUDA ON)
 endif()
 
-# NCCL's header lies beside a LibTorch that pip installed; without it several processes cannot share GPUs.
+# Several processes can share GPUs where NCCL's header is found, and those of the toolkit's libraries that LibTorch's header of its
+# NCCL group includes. All lie beside a LibTorch that pip installed; the others in a whole toolkit, too.
 find_path(RATION_NCCL_INCLUDE nccl.h HINTS ${RATION_TORCH_ROOT}/../nvidia/nccl/include DOC "Folder of NCCL's header")
-mark_as_advanced(RATION_NCCL_INCLUDE)
+find_path(RATION_CUDA_LIBRARY_INCLUDE NAMES cusparse.h HINTS ${RATION_TORCH_ROOT}/../nvidia/cu13/include ${RATION_CUDA_INCLUDE}
+          DOC "Folder of the headers of cuSPARSE, cuBLAS and cuSOLVER")
+mark_as_advanced(RATION_NCCL_INCLUDE RATION_CUDA_LIBRARY_INCLUDE)
+set(RATION_NCCL OFF)
+if(RATION_NCCL_INCLUDE AND EXISTS "${RATION_CUDA_LIBRARY_INCLUDE}/cublas_v2.h" AND EXISTS "${RATION_CUDA_LIBRARY_INCLUDE}/cusolverDn.h")
+  set(RATION_NCCL ON)
+endif()
 
 set(RATION_LINK_CUDA OFF)
 if(RATION_CUDA AND RATION_TORCH_HAS_CUDA AND RATION_NVCC AND RATION_CUDA_INCLUDE)  # AUTO is true
@@ -44,6 +51,9 @@ if(RATION_CUDA AND RATION_TESTS AND RATION_NVCC)
   set(RATION_COMPILE_CUDA ON)
 endif()
 add_feature_info(cuda RATION_LINK_CUDA "ration-train on NVIDIA GPUs: needs a LibTorch with CUDA and nvcc of CUDA 13")
+if(RATION_LINK_CUDA)
+  add_feature_info(nccl RATION_NCCL "one run on several GPUs: needs the headers of NCCL, cuSPARSE, cuBLAS and cuSOLVER")
+endif()
 
 # ration_cuda_objects(OUTPUT source.cu…): compiles each with nvcc; OUTPUT names the list of object files.
 function(ration_cuda_objects output)

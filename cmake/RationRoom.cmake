@@ -40,6 +40,12 @@ function(ration_test name)
   if(NOT "ration::train" IN_LIST ARG_LINK)  # those share the trainer's
     target_precompile_headers(${name} REUSE_FROM ration_test_support)
   endif()
+  # LibTorch takes a quarter of a second to start: its fast tests share a process, the others have one each.
+  if("ration::train" IN_LIST ARG_LINK AND "fast" IN_LIST ARG_LABELS)
+    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
+    return()
+  endif()
   set(all "*")
   if(ARG_SLOW)
     set(all "-${ARG_SLOW}")

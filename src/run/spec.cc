@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "run/steps.h"
 
 namespace ration::run {
 namespace {
@@ -637,6 +638,11 @@ std::vector<Error> check(const RunSpec& spec) {
         fmt::format(
             "unique_tokens {} is less than one sequence of {}", spec.unique_tokens, spec.context),
         "raise unique_tokens or lower context"));
+  if (!spec.branch_from.empty() &&
+      (spec.branch_from.size() != 32 ||
+       spec.branch_from.find_first_not_of("0123456789abcdef") != std::string::npos))
+    problems.push_back(problem("branch_from is no run-id of 32 hex digits",
+                               "leave branch_from to [trunk] of a sweep"));
   if (spec.branch_from.empty() != (spec.branch_step == 0))
     problems.push_back(
         problem("branch_from and branch_step belong together", "leave both to [trunk] of a sweep"));
@@ -652,7 +658,12 @@ std::vector<Error> check(const RunSpec& spec) {
 }
 
 std::vector<Error> check(const Execution& execution) {
-  return check_ranges(execution, execution_rows());
+  std::vector<Error> problems = check_ranges(execution, execution_rows());
+  if (!is_list_of_steps(execution.keep_steps))
+    problems.push_back(
+        problem(fmt::format("keep_steps \"{}\" is no list of steps", execution.keep_steps),
+                "write steps from 1 on with commas, such as \"400,800\""));
+  return problems;
 }
 
 Json to_json(const RunSpec& spec) { return rows_to_json(spec, spec_rows()); }

@@ -37,6 +37,17 @@ std::vector<std::int64_t> kept_steps(std::string_view list) {
   return steps;
 }
 
+bool is_list_of_steps(std::string_view list) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    std::int64_t step = 0;
+    const auto [end, code] = std::from_chars(list.data(), list.data() + comma, step);
+    if (code != std::errc() || end != list.data() + comma || step < 1) return false;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return true;
+}
+
 std::int64_t decay_steps(const RunSpec& spec) { return share(spec.decay_fraction, steps_of(spec)); }
 
 }  // namespace ration::run

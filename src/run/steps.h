@@ -20,5 +20,7 @@ std::int64_t decay_steps(const RunSpec& spec);
 
 // The steps of a keep_steps setting; words that are no numbers are passed over.
 std::vector<std::int64_t> kept_steps(std::string_view list);
+// True for "", and for steps from 1 on with commas between them.
+bool is_list_of_steps(std::string_view list);
 
 }  // namespace ration::run

@@ -14,8 +14,10 @@
 #include "checkpoint/safetensors.h"
 #include "run/count.h"
 #include "train/batches.h"
+#include "train/bench_device.h"
 #include "train/coordinates.h"
 #include "train/cpu/product.h"
+#include "train/device/pack.h"
 #include "train/memory.h"
 #include "train/peak.h"
 #include "train/products.h"
@@ -154,6 +156,14 @@ Result<Json> bench(const BenchOptions& options, Files& files) {
   const run::RunSpec& spec = subject->spec;
   const run::Execution& execution = subject->execution;
   at::set_num_threads(static_cast<int>(execution.threads));
+  if (!device::needs_no_device(*subject) || options.runs > 1) {
+    const std::int64_t steps = 1 + (options.steps > 0 ? options.steps : kFewestSteps);
+    Parameters parameters(spec, at::kFloat);
+    if (options.export_to)
+      if (Result<void> done = export_to(*options.export_to, spec, parameters, steps, files); !done)
+        return std::move(done).error();
+    return bench_on_device(*subject, options.runs, options.steps);
+  }
   const double resident_before = resident_bytes();
   Model model(spec, spec.precision == "fp64" ? at::kDouble : at::kFloat);
   AdamW optimiser(spec, model.parameters());
@@ -209,7 +219,7 @@ Result<Json> bench(const BenchOptions& options, Files& files) {
           : std::clamp(static_cast<std::int64_t>(kSeconds / once), kFewestSteps, kMostSteps);
   for (std::int64_t i = 1; i <= steps; ++i) step(i, &stages);
   const double resident = resident_bytes() - resident_before;
-  const double peak = peak_flops_per_second();
+  const double peak = peak_flops_per_second(at::kCPU, at::kFloat);
 
   const auto tokens = static_cast<double>(spec.batch_sequences * spec.context);
   const double flops = run::flops_per_token(spec, run::FlopConvention::exact).value;
@@ -266,6 +276,7 @@ Result<std::string> bench_coordinates(const BenchOptions& options, Files& files)
 }
 
 std::string bench_text(const Json& report) {
+  if (report.contains("runs")) return bench_text_of_device(report);
   const auto quantity = [](const Json& value, const char* unit) {
     return format_quantity(value.get<double>(), unit);
   };

@@ -19,6 +19,7 @@ struct BenchOptions {
   std::optional<Path> run = {};
   std::vector<std::string> settings = {};
   std::int64_t steps = 0;  // 0: as many as take about three seconds
+  std::int64_t runs = 1;   // of one shape side by side on a device
   std::optional<Path> export_to =
       {};  // first weights and all tokens, for a program to compare with
   bool json = false;

@@ -268,7 +268,8 @@ Result<FoundCheckpoint> CheckpointFolder::load_step(int attempt,
     last = std::move(progress).error();
   }
   if (last) return *std::move(last);
-  return broken(path_of(attempt, step), "is missing, and so is that of every earlier attempt");
+  const int newest = attempts->empty() ? 1 : std::min(attempt, attempts->back());
+  return broken(path_of(newest, step), "is missing, and so is that of every earlier attempt");
 }
 
 Result<void> CheckpointFolder::forget_after(int attempt, std::int64_t step) {

@@ -7,6 +7,8 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
+#include <exception>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -14,7 +16,9 @@
 
 #include "run/folder.h"
 #include "train/bench.h"
+#include "train/memory.h"
 #include "train/packed_worker.h"
+#include "train/processes/child.h"
 #include "train/processes/group.h"
 #include "train/processes/launch.h"
 #include "train/processes/run_processes.h"
@@ -50,6 +54,7 @@ constexpr std::string_view kUsage =
     "                replace those of RUN, or of a model of 0.2 M parameters: --bench width=384 "
     "layers=6 heads=6\n"
     "  --steps N     steps to measure (default: as many as take 3 s, at least 3)\n"
+    "  --runs N      so many runs of one shape side by side on a device (default 1)\n"
     "  --export FILE write the first weights and all tokens as safetensors, to compare with "
     "another program\n"
     "  --coordinates print how large a model's numbers are by width after 3 steps instead: flat "
@@ -65,9 +70,20 @@ constexpr std::string_view kUsage =
     "another attempt owns the run,\n"
     "75 preempted: continue later, 76 left at once\n";
 
-volatile std::sig_atomic_t stop_signals = 0;  // a signal handler can reach nothing else
+// A signal handler can reach nothing else.
+volatile std::sig_atomic_t stop_signals = 0;
+volatile std::sig_atomic_t first_signal_s = 0;  // monotonic
+bool in_child = false;
+
+// A child may get one request twice, from its parent and from whoever signals all of a job.
+constexpr std::sig_atomic_t kSameRequest = 2;  // s
 
 extern "C" void on_stop_signal(int) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto second = static_cast<std::sig_atomic_t>(now.tv_sec);
+  if (stop_signals == 0) first_signal_s = second;
+  if (in_child && stop_signals > 0 && second - first_signal_s <= kSameRequest) return;
   stop_signals = stop_signals + 1;
   if (stop_signals > 1) _exit(static_cast<int>(WorkerExit::preempted_at_once));
 }
@@ -87,19 +103,25 @@ struct CommandLine {
   bool help = false;
 };
 
+std::vector<ration::Path*> folders_of(CommandLine& line) {
+  std::vector<ration::Path*> all = {&line.work.run_folder};
+  for (ration::Path& more : line.more_folders) all.push_back(&more);
+  return all;
+}
+
 // The command line, or what is wrong with it.
 std::string parse(std::span<char*> words, CommandLine& line) {
   std::optional<ration::Path> run;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
-    const bool takes_value =
-        word == "--attempt" || word == "--token" || word == "--steps" || word == "--export";
+    const bool takes_value = word == "--attempt" || word == "--token" || word == "--steps" ||
+                             word == "--export" || word == "--runs";
     std::string_view value;
     int number = 0;
     if (takes_value) {
       if (++i == words.size()) return fmt::format("{} needs a value", word);
       value = words[i];
-      if (word == "--attempt" || word == "--steps") {
+      if (word == "--attempt" || word == "--steps" || word == "--runs") {
         const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
         if (code != std::errc() || end != value.data() + value.size() || number < 1)
           return fmt::format("{} takes a number from 1 on, not \"{}\"", word, value);
@@ -123,6 +145,8 @@ std::string parse(std::span<char*> words, CommandLine& line) {
       line.work.token = value;
     else if (word == "--steps")
       line.bench.steps = number;
+    else if (word == "--runs")
+      line.bench.runs = number;
     else if (word == "--export")
       line.bench.export_to = value;
     else if (!word.starts_with("-") && word.find('=') != std::string_view::npos &&
@@ -138,11 +162,9 @@ std::string parse(std::span<char*> words, CommandLine& line) {
   if (line.mode == CommandLine::Mode::work) {
     if (!run && !line.help) return "a run folder is missing";
     line.work.run_folder = run.value_or("");
-    // The file in place of its folder.
-    if (line.work.run_folder.filename() == "run.json")
-      line.work.run_folder = line.work.run_folder.parent_path().empty()
-                                 ? ration::Path(".")
-                                 : line.work.run_folder.parent_path();
+    for (ration::Path* folder : folders_of(line))  // the file in place of its folder
+      if (folder->filename() == "run.json")
+        *folder = folder->parent_path().empty() ? ration::Path(".") : folder->parent_path();
   }
   line.bench.run = run;
   line.smoke_folder = run.value_or(std::filesystem::temp_directory_path());
@@ -178,7 +200,8 @@ std::optional<int> launch_processes(const ration::Path& path, std::span<char*> w
   const auto launched = ration::train::launch(
       {.command = {words.begin(), words.end()},
        .processes = static_cast<int>(file->execution.processes),
-       .meeting = std::filesystem::absolute(path / fmt::format("meeting-{}.tmp", getpid()))});
+       .meeting = std::filesystem::absolute(path / fmt::format("meeting-{}.tmp", getpid())),
+       .stop_requested = [] { return stop_signals > 0; }});
   if (!launched) {
     std::fputs(launched.error().describe().c_str(), stderr);
     return static_cast<int>(WorkerExit::other);
@@ -214,6 +237,63 @@ int smoke(const ration::Path& folder) {
   return all ? 0 : 1;
 }
 
+// Several folders.
+int work_on_all(CommandLine& line, ration::train::Surroundings& world) {
+  if (line.work.attempt) return usage("--attempt and --token belong to a single folder");
+  const auto meeting = ration::train::meeting_of_environment();
+  if (!meeting || *meeting)
+    return usage("WORLD_SIZE belongs to a single folder, whose run several processes share");
+  std::vector<ration::Path> all;
+  for (const ration::Path* folder : folders_of(line)) all.push_back(*folder);
+  const auto outcomes =
+      ration::train::work_packed(all, world, {.program = ration::train::kThisProgram});
+  for (const auto& each : outcomes)
+    if (each.error) std::fputs(each.error->describe().c_str(), stderr);
+  return static_cast<int>(ration::train::common_exit(outcomes));
+}
+
+int work_on_one(CommandLine& line, ration::train::Surroundings& world, std::span<char*> words) {
+  const auto meeting = ration::train::meeting_of_environment();
+  if (!meeting) {
+    std::fputs(meeting.error().describe().c_str(), stderr);
+    return static_cast<int>(WorkerExit::usage);
+  }
+  if (*meeting) {
+    line.work.meeting = &**meeting;
+    take_own_gpu();
+  } else if (const std::optional<int> code = launch_processes(line.work.run_folder, words)) {
+    return *code;
+  }
+  const bool live = isatty(STDERR_FILENO) == 1 && (!*meeting || (*meeting)->rank == 0);
+  if (live)
+    world.show_line = [](const std::string& text) { fmt::print(stderr, "\r\x1b[K{}", text); };
+  const ration::train::WorkerOutcome outcome = work(line.work, world);
+  if (live) fmt::print(stderr, "\n");
+  if (outcome.error) std::fputs(outcome.error->describe().c_str(), stderr);
+  return static_cast<int>(outcome.exit);
+}
+
+int carry_out(CommandLine& line, std::span<char*> words) {
+  switch (line.mode) {
+    case CommandLine::Mode::pace:
+      return ration::train::keep_pace(line.smoke_folder, ration::real_files(), stdin, stdout);
+    case CommandLine::Mode::bench:
+      return bench(line.bench);
+    case CommandLine::Mode::smoke:
+      return smoke(line.smoke_folder);
+    case CommandLine::Mode::work:
+      break;
+  }
+  in_child = ration::train::is_child();
+  ration::train::listen_to_stop_signals(on_stop_signal);
+  std::signal(
+      SIGXFSZ,
+      SIG_IGN);  // a file that grows too large is an error of write, not the end of the process
+  ration::train::Surroundings world{
+      ration::real_files(), ration::system_clock(), [] { return stop_signals > 0; }, {}};
+  return line.more_folders.empty() ? work_on_one(line, world, words) : work_on_all(line, world);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -224,53 +304,14 @@ int main(int argc, char** argv) {
     fmt::print("{}", kUsage);
     return 0;
   }
-  if (line.mode == CommandLine::Mode::pace)
-    _exit(ration::train::keep_pace(line.smoke_folder, ration::real_files(), stdin, stdout));
-  if (line.mode != CommandLine::Mode::work) {
-    const int code =
-        line.mode == CommandLine::Mode::bench ? bench(line.bench) : smoke(line.smoke_folder);
-    std::fflush(nullptr);
-    _exit(code);
+  int code = 0;
+  try {
+    code = carry_out(line, std::span(argv, argv + argc));
+  } catch (const std::exception& e) {  // LibTorch throws
+    const bool memory = ration::train::is_out_of_memory(e);
+    fmt::print(stderr, "error: {}\n", memory ? "out of memory" : e.what());
+    code = static_cast<int>(memory ? WorkerExit::out_of_memory : WorkerExit::other);
   }
-
-  struct sigaction action {};
-  action.sa_handler = on_stop_signal;
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGUSR1, &action, nullptr);
-  std::signal(
-      SIGXFSZ,
-      SIG_IGN);  // a file that grows too large is an error of write, not the end of the process
-
-  ration::train::Surroundings world{
-      ration::real_files(), ration::system_clock(), [] { return stop_signals > 0; }, {}};
-  if (!line.more_folders.empty()) {
-    if (line.work.attempt) return usage("--attempt and --token belong to a single folder");
-    line.more_folders.insert(line.more_folders.begin(), line.work.run_folder);
-    const auto outcomes = ration::train::work_packed(
-        line.more_folders, world, {.program = ration::train::kThisProgram});
-    for (const auto& each : outcomes)
-      if (each.error) std::fputs(each.error->describe().c_str(), stderr);
-    std::fflush(nullptr);
-    _exit(static_cast<int>(ration::train::common_exit(outcomes)));
-  }
-  const auto meeting = ration::train::meeting_of_environment();
-  if (!meeting) {
-    std::fputs(meeting.error().describe().c_str(), stderr);
-    return static_cast<int>(WorkerExit::usage);
-  }
-  if (*meeting) {
-    line.work.meeting = &**meeting;
-    take_own_gpu();
-  } else if (const std::optional<int> code =
-                 launch_processes(line.work.run_folder, std::span(argv, argv + argc))) {
-    return *code;
-  }
-  const bool live = isatty(STDERR_FILENO) == 1 && (!*meeting || (*meeting)->rank == 0);
-  if (live)
-    world.show_line = [](const std::string& text) { fmt::print(stderr, "\r\x1b[K{}", text); };
-  const ration::train::WorkerOutcome outcome = work(line.work, world);
-  if (live) fmt::print(stderr, "\n");
-  if (outcome.error) std::fputs(outcome.error->describe().c_str(), stderr);
   std::fflush(nullptr);
-  _exit(static_cast<int>(outcome.exit));  // LibTorch's own clean-up takes longer than a small run
+  _exit(code);  // LibTorch's own clean-up takes longer than a small run
 }

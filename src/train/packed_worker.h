@@ -33,13 +33,14 @@ struct PackedOptions {
 };
 
 // One outcome a folder, in their order. Runs that cannot be trained side by side, or cannot be
-// read, end with WorkerExit::usage before anything is written.
+// read, end with WorkerExit::usage before anything is written; finished ones are left alone. Where
+// the processor's own passes carry them out and `program` is known, each gets a process.
 std::vector<WorkerOutcome> work_packed(const std::vector<Path>& run_folders,
                                        Surroundings& world,
                                        const PackedOptions& options = {});
 
-// What the process says for all of them: preempted when one run is to be continued, else the first
-// that is not done.
+// What the process says for all of them: preempted when one run is to be continued, else what is to
+// be mended, else that a run has diverged.
 run::WorkerExit common_exit(const std::vector<WorkerOutcome>& outcomes);
 
 }  // namespace ration::train

@@ -7,32 +7,44 @@
 #include <chrono>
 #include <ctime>
 #include <limits>
+#include <map>
+#include <mutex>
+
+#include "train/device/backend.h"
 
 namespace ration::train {
 namespace {
 
-double measure() {
-  constexpr std::int64_t kSize = 1024;
+double measure(const at::Device& device, at::ScalarType type) {
+  const std::int64_t size = device.is_cuda() ? 8192 : 1024;
   constexpr int kTimes = 5;
   const c10::InferenceMode no_gradients;
-  const at::Tensor a = at::ones({kSize, kSize}), b = at::ones({kSize, kSize});
-  at::Tensor c = at::empty({kSize, kSize});
+  const at::TensorOptions options = at::TensorOptions(type).device(device);
+  const at::Tensor a = at::ones({size, size}, options), b = at::ones({size, size}, options);
+  at::Tensor c = at::empty({size, size}, options);
   at::mm_out(c, a, b);  // threads and memory are there from now on
+  device::finish(device);
   double best = std::numeric_limits<double>::infinity();
   for (int i = 0; i < kTimes; ++i) {
     const auto began = std::chrono::steady_clock::now();
     at::mm_out(c, a, b);
+    device::finish(device);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     best = std::min(best, took.count());
   }
-  return 2.0 * kSize * kSize * kSize / best;
+  const auto n = static_cast<double>(size);
+  return 2 * n * n * n / best;
 }
 
 }  // namespace
 
-double peak_flops_per_second() {
-  static const double peak = measure();
-  return peak;
+double peak_flops_per_second(const at::Device& device, at::ScalarType type) {
+  static std::mutex mutex;
+  static std::map<at::ScalarType, double> known;  // a process uses one device
+  const std::lock_guard lock(mutex);
+  const auto found = known.find(type);
+  return found != known.end() ? found->second
+                              : known.emplace(type, measure(device, type)).first->second;
 }
 
 std::int64_t peak_memory_bytes() {

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "run/steps.h"
 #include "train/cpu/product.h"
+#include "train/device/backend.h"
 #include "train/memory.h"
 #include "train/peak.h"
 
@@ -182,9 +183,12 @@ Result<void> Training::compute(UnderWay& step) {
         step.result = train_step(model_, optimiser_, step.batch, options);
       return {};
     } catch (const std::exception& e) {  // nothing has been changed: the optimiser comes last
-      const bool in_use = place_ && (!place_.own || under_way_.size() > 1);
-      if (!is_out_of_memory(e) || in_use || !halve_micro_batch(step.batch.sequences())) throw;
+      const bool shared = place_ && !place_.own;
+      if (!is_out_of_memory(e) || shared || !halve_micro_batch(step.batch.sequences())) throw;
     }
+    for (UnderWay& earlier : under_way_)  // before their place is given up
+      if (&earlier != &step && !earlier.left_out && !earlier.result && place_)
+        earlier.result = place_.seat->take();
     if (Result<void> done = say_halved(); !done) return done;
     if (!place_) {
       model_.passes().release();
@@ -256,6 +260,7 @@ Result<double> Training::evaluate() {
     progress_.best_step = progress_.step;
   }
   const double seconds = world_.clock.monotonic_seconds() - started;
+  paused_seconds_ += seconds;
   if (Result<void> done = emit(run::EventType::val,
                                {{"loss", loss}, {"val_tokens", val_tokens_}, {"seconds", seconds}});
       !done)
@@ -280,6 +285,7 @@ Result<std::string> Training::checkpoint() {
       run_.attempt, progress_.step, model_.parameters(), optimiser_, progress, keep_);
   if (!path) return std::move(path).error();
   last_checkpoint_ = world_.clock.monotonic_seconds();
+  paused_seconds_ += last_checkpoint_ - started;
   const std::string name = path->filename().string();
   if (Result<void> done = emit(run::EventType::checkpoint,
                                {{"path", name}, {"seconds", last_checkpoint_ - started}},
@@ -304,6 +310,9 @@ Result<void> Training::log_train(const StepResult& result) {
                  {"clip", result.clip},
                  {"clipped", progress_.clipped},
                  {"mem_bytes", peak_memory_bytes()}};
+  const device::Computes computes = device::computes_on(run_.file);
+  if (const std::int64_t bytes = device::peak_device_bytes(computes.device); bytes > 0)
+    values["device_mem_bytes"] = bytes;
   if (training_seconds_ > 0)
     values["tok_s"] = static_cast<double>(training_tokens_) / training_seconds_;
   if (const std::optional<double> share = mfu()) values["mfu"] = *share;
@@ -318,8 +327,9 @@ Result<void> Training::log_train(const StepResult& result) {
 std::optional<double> Training::mfu() const {
   if (training_seconds_ < kPeakWorthIts) return std::nullopt;
   const double per_token = run::flops_per_token(spec_, run::FlopConvention::exact).value;
+  const device::Computes computes = device::computes_on(run_.file);
   return per_token * static_cast<double>(training_tokens_) / training_seconds_ /
-         (peak_flops_per_second() * group_.size());
+         (peak_flops_per_second(computes.device, computes.type) * group_.size());
 }
 
 void Training::show(const StepResult& result) {
@@ -367,6 +377,20 @@ Result<std::optional<run::WorkerExit>> Training::after_step(const UnderWay& step
     if (!exit) return std::move(exit).error();
     return Ended(*exit);
   };
+  const std::int64_t tokens = tokens_seen();
+  const bool last = progress_.step == steps_;
+  const bool due = !step.left_out && (last || progress_.step <= kAlwaysLogged ||
+                                      progress_.step % run_.file.execution.log_every_steps == 0);
+  const bool new_epoch = ends_epoch(step.tokens_before, tokens);
+  const bool evaluates = !last && must_evaluate(step.tokens_before, tokens);
+  if (due || new_epoch || evaluates || step.left_out || verdict != Guard::Verdict::fine) {
+    Result<bool> overtaken = fenced();  // it must not write any more
+    if (!overtaken) return std::move(overtaken).error();
+    if (*overtaken) return Ended(run::WorkerExit::fenced);
+  }
+  if (step.left_out)
+    if (Result<void> done = emit(run::EventType::skip, {{"reason", "left out by a rewind"}}); !done)
+      return std::move(done).error();
   if (verdict == Guard::Verdict::skip || verdict == Guard::Verdict::diverged) {
     const Json values = {{"loss", result.loss},
                          {"grad_norm", result.grad_norm},
@@ -388,19 +412,11 @@ Result<std::optional<run::WorkerExit>> Training::after_step(const UnderWay& step
   }
 
   show(result);
-  const bool last = progress_.step == steps_;
-  const bool due = last || progress_.step <= kAlwaysLogged ||
-                   progress_.step % run_.file.execution.log_every_steps == 0;
-  if (due && !is_left_out(progress_.step)) {
-    Result<bool> overtaken = fenced();
-    if (!overtaken) return std::move(overtaken).error();
-    if (*overtaken) return Ended(run::WorkerExit::fenced);
+  if (due)
     if (Result<void> done = log_train(result); !done) return std::move(done).error();
-  }
-  const std::int64_t tokens = tokens_seen();
-  if (ends_epoch(step.tokens_before, tokens))
+  if (new_epoch)
     if (Result<void> done = emit(run::EventType::epoch); !done) return std::move(done).error();
-  if (!last && must_evaluate(step.tokens_before, tokens))
+  if (evaluates)
     if (Result<double> loss = evaluate(); !loss) return std::move(loss).error();
   if (last) return ended(finish("done"));
 
@@ -482,11 +498,11 @@ Result<run::WorkerExit> Training::finish(std::string_view status) {
 Result<run::WorkerExit> Training::loop() {
   if (progress_.step == 0 && run_.file.execution.evals_per_decade > 0)
     if (Result<double> loss = evaluate(); !loss) return std::move(loss).error();
-  last_checkpoint_ = world_.clock.monotonic_seconds();
+  last_checkpoint_ = loop_began_ = world_.clock.monotonic_seconds();
+  paused_seconds_ = 0;
   if (progress_.step == steps_)
     return finish("done");  // the last checkpoint was written, the result was not
   while (true) {
-    const double started = world_.clock.monotonic_seconds();
     while (may_begin())
       if (Result<void> done = begin_step(); !done) return std::move(done).error();
     const StepResult result = end_step();
@@ -495,13 +511,9 @@ Result<run::WorkerExit> Training::loop() {
     const Guard::Verdict verdict =
         step.left_out ? Guard::Verdict::fine
                       : guard_.judge(progress_.step, result.loss, result.grad_norm, result.updated);
-    training_seconds_ += world_.clock.monotonic_seconds() - started;
+    training_seconds_ = world_.clock.monotonic_seconds() - loop_began_ - paused_seconds_;
     if (!step.left_out) training_tokens_ += step.batch.tokens();
     fault_point("after-step");
-    if (step.left_out)
-      if (Result<void> done = emit(run::EventType::skip, {{"reason", "left out by a rewind"}});
-          !done)
-        return std::move(done).error();
     Result<std::optional<run::WorkerExit>> ended = after_step(step, result, verdict);
     if (!ended) return std::move(ended).error();
     if (*ended) return **ended;

@@ -123,8 +123,10 @@ class Training {
   bool holding_ = false;            // nothing is begun until all results are there
   CheckpointFolder::Keep keep_;
   std::unique_ptr<run::EventWriter> log_;
-  double began_ = 0;             // monotonic seconds
-  double training_seconds_ = 0;  // of this attempt, without evaluations and checkpoints
+  double began_ = 0;  // monotonic seconds
+  double loop_began_ = 0;
+  double paused_seconds_ = 0;    // of this attempt: evaluations and checkpoints
+  double training_seconds_ = 0;  // of this attempt, without these
   std::int64_t training_tokens_ = 0;
   double last_checkpoint_ = 0;
   double last_shown_ = -1;

@@ -34,6 +34,20 @@ std::optional<ProductsChoice> earlier_products(Files& files,
   return std::nullopt;
 }
 
+// The first setting that a branch may not have changed; empty when there is none.
+std::string difference_from_trunk(const run::RunSpec& branch, run::RunSpec trunk) {
+  trunk.tokens = branch.tokens, trunk.val_tokens = branch.val_tokens;
+  trunk.schedule = branch.schedule, trunk.warmup_fraction = branch.warmup_fraction;
+  trunk.decay_fraction = branch.decay_fraction;
+  trunk.final_lr_fraction = branch.final_lr_fraction;
+  trunk.branch_from = branch.branch_from, trunk.branch_step = branch.branch_step;
+  if (trunk == branch) return "";
+  const Json of_trunk = run::to_json(trunk), of_branch = run::to_json(branch);
+  for (const auto& [name, value] : of_branch.items())
+    if (of_trunk.value(name, Json()) != value) return name;
+  return "a setting";
+}
+
 }  // namespace
 
 // Opens the log, says what runs where, and continues from the newest checkpoint there is.
@@ -75,11 +89,26 @@ Result<Training::Found> Training::find_state() {
 
 Result<Training::Found> Training::trunk_state() {
   const run::RunFolder trunk(world_.files, run_.folder.beside(spec_.branch_from));
+  Result<run::RunFile> file = trunk.read_spec();
+  if (!file) return std::move(file).error().with_context("the run that this one branches from");
+  if (const std::string other = difference_from_trunk(spec_, file->spec); !other.empty())
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format(
+                     "{} differs from that of the run branched from, {}", other, spec_.branch_from),
+                 .hint =
+                     "a branch may have tokens, val_tokens and a schedule of its own, all else "
+                     "is the trunk's"};
   CheckpointFolder checkpoints(world_.files, trunk, spec_.branch_from);
   constexpr int kAnyAttempt = std::numeric_limits<int>::max();
   Result<FoundCheckpoint> from =
       checkpoints.load_step(kAnyAttempt, spec_.branch_step, model_.parameters(), optimiser_);
   if (!from) return std::move(from).error();
+  if (progress_from(from->progress.at("run")).windows >= total_windows_)
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("a branch of {} tokens ends before step {}, where it begins",
+                                     spec_.tokens,
+                                     spec_.branch_step),
+                 .hint = "raise tokens, or branch earlier"};
   return Found{.state = std::move(from->progress),
                .where = {{"from_run", spec_.branch_from},
                          {"from_attempt", from->attempt},

@@ -124,21 +124,59 @@ Error lost_others(const GroupLost& lost) {
           .hint = "see what the others say; the run continues from its last checkpoint"};
 }
 
-WorkerOutcome train(Surroundings& world, Assignment assignment, Prepared prepared) {
-  const bool is_branch = !assignment.file.spec.branch_from.empty();
+WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
+  run::RunFolder folder(world.files, options.run_folder);
+  Result<run::RunFile> file = folder.read_spec();
+  if (!file) return failed(WorkerExit::usage, std::move(file).error());
+  if (std::optional<WorkerOutcome> finished = outcome_of_finished(options.run_folder, world.files))
+    return *std::move(finished);
+  Result<Prepared> prepared = prepare(*file, world.files);
+  if (!prepared) return failed(WorkerExit::data, std::move(prepared).error());
+  Result<std::unique_ptr<Group>> group = group_of(*file, options);
+  if (!group) return failed(WorkerExit::other, std::move(group).error());
+  Result<std::optional<int>> attempt = agree_on_attempt(folder, options, **group);
+  if (!attempt) return failed(WorkerExit::other, std::move(attempt).error());
+  if (!*attempt) return {.exit = WorkerExit::fenced};
+  const bool is_branch = !file->spec.branch_from.empty();
+  Training training(world,
+                    {.folder = folder,
+                     .file = std::move(*file),
+                     .attempt = **attempt,
+                     .token = options.token,
+                     .pack = options.pack,
+                     .seated = options.seated,
+                     .group = group->get()},
+                    std::move(prepared->train),
+                    std::move(prepared->val));
+  Result<WorkerExit> exit = training.run();
+  if (exit) return {.exit = *exit};
+  // The checkpoint of a trunk is a branch's data.
+  const bool data = is_branch && exit.error().kind == ErrorKind::input;
+  return failed(data ? WorkerExit::data : WorkerExit::other, std::move(exit).error());
+}
+
+}  // namespace
+
+std::optional<WorkerOutcome> outcome_of_finished(const Path& run_folder, Files& files) {
+  Result<std::optional<Json>> result = run::RunFolder(files, run_folder).result();
+  if (!result) return failed(WorkerExit::data, std::move(result).error());
+  if (!*result) return std::nullopt;
+  const Json& json = **result;
+  if (!json.is_object() || !json.contains("status") || !json["status"].is_string())
+    return failed(
+        WorkerExit::data,
+        data_error(fmt::format("{} holds no result", (run_folder / "result.json").string()),
+                   "remove it, and the run continues from its last checkpoint"));
+  return WorkerOutcome{.exit =
+                           json["status"] == "diverged" ? WorkerExit::diverged : WorkerExit::done};
+}
+
+WorkerOutcome work(const WorkerOptions& options, Surroundings& world) {
   try {
-    Training training(
-        world, std::move(assignment), std::move(prepared.train), std::move(prepared.val));
-    Result<WorkerExit> exit = training.run();
-    if (!exit) {
-      // The checkpoint of a trunk is a branch's data.
-      const bool data = is_branch && exit.error().kind == ErrorKind::input;
-      return failed(data ? WorkerExit::data : WorkerExit::other, std::move(exit).error());
-    }
-    return {.exit = *exit};
+    return carry_out(options, world);
   } catch (const GroupLost& lost) {
     return failed(WorkerExit::other, lost_others(lost));
-  } catch (const std::exception& e) {  // LibTorch throws
+  } catch (const std::exception& e) {  // LibTorch and the standard library throw
     if (is_out_of_memory(e))
       return failed(WorkerExit::out_of_memory,
                     {.kind = ErrorKind::resource,
@@ -146,40 +184,6 @@ WorkerOutcome train(Surroundings& world, Assignment assignment, Prepared prepare
                      .hint = "lower micro_batch_sequences, context or the model's size"});
     return failed(WorkerExit::other,
                   {.kind = ErrorKind::internal, .what = fmt::format("LibTorch: {}", e.what())});
-  }
-}
-
-}  // namespace
-
-WorkerOutcome work(const WorkerOptions& options, Surroundings& world) {
-  run::RunFolder folder(world.files, options.run_folder);
-  Result<run::RunFile> file = folder.read_spec();
-  if (!file) return failed(WorkerExit::usage, std::move(file).error());
-  Result<std::optional<Json>> result = folder.result();
-  if (!result) return failed(WorkerExit::other, std::move(result).error());
-  if (*result)
-    return {.exit = (*result)->value("status", "") == "diverged" ? WorkerExit::diverged
-                                                                 : WorkerExit::done};
-
-  Result<Prepared> prepared = prepare(*file, world.files);
-  if (!prepared) return failed(WorkerExit::data, std::move(prepared).error());
-  Result<std::unique_ptr<Group>> group = group_of(*file, options);
-  if (!group) return failed(WorkerExit::other, std::move(group).error());
-  try {
-    Result<std::optional<int>> attempt = agree_on_attempt(folder, options, **group);
-    if (!attempt) return failed(WorkerExit::other, std::move(attempt).error());
-    if (!*attempt) return {.exit = WorkerExit::fenced};
-    return train(world,
-                 {.folder = folder,
-                  .file = std::move(*file),
-                  .attempt = **attempt,
-                  .token = options.token,
-                  .pack = options.pack,
-                  .seated = options.seated,
-                  .group = group->get()},
-                 std::move(*prepared));
-  } catch (const GroupLost& lost) {
-    return failed(WorkerExit::other, lost_others(lost));
   }
 }
 

@@ -33,6 +33,11 @@ struct WorkerOutcome {
   std::optional<Error> error = {};  // why it is not `done`, when there is more to say than the code
 };
 
+// Throws nothing.
 WorkerOutcome work(const WorkerOptions& options, Surroundings& world);
+
+// How a run ended that has a result; nothing when it has none. A result.json that cannot be read as
+// one is WorkerExit::data.
+std::optional<WorkerOutcome> outcome_of_finished(const Path& run_folder, Files& files);
 
 }  // namespace ration::train

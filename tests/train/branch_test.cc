@@ -132,5 +132,21 @@ TEST_F(Branch, NamesTheCheckpointThatIsMissingOrBroken) {
   EXPECT_THAT(broken.error->describe(), HasSubstr("checkpoint-8"));
 }
 
+TEST_F(Branch, HasNothingButTokensAndScheduleOfItsOwn) {
+  ASSERT_EQ(work_on(trunk()).exit, WorkerExit::done);
+  branch(40);
+  const run::RunSpec of_branch = data_.spec;
+  data_.spec.batch_sequences = 2;
+  const WorkerOutcome other = work_on(data_.create(run::run_id(data_.spec)));
+  data_.spec = of_branch;
+  data_.spec.tokens = of_branch.branch_step * of_branch.batch_sequences * 8;
+  const WorkerOutcome ended = work_on(data_.create(run::run_id(data_.spec)));
+
+  EXPECT_EQ(other.exit, WorkerExit::data);
+  EXPECT_THAT(other.error->describe(), HasSubstr("batch_sequences differs"));
+  EXPECT_EQ(ended.exit, WorkerExit::data);
+  EXPECT_THAT(ended.error->describe(), HasSubstr("ends before step 8"));
+}
+
 }  // namespace
 }  // namespace ration::train

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "train/counting_clock.h"
 #include "train/device/backend.h"
 #include "train/tiny_run.h"
 
@@ -125,6 +126,44 @@ TEST_F(PackedWorker, ChecksAllRunsBeforeTheFirstIsTouched) {
   EXPECT_TRUE(folders[0].attempts().value().empty());
 }
 
+TEST_F(PackedWorker, RefusesARunTwiceAndExecutionsThatDiffer) {
+  const run::RunFolder a = data_.create("a");
+  data_.spec.seed = 9;
+  data_.execution.micro_batch_sequences = 2;
+  const run::RunFolder b = data_.create("b");
+
+  EXPECT_THAT(work_together({a, a})[0].error->describe(), HasSubstr("the same run"));
+  EXPECT_THAT(work_together({a, b})[0].error->describe(),
+              HasSubstr("micro_batch_sequences differs"));
+}
+
+TEST_F(PackedWorker, LeavesFinishedRunsAlone) {
+  const std::vector<run::RunFolder> folders = three_runs("run");
+  EXPECT_EQ(work_alone(folders[1]), WorkerExit::done);
+  const Json before = test::result_of(folders[1]);
+
+  for (const WorkerOutcome& outcome : work_together(folders))
+    EXPECT_EQ(outcome.exit, WorkerExit::done);
+
+  EXPECT_EQ(test::result_of(folders[1]), before);
+  EXPECT_EQ(folders[1].attempts().value().size(), 1U);
+}
+
+// A checkpoint by the clock falls due while the next step is under way.
+TEST_F(PackedWorker, CheckpointsByTheClockWithoutOtherNumbers) {
+  const run::RunFolder straight = data_.create("straight");
+  EXPECT_EQ(work_alone(straight), WorkerExit::done);
+  data_.execution.checkpoint_minutes = 0.001;
+  const run::RunFolder often = data_.create("often");
+  test::CountingClock clock;
+  Surroundings world{real_files(), clock, [] { return false; }, {}};
+
+  EXPECT_EQ(work({.run_folder = often.path()}, world).exit, WorkerExit::done);
+
+  EXPECT_EQ(test::final_bytes(often, "state.safetensors"),
+            test::final_bytes(straight, "state.safetensors"));
+}
+
 TEST_F(PackedWorker, SaysWhyThereIsNoGpu) {
   if (device::why_no_cuda().empty()) GTEST_SKIP() << "there is one";
   data_.execution.device = "cuda";
@@ -144,20 +183,20 @@ TEST_F(PackedWorker, LooksAtResultsLateWithoutOtherNumbers) {
   data_.spec.precision = "fp32";
   data_.execution.evals_per_decade = 3;
   data_.execution.log_every_steps = 1;
-  const run::RunFolder by_processor = data_.create("processor");
-  EXPECT_EQ(work_alone(by_processor), WorkerExit::done);
-  const std::vector<run::RunFolder> folders = {data_.create("a"), data_.create("b")};
+  const std::vector<run::RunFolder> folders = three_runs("device"), alone = three_runs("processor");
 
   for (const WorkerOutcome& outcome : work_together(folders))
     EXPECT_EQ(outcome.exit, WorkerExit::done);
 
-  for (const run::RunFolder& folder : folders)
+  for (std::size_t k = 0; k < folders.size(); ++k) {
+    EXPECT_EQ(work_alone(alone[k]), WorkerExit::done);
     for (const run::EventType type : {run::EventType::train, run::EventType::val}) {
-      const auto got = test::losses(test::effective_events(folder), type);
-      const auto want = test::losses(test::effective_events(by_processor), type);
+      const auto got = test::losses(test::effective_events(folders[k]), type);
+      const auto want = test::losses(test::effective_events(alone[k]), type);
       ASSERT_EQ(got.size(), want.size());
       for (const auto& [step, loss] : want) EXPECT_NEAR(got.at(step), loss, 1e-5 * loss) << step;
     }
+  }
 }
 
 TEST_F(PackedWorker, GoesOnFromEveryStepWithTheBytesOfAnUndisturbedRun) {
@@ -180,8 +219,9 @@ TEST_F(PackedWorker, TakesItsPlaceAnewWithHalfTheMicroBatchWhenMemoryRunsOut) {
   const run::RunFolder whole = data_.create("whole"), split = data_.create("split");
   EXPECT_EQ(work_alone(whole), WorkerExit::done);
   Surroundings world{real_files(), system_clock(), [] { return false; }, {}};
-  world.before_step = [](std::int64_t micro_batch) {
-    if (micro_batch == 0 || micro_batch > 2) throw std::bad_alloc();
+  int steps = 0;
+  world.before_step = [&](std::int64_t micro_batch) {  // with another step under way
+    if (++steps == 6 && micro_batch == 0) throw std::bad_alloc();
   };
 
   EXPECT_EQ(work({.run_folder = split.path()}, world).exit, WorkerExit::done);
@@ -222,6 +262,8 @@ TEST(CommonExit, IsPreemptedWhenAnyRunIsToBeContinued) {
   EXPECT_EQ(exits({WorkerExit::done, WorkerExit::done}), WorkerExit::done);
   EXPECT_EQ(exits({WorkerExit::diverged, WorkerExit::preempted}), WorkerExit::preempted);
   EXPECT_EQ(exits({WorkerExit::done, WorkerExit::diverged}), WorkerExit::diverged);
+  EXPECT_EQ(exits({WorkerExit::diverged, WorkerExit::data}), WorkerExit::data);
+  EXPECT_EQ(exits({WorkerExit::fenced, WorkerExit::out_of_memory}), WorkerExit::out_of_memory);
 }
 
 }  // namespace

@@ -139,6 +139,42 @@ TEST_F(Processes, EndWhenOneIsSilentForLongerThanTheTimeout) {
   EXPECT_THAT(said(), HasSubstr("process 0 lost the others of this run"));
 }
 
+// However early: 143 is the end of a program that had not come to listen, which nothing was lost
+// by.
+TEST_F(Processes, LoseNoRequestToStop) {
+  data_.spec.tokens = 1'000'000 * 8;
+  const run::RunFolder folder = create("stopped", 2);
+  for (const double delay : {0.05, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0}) {
+    StartedProgram worker = start(folder);
+    sleep_seconds(delay);
+    worker.signal(SIGTERM);
+
+    EXPECT_THAT(worker.wait(), testing::AnyOf(75, 128 + SIGTERM)) << delay << " s " << said();
+  }
+}
+
+// As when a batch system signals all processes of a job.
+TEST_F(Processes, TakeARequestThatReachesThemTwiceForOne) {
+  data_.spec.tokens = 1'000'000 * 8;
+  const run::RunFolder folder = create("stopped", 2);
+  StartedProgram worker = start(folder);
+  wait_for_training(folder, 1);
+
+  for (const pid_t child : worker.children()) kill(child, SIGTERM);
+  worker.signal(SIGTERM);
+
+  EXPECT_EQ(worker.wait(), 75) << said();
+}
+
+TEST_F(Processes, AreWaitedForAlsoWhereChildrenAreIgnored) {
+  const run::RunFolder folder = create("run", 2);
+  std::signal(SIGCHLD, SIG_IGN);  // inherited
+  StartedProgram worker = start(folder);
+  std::signal(SIGCHLD, SIG_DFL);
+
+  EXPECT_EQ(worker.wait(), 0) << said();
+}
+
 TEST_F(Processes, DieWithTheProgramThatStartedThem) {
   data_.spec.tokens = 1'000'000 * 8;
   const run::RunFolder folder = create("orphans", 2);

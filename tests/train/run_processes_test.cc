@@ -33,6 +33,7 @@ class RunProcesses : public testing::Test {
     return paths;
   }
 
+  const std::function<bool()> go_on = [] { return false; };
   test::TinyData data_;
   Surroundings world_{real_files(), system_clock(), [] { return false; }, {}};
 };
@@ -47,8 +48,8 @@ TEST_F(RunProcesses, MeasuresAProcessForEachRunBesideTheOtherWays) {
 
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("in processes of their own"));
   for (const WorkerOutcome& outcome : outcomes) EXPECT_EQ(outcome.exit, WorkerExit::done);
-  EXPECT_GT(measure_processes(RATION_TRAIN, paths).value(), 0);
-  EXPECT_FALSE(measure_processes(RATION_TRAIN, {paths[0], data_ / "nowhere"}));
+  EXPECT_GT(measure_processes(RATION_TRAIN, paths, go_on).value(), 0);
+  EXPECT_FALSE(measure_processes(RATION_TRAIN, {paths[0], data_ / "nowhere"}, go_on));
 }
 
 TEST_F(RunProcesses, GivesRunsInProcessesTheBytesThatTheyHaveAlone) {
@@ -56,7 +57,7 @@ TEST_F(RunProcesses, GivesRunsInProcessesTheBytesThatTheyHaveAlone) {
   std::vector<Path> paths = paths_of(together);
   paths.push_back(data_ / "nowhere");
 
-  const std::vector<WorkerOutcome> outcomes = work_in_processes(RATION_TRAIN, paths, world_);
+  const std::vector<WorkerOutcome> outcomes = work_in_processes(RATION_TRAIN, paths, world_, 4);
 
   EXPECT_EQ(outcomes.back().exit, WorkerExit::usage);  // and the others did not mind
   for (std::size_t k = 0; k < 3; ++k) {
@@ -67,15 +68,30 @@ TEST_F(RunProcesses, GivesRunsInProcessesTheBytesThatTheyHaveAlone) {
   }
 }
 
+TEST_F(RunProcesses, AreWhatRunsOfTheProcessorGet) {
+  data_.spec.precision = "fp32";
+  const std::vector<run::RunFolder> folders = three_runs("run");
+
+  for (const WorkerOutcome& outcome :
+       work_packed(paths_of(folders), world_, {.program = RATION_TRAIN}))
+    EXPECT_EQ(outcome.exit, WorkerExit::done);
+
+  for (const run::RunFolder& folder : folders) {
+    const run::EventBatch log = run::read_events(real_files(), folder.events_path(1), 0, 0).value();
+    EXPECT_EQ(log.events.at(0).values["way"], "alone");
+  }
+}
+
 TEST_F(RunProcesses, PassOnAStopAndGoOnLater) {
   data_.spec.tokens = 3'000 * 8;
   const std::vector<run::RunFolder> folders = three_runs("run");
   int looks = 0;
   Surroundings stopping{real_files(), system_clock(), [&] { return ++looks > 60; }, {}};
 
-  for (const WorkerOutcome& outcome : work_in_processes(RATION_TRAIN, paths_of(folders), stopping))
+  for (const WorkerOutcome& outcome :
+       work_in_processes(RATION_TRAIN, paths_of(folders), stopping, 3))
     EXPECT_EQ(outcome.exit, WorkerExit::preempted);
-  for (const WorkerOutcome& outcome : work_in_processes(RATION_TRAIN, paths_of(folders), world_))
+  for (const WorkerOutcome& outcome : work_in_processes(RATION_TRAIN, paths_of(folders), world_, 2))
     EXPECT_EQ(outcome.exit, WorkerExit::done);
 }
 

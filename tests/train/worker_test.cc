@@ -8,6 +8,7 @@
 #include <new>
 #include <set>
 
+#include "train/counting_clock.h"
 #include "train/tiny_run.h"
 
 namespace ration::train {
@@ -46,17 +47,6 @@ std::vector<EventType> types(const std::vector<run::Event>& events) {
   for (const run::Event& event : events) result.push_back(event.type);
   return result;
 }
-
-// A clock on which every look at it takes a second.
-class CountingClock final : public Clock {
- public:
-  double unix_seconds() override { return 1.7e9 + now_; }
-  double monotonic_seconds() override { return now_ += 1; }
-  void sleep(double seconds) override { now_ += seconds; }
-
- private:
-  double now_ = 0;
-};
 
 class Worker : public testing::Test {
  protected:
@@ -268,7 +258,7 @@ TEST_F(Worker, CallsARunThatLeavesTheNumbersDiverged) {
 TEST_F(Worker, KeepsTwoCheckpointsHoweverManyItMakes) {
   data_.execution.checkpoint_minutes = 0.1;
   const run::RunFolder folder = data_.create("run");
-  CountingClock clock;
+  test::CountingClock clock;
   Surroundings world{real_files(), clock, [] { return false; }, {}};
 
   work({.run_folder = folder.path()}, world);
@@ -328,7 +318,7 @@ TEST_F(Worker, EndsWith5WhenHalfAMicroBatchIsStillTooMuch) {
 TEST_F(Worker, ShowsALineThatSaysHowFarItIs) {
   data_.execution.log_every_steps = 1000;
   const run::RunFolder folder = data_.create("run");
-  CountingClock clock;
+  test::CountingClock clock;
   std::vector<std::string> lines;
   Surroundings world{real_files(),
                      clock,
@@ -345,15 +335,20 @@ TEST_F(Worker, ShowsALineThatSaysHowFarItIs) {
 
 TEST_F(Worker, LogsTheShareOfThePeakOfARunThatLasts) {
   const run::RunFolder folder = data_.create("run");
-  CountingClock clock;
+  test::CountingClock clock;
   Surroundings world{real_files(), clock, [] { return false; }, {}};
 
   work({.run_folder = folder.path()}, world);
 
+  bool seen = false;
   for (const run::Event& event : events_of(folder, 1)) {
     if (event.type != EventType::train) continue;
-    EXPECT_EQ(event.values.contains("mfu"), event.step >= 5) << event.step;
+    const bool has = event.values.contains("mfu");
+    EXPECT_FALSE(has && event.step == 1);
+    EXPECT_TRUE(has || (!seen && event.step < 5)) << event.step;
+    seen = has;
   }
+  EXPECT_TRUE(seen);
 }
 
 TEST_F(Worker, NamesTheSettingThatItDoesNotKnowOrCannotCarryOut) {
@@ -443,6 +438,44 @@ TEST_F(Worker, RefusesADamagedRunFile) {
   EXPECT_EQ(outcome.exit, WorkerExit::usage);
   EXPECT_THAT(problem(outcome), HasSubstr(folder.spec_path().string()));
   EXPECT_TRUE(folder.attempts().value().empty());
+}
+
+TEST_F(Worker, NamesAResultThatIsNone) {
+  for (const char* text : {"[]", "{}", "{\"status\":7}"}) {
+    const run::RunFolder folder = data_.create("run");
+    ASSERT_TRUE(real_files().write_whole(folder.result_path(), text));
+
+    const WorkerOutcome outcome = work_on(folder);
+
+    EXPECT_EQ(outcome.exit, WorkerExit::data) << text;
+    EXPECT_THAT(problem(outcome), HasSubstr("result.json"));
+  }
+}
+
+TEST_F(Worker, RefusesAListOfStepsThatIsNone) {
+  data_.execution.keep_steps = "8,-5";
+
+  const WorkerOutcome outcome = work_on(data_.create("run"));
+
+  EXPECT_EQ(outcome.exit, WorkerExit::usage);
+  EXPECT_THAT(problem(outcome), HasSubstr("keep_steps"));
+}
+
+// Also where it has nothing to log but evaluates.
+TEST_F(Worker, LeavesBeforeAnEvaluationWhenAHigherAttemptExists) {
+  data_.execution.log_every_steps = 1'000'000;
+  data_.execution.evals_per_decade = 100;
+  const run::RunFolder folder = data_.create("run");
+  int steps = 0;
+  Surroundings world{real_files(), system_clock(), [] { return false; }, {}};
+  world.before_step = [&](std::int64_t) {
+    if (++steps != 15) return;
+    EXPECT_TRUE(real_files().make_folders(folder.attempt_path(2)));
+  };
+
+  EXPECT_EQ(work({.run_folder = folder.path()}, world).exit, WorkerExit::fenced);
+
+  EXPECT_LE(events_of(folder, 1).back().step, 14);
 }
 
 TEST_F(Worker, RefusesAFolderWithoutARunFile) {

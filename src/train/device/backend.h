@@ -42,8 +42,9 @@ class Recording {
   virtual ~Recording() = default;
   virtual void replay() = 0;
 };
-// Runs `body` a first time as it is, then records it. Null where nothing can be recorded (on a
-// processor): then the caller runs the body each time.
+// Runs `body` a first time as it is, then records it. Null where nothing can be recorded, on a
+// processor or for lack of memory: then the caller runs the body each time. What it throws was
+// thrown by the first run.
 std::unique_ptr<Recording> record(const at::Device& device, const std::function<void()>& body);
 
 // Copies to the device behind its computation. submit() returns at once; wait() makes the
@@ -74,6 +75,9 @@ std::unique_ptr<Receipt> send_back(const at::Tensor& from);
 // Reductions in a fixed order in all of LibTorch's operators, for this process. Costs a few
 // percent.
 void use_deterministic_operators();
+
+// Memory that nobody uses and the library keeps for later, back to the device.
+void give_back_memory(const at::Device& device);
 
 // Most bytes that tensors held on the device at once since the program began; 0 on a processor.
 std::int64_t peak_device_bytes(const at::Device& device);

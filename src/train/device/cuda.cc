@@ -11,8 +11,11 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdlib>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "train/device/backend.h"
 #include "train/device/on_host.h"
@@ -46,12 +49,51 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
+// A stream that nobody else has while this lives. LibTorch's own pool hands its 32 streams out
+// again and again, and what one run records must not end up in another's graph. Streams are kept
+// for the next, not destroyed: LibTorch's allocator remembers them.
+class OwnStream {
+ public:
+  OwnStream() : stream_(take()) {}
+  ~OwnStream() {
+    const std::lock_guard lock(mutex());
+    unused().push_back(stream_);
+  }
+  OwnStream(const OwnStream&) = delete;
+  OwnStream& operator=(const OwnStream&) = delete;
+  const CUDAStream& operator*() const { return stream_; }
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex of_all;
+    return of_all;
+  }
+  static std::vector<CUDAStream>& unused() {
+    static std::vector<CUDAStream> streams;
+    return streams;
+  }
+  static CUDAStream take() {
+    const std::lock_guard lock(mutex());
+    if (!unused().empty()) {
+      const CUDAStream stream = unused().back();
+      unused().pop_back();
+      return stream;
+    }
+    cudaStream_t made = nullptr;
+    expect(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
+    return c10::cuda::getStreamFromExternal(made, c10::cuda::current_device());
+  }
+
+  CUDAStream stream_;
+};
+
 class Graph final : public Recording {
  public:
   explicit Graph(const std::function<void()>& body) {
     // A recording must not use the default stream. The first run, outside of it, lets libraries
     // create their handles and work spaces.
-    const CUDAStream stream = c10::cuda::getStreamFromPool();
+    const OwnStream own;
+    const CUDAStream stream = *own;
     const CUDAStream current = c10::cuda::getCurrentCUDAStream();
     Event before, after;
     before.record(current);
@@ -61,36 +103,50 @@ class Graph final : public Recording {
       body();
       stream.synchronize();
       // Other threads may record their own runs meanwhile.
-      graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
-      body();
-      graph_.capture_end();
+      recorded_ = capture(body);
     }
     after.record(stream);
     after.block(current);
   }
   void replay() override { graph_.replay(); }
+  bool recorded() const { return recorded_; }
 
  private:
+  // False when there was no room for it: the body has run once all the same.
+  bool capture(const std::function<void()>& body) {
+    graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+    try {
+      body();
+    } catch (const c10::OutOfMemoryError&) {
+      try {
+        graph_.capture_end();
+      } catch (const c10::Error&) {  // nothing was recorded: as well
+      }
+      return false;
+    }
+    graph_.capture_end();
+    return true;
+  }
+
   at::cuda::CUDAGraph graph_;
+  bool recorded_ = false;
 };
 
 class CudaCourier final : public Courier {
  public:
-  CudaCourier() : stream_(c10::cuda::getStreamFromPool()) {}
-
   void prepare() override { come_[count_ % 2].synchronize(); }
   void submit(const at::Tensor& from, const at::Tensor& to) override {
-    free_.block(stream_);
-    const c10::cuda::CUDAStreamGuard guard(stream_);
+    free_.block(*stream_);
+    const c10::cuda::CUDAStreamGuard guard(*stream_);
     to.copy_(from, /*non_blocking=*/true);
-    come_[count_ % 2].record(stream_);
+    come_[count_ % 2].record(*stream_);
     ++count_;
   }
   void wait() override { come_[(count_ + 1) % 2].block(c10::cuda::getCurrentCUDAStream()); }
   void release() override { free_.record(c10::cuda::getCurrentCUDAStream()); }
 
  private:
-  CUDAStream stream_;
+  OwnStream stream_;
   Event come_[2], free_;
   std::size_t count_ = 0;  // copies submitted
 };
@@ -125,7 +181,9 @@ void* stream_of(const at::Device& device) {
 }
 
 void take_own_stream(const at::Device& device) {
-  if (device.is_cuda()) c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool());
+  if (!device.is_cuda()) return;
+  thread_local const OwnStream own;
+  c10::cuda::setCurrentCUDAStream(*own);
 }
 
 void finish(const at::Device& device) {
@@ -141,7 +199,10 @@ template const kernels::Table<float>& cuda_kernels<float>();
 template const kernels::Table<kernels::BFloat16>& cuda_kernels<kernels::BFloat16>();
 
 std::unique_ptr<Recording> record(const at::Device& device, const std::function<void()>& body) {
-  if (device.is_cuda()) return std::make_unique<Graph>(body);
+  if (device.is_cuda()) {
+    auto graph = std::make_unique<Graph>(body);
+    return graph->recorded() ? std::move(graph) : nullptr;
+  }
   body();
   return nullptr;
 }
@@ -165,6 +226,10 @@ void use_deterministic_operators() {
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
   at::globalContext().setDeterministicFillUninitializedMemory(false);  // nothing reads it here
+}
+
+void give_back_memory(const at::Device& device) {
+  if (device.is_cuda()) c10::cuda::CUDACachingAllocator::emptyCache();
 }
 
 std::int64_t peak_device_bytes(const at::Device& device) {

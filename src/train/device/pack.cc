@@ -65,6 +65,7 @@ void Pack::submit(std::size_t seat, const Batch& batch, const StepOptions& optio
     return;
   }
   std::unique_lock lock(mutex_);
+  if (failure_) std::rethrow_exception(failure_);
   Member& member = members_[seat];
   member.batch = &batch;
   member.lr = options.lr;
@@ -200,6 +201,15 @@ bool needs_no_device(const run::RunFile& file) {
 bool is_on_gpu(const run::RunFile& file) {
   const std::string& device = file.execution.device;
   return device == "cuda" || (device == "auto" && why_no_cuda().empty());
+}
+
+Computes computes_on(const run::RunFile& file) {
+  if (!is_on_gpu(file)) return {};
+  const std::string& precision = file.spec.precision;
+  return {.device = at::Device(at::kCUDA, 0),
+          .type = precision == "fp64"   ? at::kDouble
+                  : precision == "fp32" ? at::kFloat
+                                        : at::kBFloat16};
 }
 
 Result<DeviceOptions> options_of(const run::RunFile& file) {

@@ -136,6 +136,13 @@ Result<Place> take_place(
 
 // The options that a run's execution settings mean. Error: no GPU.
 Result<DeviceOptions> options_of(const run::RunFile& file);
+// What carries out the run's products: a GPU in its precision, or the processor, in fp32 as far as
+// its peak is concerned.
+struct Computes {
+  at::Device device = at::kCPU;
+  at::ScalarType type = at::kFloat;
+};
+Computes computes_on(const run::RunFile& file);
 // True when a GPU carries out the run.
 bool is_on_gpu(const run::RunFile& file);
 // True when the processor's own passes carry out the run.

@@ -63,7 +63,8 @@ class Runner final : public DeviceRuns {
     at::Tensor on_device, arriving;
     at::Tensor on_host[2];
     std::unique_ptr<Courier> courier;
-    std::unique_ptr<Recording> gradients, update;  // the two halves of a step
+    std::unique_ptr<Recording> gradients, update;        // the two halves of a step
+    bool gradients_tried = false, update_tried = false;  // to record them
     std::size_t submitted = 0;
   };
 

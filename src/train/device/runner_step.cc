@@ -51,20 +51,23 @@ void Runner<T>::submit(std::span<const RunStep> steps) {
   plan.courier->wait();
   plan.on_device.copy_(plan.arriving, /*non_blocking=*/true);
   plan.courier->release();
-  const auto carry_out = [&](std::unique_ptr<Recording>& recording, const auto& body) {
-    if (recording)
+  const bool is_usual = plan.step_sequences == spec_.batch_sequences;
+  const auto carry_out = [&](std::unique_ptr<Recording>& recording, bool& tried, const auto& body) {
+    if (recording) {
       recording->replay();
-    else if (options_.record && plan.step_sequences == spec_.batch_sequences)
+    } else if (options_.record && is_usual && !tried) {
       recording = record(options_.device, body);
-    else
+      tried = true;
+    } else {
       body();
+    }
   };
   if (options_.group == nullptr) {
-    carry_out(plan.gradients, [&] { compute_gradients(plan), update(plan); });
+    carry_out(plan.gradients, plan.gradients_tried, [&] { compute_gradients(plan), update(plan); });
   } else {
-    carry_out(plan.gradients, [&] { compute_gradients(plan); });
+    carry_out(plan.gradients, plan.gradients_tried, [&] { compute_gradients(plan); });
     sum_over_processes();
-    carry_out(plan.update, [&] { update(plan); });
+    carry_out(plan.update, plan.update_tried, [&] { update(plan); });
   }
   ++plan.submitted;
   receipts_.push_back(send_back(results_));

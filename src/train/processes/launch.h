@@ -3,7 +3,7 @@
 // `processes` > 1 on one machine: the program starts itself so many times, as the ranks of one run,
 // and waits. What one of them cannot survive ends all, so that nobody waits for a dead one.
 
-#include <optional>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +17,7 @@ struct LaunchOptions {
   std::vector<std::string> command;  // program and arguments of each process
   int processes = 2;
   Path meeting;  // the file by which they find each other; removed before and after
+  std::function<bool()> stop_requested = {};  // before launch() was called, or meanwhile
 };
 
 // How the run ended, as the exit status that the caller should have: a code of run/exit_codes.h, or

@@ -25,7 +25,7 @@ namespace {
 
 constexpr double kToGetReady = 120;  // s until all processes stand ready, or the way is given up
 constexpr double kToRun = 120;       // s for their rounds
-constexpr useconds_t kLookEvery = 50'000;  // µs
+constexpr int kLookEvery = 50;       // ms, whether a stop is asked for
 
 // A process that measures, and its two pipes.
 class Pacer {
@@ -33,13 +33,10 @@ class Pacer {
   Pacer(const std::string& program, const Path& run_folder) {
     std::array<int, 2> in{-1, -1}, out{-1, -1};
     if (pipe2(in.data(), O_CLOEXEC) != 0 || pipe2(out.data(), O_CLOEXEC) != 0) return;
-    const pid_t self = getpid();
-    pid_ = fork();
-    if (pid_ == 0) {
-      dup2(in[0], STDIN_FILENO);
-      dup2(out[1], STDOUT_FILENO);
-      become(program, {"ration-train", "--pace", run_folder.string()}, self);
-    }
+    pid_ = start_child({.program = program,
+                        .words = {"ration-train", "--pace", run_folder.string()},
+                        .in = in[0],
+                        .out = out[1]});
     close(in[0]);
     close(out[1]);
     go_ = in[1];
@@ -63,13 +60,13 @@ class Pacer {
     go_ = -1;
   }
 
-  // Its next line; nothing when it ends or the time is over.
-  std::optional<std::string> line(double deadline) {
+  // Its next line; nothing when it ends, the time is over, or a stop is asked for.
+  std::optional<std::string> line(double deadline, const std::function<bool()>& stop_requested) {
     std::string text;
     while (pid_ > 0) {
-      const double left = deadline - system_clock().monotonic_seconds();
+      if (stop_requested() || system_clock().monotonic_seconds() > deadline) return std::nullopt;
       pollfd ready{.fd = said_, .events = POLLIN, .revents = 0};
-      if (left <= 0 || poll(&ready, 1, static_cast<int>(1000 * left) + 1) <= 0) return std::nullopt;
+      if (poll(&ready, 1, kLookEvery) <= 0) continue;
       char letter = 0;
       if (read(said_, &letter, 1) != 1) return std::nullopt;
       if (letter == '\n') return text;
@@ -94,18 +91,19 @@ Batch made_up_batch(const run::RunSpec& spec) {
 }
 
 std::optional<double> measure_processes(const std::string& program,
-                                        const std::vector<Path>& run_folders) {
+                                        const std::vector<Path>& run_folders,
+                                        const std::function<bool()>& stop_requested) {
   std::vector<Pacer> pacers;
   pacers.reserve(run_folders.size());
   for (const Path& folder : run_folders) pacers.emplace_back(program, folder);
   const double by = system_clock().monotonic_seconds() + kToGetReady;
   for (Pacer& pacer : pacers)
-    if (pacer.line(by) != "ready") return std::nullopt;
+    if (pacer.line(by, stop_requested) != "ready") return std::nullopt;
   for (Pacer& pacer : pacers) pacer.begin();
   double slowest = 0;
   const double end = system_clock().monotonic_seconds() + kToRun;
   for (Pacer& pacer : pacers) {
-    const std::optional<std::string> seconds = pacer.line(end);
+    const std::optional<std::string> seconds = pacer.line(end, stop_requested);
     if (!seconds) return std::nullopt;
     slowest = std::max(slowest, std::strtod(seconds->c_str(), nullptr));
   }
@@ -147,57 +145,46 @@ int keep_pace(const Path& run_folder, Files& files, std::FILE* in, std::FILE* ou
 
 std::vector<WorkerOutcome> work_in_processes(const std::string& program,
                                              const std::vector<Path>& run_folders,
-                                             Surroundings& world) {
-  struct Child {
-    pid_t pid = 0;
-    bool ended = false;
-  };
+                                             Surroundings& world,
+                                             std::size_t at_once) {
   std::vector<WorkerOutcome> outcomes(run_folders.size());
-  std::vector<Child> children;
-  const pid_t self = getpid();
-  for (std::size_t k = 0; k < run_folders.size(); ++k) {
-    const pid_t pid = fork();
-    if (pid == 0) become(program, {"ration-train", run_folders[k].string()}, self);
-    children.push_back({.pid = pid, .ended = pid < 0});
-    if (pid > 0) continue;
-    outcomes[k] = {.exit = run::WorkerExit::other,
-                   .error = Error{.kind = ErrorKind::resource,
-                                  .what = fmt::format("cannot start a process for {}: {}",
-                                                      run_folders[k].string(),
-                                                      std::strerror(errno)),
-                                  .hint = "give fewer runs at once"}};
-  }
-  bool told = false;
-  while (true) {
-    bool any = false;
-    for (std::size_t k = 0; k < children.size(); ++k) {
-      int status = 0;
-      if (children[k].ended) continue;
-      if (waitpid(children[k].pid, &status, WNOHANG) != children[k].pid) {
-        any = true;
-        continue;
+  std::vector<std::size_t> order;  // of the children: whose run each carries out
+  Children children(world.stop_requested);
+  const auto left = [&] {
+    const std::vector<bool> running = children.running();
+    return static_cast<std::size_t>(std::count(running.begin(), running.end(), true));
+  };
+  for (std::size_t next = 0; next < run_folders.size() || children.any_left();) {
+    const bool stopping = world.stop_requested();
+    for (; next < run_folders.size() && (stopping || left() < at_once); ++next) {
+      if (stopping) {
+        outcomes[next].exit = run::WorkerExit::preempted;
+      } else if (children.start(
+                     {.program = program, .words = {"ration-train", run_folders[next].string()}})) {
+        order.push_back(next);
+      } else {
+        outcomes[next].error = Error{.kind = ErrorKind::resource,
+                                     .what = fmt::format("cannot start a process for {}: {}",
+                                                         run_folders[next].string(),
+                                                         std::strerror(errno)),
+                                     .hint = "give fewer runs at once"};
       }
-      children[k].ended = true;
-      const int code = exit_code_of(status);
-      if (code < kSignalBase)
-        outcomes[k].exit = static_cast<run::WorkerExit>(code);
-      else
-        outcomes[k] = {
-            .exit = run::WorkerExit::other,
-            .error = Error{.kind = ErrorKind::resource,
-                           .what = fmt::format("the process of {} was killed by signal {}",
-                                               run_folders[k].string(),
-                                               code - kSignalBase),
-                           .hint = "started again it continues"}};
     }
-    if (!any) return outcomes;
-    if (!told && world.stop_requested()) {
-      told = true;
-      for (const Child& child : children)
-        if (!child.ended) kill(child.pid, SIGTERM);
-    }
-    usleep(kLookEvery);
+    children.look();
   }
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const int code = *children.codes()[i];
+    WorkerOutcome& outcome = outcomes[order[i]];
+    if (code < kSignalBase)
+      outcome.exit = static_cast<run::WorkerExit>(code);
+    else
+      outcome.error = Error{.kind = ErrorKind::resource,
+                            .what = fmt::format("the process of {} was killed by signal {}",
+                                                run_folders[order[i]].string(),
+                                                code - kSignalBase),
+                            .hint = "started again it continues"};
+  }
+  return outcomes;
 }
 
 }  // namespace ration::train
