@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/unsynced_files.h"
+
 namespace ration {
 
 Error system_error(const std::string& action, const Path& path, int error_number) {
@@ -111,6 +113,8 @@ class RealMappedFile final : public MappedFile {
 
 class RealFiles final : public Files {
  public:
+  explicit RealFiles(bool synced) : synced_(synced) {}
+
   bool exists(const Path& path) override {
     struct stat info {};
     return stat(path.c_str(), &info) == 0;
@@ -130,10 +134,12 @@ class RealFiles final : public Files {
     const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (fd.get() < 0) return system_error("read", path, errno);
     std::string bytes;
-    constexpr std::uint64_t kBlock = 1U << 20;
+    // Most files are small: a large first block would be cleared in vain.
+    std::uint64_t block = 1U << 12;
     while (bytes.size() < limit) {
       const std::size_t have = bytes.size();
-      bytes.resize(have + std::min(kBlock, limit - have));
+      bytes.resize(have + std::min(block, limit - have));
+      block = std::min<std::uint64_t>(4 * block, 1U << 20);
       const ssize_t got = pread(
           fd.get(), bytes.data() + have, bytes.size() - have, static_cast<off_t>(offset + have));
       bytes.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
@@ -223,6 +229,7 @@ class RealFiles final : public Files {
   }
 
   Result<void> sync(const Path& path) override {
+    if (!synced_) return {};
     const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (fd.get() < 0) return system_error("sync", path, errno);
     if (fsync(fd.get()) != 0) return system_error("sync", path, errno);
@@ -237,20 +244,27 @@ class RealFiles final : public Files {
   }
 
  private:
-  static Result<void> write_new(const Path& path, std::string_view bytes) {
+  Result<void> write_new(const Path& path, std::string_view bytes) const {
     const Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (fd.get() < 0) return system_error("create", path, errno);
     Result<void> done = write_all(fd.get(), bytes, path);
-    if (done && fsync(fd.get()) != 0) done = system_error("sync", path, errno);
+    if (done && synced_ && fsync(fd.get()) != 0) done = system_error("sync", path, errno);
     if (!done) unlink(path.c_str());
     return done;
   }
+
+  bool synced_;
 };
 
 }  // namespace
 
 Files& real_files() {
-  static RealFiles files;
+  static RealFiles files(true);
+  return files;
+}
+
+Files& unsynced_files() {
+  static RealFiles files(false);
   return files;
 }
 

@@ -59,8 +59,11 @@ std::string host_name() {
 }
 
 std::string boot_id() {
-  std::string id = read_proc("/proc/sys/kernel/random/boot_id");
-  while (!id.empty() && id.back() == '\n') id.pop_back();
+  static const std::string id = [] {  // no process outlives it
+    std::string text = read_proc("/proc/sys/kernel/random/boot_id");
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+  }();
   return id;
 }
 

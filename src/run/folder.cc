@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "run/settings_file.h"
+
 namespace ration::run {
 namespace {
 
@@ -32,20 +34,25 @@ Path RunFolder::attempt_path(int number) const {
 }
 
 Result<void> RunFolder::create(const RunSpec& spec, const Execution& execution) {
-  if (Result<void> made = files_->make_folders(path_); !made) return made;
-  const std::string text = run_json(spec, execution);
-  if (files_->exists(spec_path())) {
-    Result<std::string> old = files_->read(spec_path());
+  return create_run_folder(*files_, path_, run_json(spec, execution));
+}
+
+Result<void> create_run_folder(Files& files, const Path& folder, const std::string& text) {
+  if (Result<void> made = files.make_folders(folder); !made) return made;
+  const Path file = RunFolder(files, folder).spec_path();
+  if (files.exists(file)) {
+    Result<std::string> old = files.read(file);
     if (!old) return std::move(old).error();
     if (*old == text) return {};
-    Result<RunFile> parsed = parse_run_json(*old, spec_path().string());
-    if (parsed && parsed->spec != spec)
+    const Result<RunFile> before = parse_run_json(*old, file.string());
+    const Result<RunFile> now = parse_run_json(text, file.string());
+    if (before && now && before->spec != now->spec)
       return Error{
           .kind = ErrorKind::internal,
-          .what = fmt::format("two different specs share the run folder {}", path_.string()),
+          .what = fmt::format("two different specs share the run folder {}", folder.string()),
           .hint = "report this: it should need a collision of SHA-256"};
   }
-  return files_->write_whole(spec_path(), text);
+  return files.write_whole(file, text);
 }
 
 Result<RunFile> RunFolder::read_spec() const {
@@ -98,6 +105,8 @@ Result<std::optional<int>> RunFolder::exit_status(int attempt) const {
   if (!files_->exists(exit_path(attempt))) return std::optional<int>();
   Result<std::string> text = files_->read(exit_path(attempt));
   if (!text) return std::move(text).error();
+  if (text->empty())
+    return std::optional<int>();  // its machine went down before it was on the disk
   int status = 0;
   const char* const last = text->data() + text->size();
   const auto [end, code] = std::from_chars(text->data(), last, status);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "run/settings_file.h"
 #include "run/steps.h"
 
 namespace ration::run {
@@ -691,6 +692,17 @@ std::string run_json(const RunSpec& spec, const Execution& execution) {
                          {"spec", to_json(spec)},
                          {"execution", to_json(execution)}};
   return canonical_json(document).value() + "\n";
+}
+
+std::string run_json_text(std::string_view id,
+                          std::string_view canonical_spec,
+                          std::string_view canonical_execution) {
+  return fmt::format(R"({{"execution":{},"id":"{}","schema":"{}","spec":{}}})",
+                     canonical_execution,
+                     id,
+                     kSchema,
+                     canonical_spec) +
+         "\n";
 }
 
 Result<RunFile> parse_run_json(std::string_view text, const std::string& file) {

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/unsynced_files.h"
 #include "support/temporary_folder.h"
 
 namespace ration {
@@ -39,6 +40,20 @@ int as_nobody(const std::function<int()>& body) {
   int status = 0;
   waitpid(child, &status, 0);
   return WEXITSTATUS(status);
+}
+
+TEST_F(FilesTest, WithoutSyncingFilesAppearWholeAndClaimsGoToOneAsWell) {
+  Files& unsynced = unsynced_files();
+  ASSERT_TRUE(unsynced.write_whole(folder / "a", "old"));
+  ASSERT_TRUE(unsynced.write_whole(folder / "a", "new"));
+  EXPECT_TRUE(unsynced.make_folder_exclusively(folder / "claim").value());
+  EXPECT_FALSE(unsynced.make_folder_exclusively(folder / "claim").value());
+  EXPECT_TRUE(unsynced.write_exclusively(folder / "b", "first").value());
+  EXPECT_FALSE(unsynced.write_exclusively(folder / "b", "second").value());
+
+  EXPECT_EQ(files.read(folder / "a").value(), "new");
+  EXPECT_EQ(files.read(folder / "b").value(), "first");
+  EXPECT_THAT(names(), ElementsAre("a", "b", "claim"));
 }
 
 TEST_F(FilesTest, WritesFilesWholeAndLeavesNothingBeside) {

@@ -7,6 +7,7 @@
 #include <barrier>
 #include <thread>
 
+#include "run/settings_file.h"
 #include "support/failing_files.h"
 #include "support/runs.h"
 #include "support/temporary_folder.h"
@@ -39,6 +40,20 @@ TEST_F(RunFolderTest, HoldsTheSpecItWasMadeFor) {
   ASSERT_TRUE(file) << file.error().describe();
   EXPECT_EQ(file->spec, test::small_spec());
   EXPECT_EQ(file->execution, execution);
+}
+
+TEST_F(RunFolderTest, IsTheSameMadeFromCanonicalTexts) {
+  Execution execution;
+  execution.data = "it's \"data\" {}";
+  const RunSpec spec = test::small_spec();
+  const std::string text = run_json_text(run_id(spec),
+                                         canonical_json(to_json(spec)).value(),
+                                         canonical_json(to_json(execution)).value());
+  EXPECT_EQ(text, run_json(spec, execution));
+
+  ASSERT_TRUE(create_run_folder(real_files(), folder().path(), text));
+
+  EXPECT_EQ(folder().read_spec().value().execution, execution);
 }
 
 TEST_F(RunFolderTest, MayBeMadeAgainWithOtherExecutionSettings) {
@@ -185,12 +200,20 @@ TEST_F(RunFolderTest, RemembersTheExitStatusOfAnAttempt) {
 TEST_F(RunFolderTest, RefusesAnExitFileWithoutANumber) {
   RunFolder run = created();
   ASSERT_EQ(run.claim_attempt().value(), 1);
-  for (const char* text : {"", "\n", "done\n", "75 or so\n", "7\n5\n"}) {
+  for (const char* text : {"\n", "done\n", "75 or so\n", "7\n5\n"}) {
     ASSERT_TRUE(real_files().write_whole(run.exit_path(1), text));
     const Result<std::optional<int>> status = run.exit_status(1);
     ASSERT_FALSE(status) << text;
     EXPECT_THAT(status.error().what, HasSubstr("exit"));
   }
+}
+
+TEST_F(RunFolderTest, AnEmptyExitFileIsOneThatDidNotReachTheDisk) {
+  RunFolder run = created();
+  ASSERT_EQ(run.claim_attempt().value(), 1);
+  ASSERT_TRUE(real_files().write_whole(run.exit_path(1), ""));
+
+  EXPECT_EQ(run.exit_status(1).value(), std::nullopt);
 }
 
 // Whatever operation the process dies in, the folder is afterwards either not there yet or good.
