@@ -98,8 +98,8 @@ void StoreLock::require_lease(const Database& database) const {
       .hint = "nothing more was written from here; the runs go on under the other scheduler"}};
 }
 
-void StoreLock::renew_lease(Database& database, double now) const {
-  Transaction transaction(database);
+void StoreLock::renew_lease(Database& database, double now, bool durable) const {
+  Transaction transaction(database, durable);
   require_lease(database);
   database.prepare("UPDATE leases SET renewed = ? WHERE name = ?").bind(now, kLease).run();
   transaction.commit();

@@ -34,7 +34,7 @@ class StoreLock {
   void take_lease(Database& database, double now, bool take_over) const;
   // Inside a transaction: fails with ErrorKind::interrupted when the lease went to another.
   void require_lease(const Database& database) const;
-  void renew_lease(Database& database, double now) const;
+  void renew_lease(Database& database, double now, bool durable = false) const;
   void give_back(Database& database) const;
 
  private:

@@ -163,22 +163,33 @@ std::int64_t RunInserter::add(const Member& member,
             created)
       .run();
   const std::int64_t run = database_.last_insert();
-  for (const run::Field& field : run::identity_fields()) {
-    const run::Value value = run::get(spec, field.name);
-    std::optional<double> number;
-    std::optional<std::string> word;
-    if (const auto* text = std::get_if<std::string>(&value))
-      word = *text;
-    else
-      number = std::visit(
-          []<class T>(const T& v) {
-            if constexpr (std::is_arithmetic_v<T>) return static_cast<double>(v);
-            return 0.0;
-          },
-          value);
-    insert_setting_.bind(name_id_(field.name), run, number, word).run();
-  }
+  const auto fields = run::identity_fields();
+  settings_.resize(fields.size());
+  for (std::size_t i = 0; i < fields.size(); ++i)
+    settings_[i].push_back({.run = run, .value = run::get(spec, fields[i].name)});
   return run;
+}
+
+void RunInserter::finish() {
+  const auto fields = run::identity_fields();
+  for (std::size_t i = 0; i < settings_.size(); ++i) {
+    const std::int64_t key = name_id_(fields[i].name);
+    for (const auto& [run, value] : settings_[i]) {
+      std::optional<double> number;
+      std::optional<std::string> word;
+      if (const auto* text = std::get_if<std::string>(&value))
+        word = *text;
+      else
+        number = std::visit(
+            []<class T>(const T& v) {
+              if constexpr (std::is_arithmetic_v<T>) return static_cast<double>(v);
+              return 0.0;
+            },
+            value);
+      insert_setting_.bind(key, run, number, word).run();
+    }
+  }
+  settings_.clear();
 }
 
 }  // namespace ration::store

@@ -12,7 +12,8 @@ namespace ration::store {
 
 Result<void> write_sweep_record(Files& files, const Layout& layout, const SweepRecord& sweep);
 
-// Adds runs and their settings inside a transaction.
+// Adds runs and their settings inside a transaction; finish() before it is committed. Settings are
+// kept until then and written setting by setting, as their table is ordered.
 class RunInserter {
  public:
   RunInserter(Database& database, std::function<std::int64_t(const std::string&)> name_id);
@@ -20,12 +21,19 @@ class RunInserter {
                    const std::string& config,
                    const std::string& execution,
                    double created);
+  void finish();
 
  private:
+  struct Setting {
+    std::int64_t run = 0;
+    run::Value value;
+  };
+
   Database& database_;
   Statement insert_run_;
   Statement insert_setting_;
   std::function<std::int64_t(const std::string&)> name_id_;
+  std::vector<std::vector<Setting>> settings_;  // of each of run::identity_fields()
 };
 
 }  // namespace ration::store

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <limits>
-#include <random>
 
 #include "base/fault.h"
+#include "base/tokens.h"
 #include "store/database.h"
 #include "store/lock.h"
 #include "store/records.h"
@@ -14,13 +14,6 @@
 
 namespace ration::store {
 namespace {
-
-std::string random_token() {
-  std::random_device device;  // unpredictable on purpose: it tells two holders apart
-  std::string token;
-  for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", device());
-  return token;
-}
 
 double number_or(const Json& json, const char* key, double other) {
   const double value = run::number(json, key);
@@ -150,36 +143,64 @@ void Writer::add_members(std::int64_t sweep, const SweepRecord& record) {
     }
     link.bind(sweep, member.ordinal, run, member.priority, member.tags).run();
   }
+  insert.finish();
+}
+
+Result<std::vector<std::int64_t>> Writer::begin_attempts(std::span<const NewAttempt> attempts,
+                                                         bool durable) {
+  return write(
+      [&] {
+        const double now = clock_->unix_seconds();
+        Statement insert = database_->prepare(
+            "INSERT INTO attempts(run, number, token, submitted) VALUES(?,?,?,?)");
+        Statement activate = database_->prepare(
+            "UPDATE runs SET state = 1, reason = '', not_before = 0, attempts = ?, started = ?, "
+            "tokens_seen = 0, last_step = 0 WHERE id = ?");
+        std::vector<std::int64_t> ids;
+        for (const NewAttempt& attempt : attempts) {
+          insert.bind(attempt.run, attempt.number, Hex{attempt.token}, now).run();
+          ids.push_back(database_->last_insert());
+          activate.bind(attempt.number, now, attempt.run).run();
+        }
+        return ids;
+      },
+      durable);
 }
 
 Result<std::int64_t> Writer::begin_attempt(std::int64_t run, int number, std::string_view token) {
-  return write(
-      [&] {
-        database_->prepare("INSERT INTO attempts(run, number, token, submitted) VALUES(?,?,?,?)")
-            .bind(run, number, Hex{token}, clock_->unix_seconds())
-            .run();
-        const std::int64_t attempt = database_->last_insert();
-        database_
-            ->prepare(
-                "UPDATE runs SET state = 1, reason = '', not_before = 0, attempts = ?, "
-                "started = ?, tokens_seen = 0, last_step = 0 WHERE id = ?")
-            .bind(number, clock_->unix_seconds(), run)
-            .run();
-        return attempt;
-      },
-      true);
+  const NewAttempt attempt{.run = run, .number = number, .token = std::string(token)};
+  Result<std::vector<std::int64_t>> ids = begin_attempts({&attempt, 1});
+  if (!ids) return std::move(ids).error();
+  return ids->front();
+}
+
+Result<void> Writer::place_attempts(std::span<const PlacedAttempt> attempts) {
+  return write([&] {
+    Statement place = database_->prepare(
+        "UPDATE attempts SET state = max(state, 1), host = ?, boot = ?, pid = ?, pid_start = ? "
+        "WHERE id = ?");
+    for (const auto& [attempt, host, process] : attempts)
+      place.bind(host, process.boot, process.pid, process.start, attempt).run();
+  });
 }
 
 Result<void> Writer::place_attempt(std::int64_t attempt,
                                    const std::string& host,
                                    const ProcessId& process) {
-  return write([&] {
-    database_
-        ->prepare(
-            "UPDATE attempts SET state = max(state, 1), host = ?, boot = ?, pid = ?, "
-            "pid_start = ? WHERE id = ?")
-        .bind(host, process.boot, process.pid, process.start, attempt)
-        .run();
+  const PlacedAttempt placed{.attempt = attempt, .host = host, .process = process};
+  return place_attempts({&placed, 1});
+}
+
+Result<std::vector<SettingsText>> Writer::settings(std::span<const std::int64_t> runs) const {
+  return guarded([&] {
+    Statement row = database_->prepare("SELECT hash, config, execution FROM runs WHERE id = ?");
+    std::vector<SettingsText> texts;
+    for (const std::int64_t run : runs) {
+      if (!row.bind(run).step())
+        throw Failure{Error{.what = fmt::format("run {} is not in the database", run)}};
+      texts.push_back({.id = row.blob_as_hex(0), .spec = row.text(1), .execution = row.text(2)});
+    }
+    return texts;
   });
 }
 
@@ -214,7 +235,8 @@ void Writer::set_result_columns(std::int64_t run, const Json& result) {
 Result<void> Writer::end_attempt(std::int64_t attempt,
                                  const AttemptEnding& ending,
                                  const RunUpdate& update,
-                                 const std::optional<Json>& result) {
+                                 const std::optional<Json>& result,
+                                 bool durable) {
   return write(
       [&] {
         Statement find = database_->prepare("SELECT run FROM attempts WHERE id = ?");
@@ -237,7 +259,7 @@ Result<void> Writer::end_attempt(std::int64_t attempt,
             .bind(ending.ended, run, attempt, name(update.state), update.reason)
             .run();
       },
-      true);
+      durable);
 }
 
 Result<void> Writer::update_run(std::int64_t run, const RunUpdate& update) {
@@ -262,8 +284,8 @@ Result<void> Writer::note(std::int64_t run,
   });
 }
 
-Result<void> Writer::renew_lease() {
-  return guarded([&] { lock_->renew_lease(*database_, clock_->unix_seconds()); });
+Result<void> Writer::renew_lease(bool durable) {
+  return guarded([&] { lock_->renew_lease(*database_, clock_->unix_seconds(), durable); });
 }
 
 Result<std::int64_t> Writer::add_attempt(const AttemptRow& attempt) {
@@ -297,10 +319,12 @@ Result<std::int64_t> Writer::add_run(const Member& member) {
   names_.clear();  // an undone transaction may have taken names back
   return write([&] {
     RunInserter insert(*database_, [this](const std::string& name) { return name_id(name); });
-    return insert.add(member,
-                      canonical_json(run::to_json(member.spec)).value(),
-                      canonical_json(run::to_json(member.execution)).value(),
-                      clock_->unix_seconds());
+    const std::int64_t run = insert.add(member,
+                                        canonical_json(run::to_json(member.spec)).value(),
+                                        canonical_json(run::to_json(member.execution)).value(),
+                                        clock_->unix_seconds());
+    insert.finish();
+    return run;
   });
 }
 

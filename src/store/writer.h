@@ -51,6 +51,27 @@ struct SweepRecord {
 // First 12 hex digits of the digest of text and run-ids: what tells versions of a sweep apart.
 std::string sweep_version(const SweepRecord& sweep);
 
+// An attempt that is about to be started.
+struct NewAttempt {
+  std::int64_t run = 0;  // id in the database
+  int number = 0;
+  std::string token;  // 32 hex digits, of this attempt alone
+};
+
+// Where an attempt was started.
+struct PlacedAttempt {
+  std::int64_t attempt = 0;
+  std::string host;
+  ProcessId process;
+};
+
+// What run.json holds, as canonical texts.
+struct SettingsText {
+  std::string id;  // run-id
+  std::string spec;
+  std::string execution;
+};
+
 // How a run goes on after something happened to it.
 struct RunUpdate {
   RunState state = RunState::ready;
@@ -92,19 +113,27 @@ class Writer : public Reader {
   // known keep their state; their execution settings are replaced.
   Result<SweepRow> register_sweep(const SweepRecord& sweep);
 
-  // Records an attempt before anything is started, durably: a forgotten submission would be a
-  // second copy of the run. The run becomes active.
+  // Records attempts before anything is started for them, all or none; their runs become active. On
+  // the disk when it returns, unless `durable` is off: for attempts that cannot outlive this
+  // machine. A forgotten submission would be a second copy of the run. Ids in the order given.
+  Result<std::vector<std::int64_t>> begin_attempts(std::span<const NewAttempt> attempts,
+                                                   bool durable = true);
   Result<std::int64_t> begin_attempt(std::int64_t run, int number, std::string_view token);
+  Result<void> place_attempts(std::span<const PlacedAttempt> attempts);
   Result<void> place_attempt(std::int64_t attempt,
                              const std::string& host,
                              const ProcessId& process);
+  // In the order of `runs`, ids in the database.
+  Result<std::vector<SettingsText>> settings(std::span<const std::int64_t> runs) const;
   // Takes what is new in the attempts' logs: rows and offsets in one transaction.
   Result<IngestSummary> ingest(std::span<const std::int64_t> attempts);
   // Ends an attempt and says how its run goes on. With a result, the run's losses are set from it.
+  // `durable` as for begin_attempts(): the run's folder tells the same.
   Result<void> end_attempt(std::int64_t attempt,
                            const AttemptEnding& ending,
                            const RunUpdate& update,
-                           const std::optional<Json>& result);
+                           const std::optional<Json>& result,
+                           bool durable = true);
   Result<void> update_run(std::int64_t run, const RunUpdate& update);
   // Adds a result that some attempt published before its end was seen.
   Result<void> set_result(std::int64_t run, const Json& result, const RunUpdate& update);
@@ -112,7 +141,8 @@ class Writer : public Reader {
                     std::optional<std::int64_t> attempt,
                     std::string_view what,
                     std::string_view detail);
-  Result<void> renew_lease();
+  // With `durable`, all that was written before is on the disk when it returns.
+  Result<void> renew_lease(bool durable = false);
   // Gives back the space of what was deleted or moved. Needs as much free space as the database
   // takes, for its time.
   Result<VacuumSummary> vacuum();

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "run/settings_file.h"
 #include "store_fixture.h"
 
 namespace ration::store {
@@ -72,6 +73,36 @@ TEST_F(WriterTest, AnAttemptMakesItsRunActiveAndItsEndSettlesIt) {
   const AttemptRow ended = writer.attempts(run).value().at(0);
   EXPECT_EQ(ended.failure, FailureClass::killed);
   EXPECT_EQ(ended.exit_code, 137);
+}
+
+TEST_F(WriterTest, AttemptsOfOneRoundAreRecordedAllOrNone) {
+  Writer writer = open_writer();
+  const auto runs = add_sweep(writer, {test::small_spec(8), test::small_spec(16)});
+  const std::vector<NewAttempt> clash = {{runs[0], 1, kToken}, {runs[1], 1, kToken}};
+  EXPECT_FALSE(writer.begin_attempts(clash)) << "a token is of one attempt alone";
+  EXPECT_TRUE(writer.live_attempts().value().empty());
+  EXPECT_EQ(writer.runs(std::nullopt).value()[0].state, RunState::ready);
+
+  const std::vector<NewAttempt> round = {{runs[1], 1, kToken}, {runs[0], 3, kOtherToken}};
+  const std::vector<std::int64_t> ids = writer.begin_attempts(round, false).value();
+
+  ASSERT_EQ(ids.size(), 2U);
+  EXPECT_EQ(writer.attempts(runs[1]).value().at(0).id, ids[0]) << "in the order given";
+  EXPECT_EQ(writer.attempts(runs[0]).value().at(0).number, 3);
+  EXPECT_EQ(writer.runs(std::nullopt).value()[0].attempts, 3);
+}
+
+TEST_F(WriterTest, SettingsAreReadAsTheTextsThatRunJsonIsMadeOf) {
+  Writer writer = open_writer();
+  const std::vector<run::RunSpec> specs = {test::small_spec(8), test::small_spec(16)};
+  const auto runs = add_sweep(writer, specs);
+
+  const std::vector<std::int64_t> backwards = {runs[1], runs[0]};
+  const std::vector<SettingsText> texts = writer.settings(backwards).value();
+
+  ASSERT_EQ(texts.size(), 2U);
+  EXPECT_EQ(run::run_json_text(texts[0].id, texts[0].spec, texts[0].execution),
+            run::run_json(specs[1], writer.spec(runs[1]).value().execution));
 }
 
 TEST_F(WriterTest, TwoAttemptsOfOneNumberAreRefused) {
