@@ -1,18 +1,14 @@
 #include "scheduler/local_executor.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 
 #include "base/clock.h"
 #include "scheduler/supervisor.h"
@@ -22,34 +18,6 @@ namespace {
 
 constexpr double kPollWithoutPidfd = 0.1;  // seconds
 constexpr double kClaimPatience = 2;       // seconds for a supervisor to write its note
-
-class SpawnSettings {
- public:
-  SpawnSettings() {
-    posix_spawnattr_init(&attributes_);
-    posix_spawn_file_actions_init(&actions_);
-    sigset_t none;
-    sigemptyset(&none);
-    sigset_t usual;
-    sigemptyset(&usual);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ}) sigaddset(&usual, number);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &usual);
-    posix_spawnattr_setflags(&attributes_,
-                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-      posix_spawn_file_actions_addopen(&actions_, descriptor, "/dev/null", O_RDWR, 0);
-  }
-  ~SpawnSettings() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-
-  posix_spawnattr_t attributes_;
-  posix_spawn_file_actions_t actions_;
-};
 
 bool executable(const Path& path) {
   std::error_code code;
@@ -98,7 +66,7 @@ Result<Path> find_trainer(const std::string& given) {
 }
 
 LocalExecutor::LocalExecutor(Files& files, LocalOptions options)
-    : files_(&files), options_(std::move(options)) {}
+    : files_(&files), options_(std::move(options)), pool_(options_.ration) {}
 
 LocalExecutor::~LocalExecutor() {
   for (auto& [attempt, followed] : followed_)
@@ -106,34 +74,15 @@ LocalExecutor::~LocalExecutor() {
 }
 
 Result<Placement> LocalExecutor::start(const Launch& launch) {
-  std::vector<std::string> words = {options_.ration.string(),
-                                    "supervise",
-                                    launch.run_folder.string(),
-                                    "--attempt",
-                                    std::to_string(launch.number),
-                                    "--token",
-                                    launch.token,
-                                    "--threads",
-                                    std::to_string(launch.threads),
-                                    "--trainer",
-                                    options_.trainer.string()};
-  if (!launch.gpus.empty()) {
-    words.push_back("--gpus");
-    words.push_back(fmt::format("{}", fmt::join(launch.gpus, ",")));
-  }
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  SpawnSettings settings;
-  pid_t pid = 0;
-  const int code =
-      posix_spawn(&pid, argv[0], &settings.actions_, &settings.attributes_, argv.data(), environ);
-  if (code != 0)
-    return Error{
-        .kind = ErrorKind::resource,
-        .what = fmt::format("cannot start {}: {}", options_.ration.string(), std::strerror(code))};
+  Result<std::int64_t> pid = pool_.start({.trainer = options_.trainer,
+                                          .run_folder = launch.run_folder,
+                                          .number = launch.number,
+                                          .token = launch.token,
+                                          .threads = launch.threads,
+                                          .gpus = fmt::format("{}", fmt::join(launch.gpus, ","))});
+  if (!pid) return std::move(pid).error();
   // Not reaped before this process says so, so the number is still its own.
-  ProcessId process = identify(pid).value_or(ProcessId{.boot = boot_id(), .pid = pid});
+  ProcessId process = identify(*pid).value_or(ProcessId{.boot = boot_id(), .pid = *pid});
   follow(launch, process, true);
   return Placement{.host = host_name(), .process = std::move(process)};
 }
@@ -196,17 +145,26 @@ Result<Sighting> LocalExecutor::find(const Launch& launch, const Placement& reco
   }
 }
 
-bool LocalExecutor::poll_once(double seconds, int wake) {
+std::vector<std::int64_t> LocalExecutor::gone(double seconds, int wake) const {
   std::vector<pollfd> watched;
+  std::vector<std::int64_t> whose;
   bool blind = false;
   for (const auto& [attempt, followed] : followed_) {
-    if (followed.descriptor >= 0) watched.push_back({.fd = followed.descriptor, .events = POLLIN});
     blind = blind || followed.descriptor < 0;
+    if (followed.descriptor < 0) continue;
+    watched.push_back({.fd = followed.descriptor, .events = POLLIN});
+    whose.push_back(attempt);
   }
   if (wake >= 0) watched.push_back({.fd = wake, .events = POLLIN});
   if (blind) seconds = std::min(seconds, kPollWithoutPidfd);
   const int milliseconds = static_cast<int>(std::max(0.0, seconds) * 1000 + 0.5);
-  return poll(watched.data(), watched.size(), milliseconds) > 0;
+  poll(watched.data(), watched.size(), milliseconds);
+  std::vector<std::int64_t> over;
+  for (std::size_t i = 0; i < whose.size(); ++i)
+    if (watched[i].revents != 0) over.push_back(whose[i]);
+  for (const auto& [attempt, followed] : followed_)
+    if (followed.descriptor < 0 && !alive(followed.process)) over.push_back(attempt);
+  return over;
 }
 
 bool LocalExecutor::reap(Followed& followed) {
@@ -231,12 +189,8 @@ bool LocalExecutor::reap(Followed& followed) {
 }
 
 Result<std::vector<std::int64_t>> LocalExecutor::wait(double seconds, int wake) {
-  poll_once(seconds, wake);
-  std::vector<std::int64_t> gone;
-  for (const auto& [attempt, followed] : followed_)
-    if (!alive(followed.process)) gone.push_back(attempt);
   std::vector<std::int64_t> ended;
-  for (const std::int64_t attempt : gone) {
+  for (const std::int64_t attempt : gone(seconds, wake)) {
     Followed followed = followed_[attempt];  // a copy: reap() may follow another process instead
     if (!reap(followed)) continue;
     if (followed_[attempt].descriptor >= 0) close(followed_[attempt].descriptor);

@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "scheduler/executor.h"
+#include "scheduler/supervisor_pool.h"
 
 namespace ration::scheduler {
 
@@ -39,12 +40,14 @@ class LocalExecutor final : public Executor {
 
   std::optional<Sighting> sight_living(const Launch& launch, const Placement& recorded);
   void follow(const Launch& launch, const ProcessId& process, bool supervisor);
-  bool poll_once(double seconds, int wake);
+  // Those whose process is no more, after `seconds` at most.
+  std::vector<std::int64_t> gone(double seconds, int wake) const;
   // True when the attempt is over; otherwise its worker lives on and is followed.
   bool reap(Followed& followed);
 
   Files* files_;
   LocalOptions options_;
+  SupervisorPool pool_;
   std::map<std::int64_t, Followed> followed_;
 };
 

@@ -2,12 +2,17 @@
 
 #include "scheduler/local_executor.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -23,6 +28,16 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+
+std::int64_t parent_of(const ProcessId& process) {
+  std::ifstream file(fmt::format("/proc/{}/stat", process.pid));
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::istringstream fields(text.substr(text.rfind(')') + 1));
+  std::string state;
+  std::int64_t parent = 0;
+  fields >> state >> parent;
+  return parent;
+}
 
 constexpr double kPatience = 20;  // seconds; a loaded machine is slow
 
@@ -207,6 +222,35 @@ TEST_F(Local, AWorkerIsFollowedWhenItsSupervisorWasKilled) {
   touch("go");
   EXPECT_TRUE(ends(executor));
   EXPECT_EQ(exit_status(), std::nullopt) << "nobody could write it";
+}
+
+TEST_F(Local, SupervisorsOutliveThePoolThatStartedThem) {
+  worker(kWaits);
+  {
+    LocalExecutor before = executor();
+    ASSERT_TRUE(before.start(launch()));
+    note();
+  }
+  touch("go");
+
+  EXPECT_TRUE(appears(run_.exit_path(1)));
+}
+
+TEST_F(Local, APoolThatWasKilledIsStartedAgain) {
+  worker("exit 0");
+  SupervisorPool pool(RATION_PROGRAM);
+  const auto start = [&](int number) {
+    const auto pid = static_cast<pid_t>(
+        pool.start({.trainer = trainer_, .run_folder = run_.path(), .number = number}).value());
+    EXPECT_TRUE(appears(run_.exit_path(number)));
+    EXPECT_EQ(waitpid(pid, nullptr, 0), pid) << "it is a child of this process";
+  };
+  start(1);
+  for (const ProcessId& process :
+       find_processes([](std::string_view word) { return word == "supervise"; }))
+    if (parent_of(process) == getpid()) send_signal(process, SIGKILL);
+
+  start(2);
 }
 
 TEST_F(Local, AnAttemptThatHasEndedIsFoundSo) {
