@@ -4,21 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
-
-#include "base/fault.h"
+#include <unordered_map>
 
 namespace ration::scheduler {
 namespace {
 
 constexpr double kLeaseSeconds = 10;  // between renewals; others wait for 60
-
-std::string random_token() {
-  std::random_device device;  // must be new each time, also after a restart with the same seed
-  std::string token;
-  for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", device());
-  return token;
-}
 
 Error interrupted_by(Error error) {
   return std::move(error).with_context(
@@ -130,17 +121,18 @@ void Engine::ask_again_for_trunks() {
 Result<void> Engine::adopt() {
   Result<std::vector<store::AttemptRow>> rows = writer_.live_attempts();
   if (!rows) return std::move(rows).error();
+  std::unordered_map<std::int64_t, std::size_t> nodes;
+  for (std::size_t i = 0; i < tracked_.size(); ++i) nodes[tracked_[i].run] = i;
+  std::vector<store::PlacedAttempt> placed;
   for (const store::AttemptRow& row : *rows)
-    if (Result<void> done = adopt_one(row); !done) return done;
-  return {};
+    if (const auto node = nodes.find(row.run); node != nodes.end())
+      if (Result<void> done = adopt_one(row, node->second, placed); !done) return done;
+  return writer_.place_attempts(placed);
 }
 
-Result<void> Engine::adopt_one(const store::AttemptRow& row) {
-  const auto found = std::find_if(tracked_.begin(), tracked_.end(), [&](const Tracked& tracked) {
-    return tracked.run == row.run;
-  });
-  if (found == tracked_.end()) return {};
-  const auto node = static_cast<std::size_t>(found - tracked_.begin());
+Result<void> Engine::adopt_one(const store::AttemptRow& row,
+                               std::size_t node,
+                               std::vector<store::PlacedAttempt>& placed) {
   live_[row.id] = {.attempt = row.id, .node = node, .number = row.number, .token = row.token};
   const Launch launch{.attempt = row.id,
                       .run_folder = folder_of(node).path(),
@@ -153,7 +145,9 @@ Result<void> Engine::adopt_one(const store::AttemptRow& row) {
   if (sighting->kind != Sighting::Kind::alive) return conclude(row.id);
   ++end_.adopted;
   if (state_.nodes[node].cancelling) stop(node);
-  return writer_.place_attempt(row.id, sighting->placement.host, sighting->placement.process);
+  const Placement& placement = sighting->placement;
+  placed.push_back({.attempt = row.id, .host = placement.host, .process = placement.process});
+  return {};
 }
 
 // ---- The machine --------------------------------------------------------------------------------
@@ -161,12 +155,17 @@ Result<void> Engine::adopt_one(const store::AttemptRow& row) {
 Result<void> Engine::feed(const MachineEvent& event) {
   queue_.push_back(event);
   while (!queue_.empty()) {
-    const MachineEvent next = queue_.front();
-    queue_.erase(queue_.begin());
+    const MachineEvent next = std::move(queue_.front());
+    queue_.pop_front();
     Step step = transition(std::move(state_), next, clock_.monotonic_seconds());
     state_ = std::move(step.state);
+    std::vector<std::size_t> to_start;
     for (const Action& action : step.actions)
-      if (Result<void> done = perform(action); !done) return done;
+      if (action.kind == ActionKind::launch)
+        to_start.push_back(action.node);
+      else if (Result<void> done = perform(action); !done)
+        return done;
+    if (Result<void> done = launch(to_start); !done) return done;
   }
   return {};
 }
@@ -174,7 +173,7 @@ Result<void> Engine::feed(const MachineEvent& event) {
 Result<void> Engine::perform(const Action& action) {
   switch (action.kind) {
     case ActionKind::launch:
-      return launch(action.node);
+      return launch({action.node});
     case ActionKind::stop:
       stop(action.node);
       return {};
@@ -191,106 +190,6 @@ store::RunUpdate Engine::update_of(const Action& action) const {
   return {.state = action.state,
           .reason = action.text,
           .not_before = action.delay > 0 ? clock_.unix_seconds() + action.delay : 0};
-}
-
-Result<void> Engine::launch(std::size_t node) {
-  const Tracked& tracked = tracked_[node];
-  Result<run::RunFile> file = writer_.spec(tracked.run);
-  if (!file) return std::move(file).error();
-  run::Execution execution = file->execution;
-  for (int i = 0; i < halvings(state_.nodes[node]); ++i) {
-    const std::int64_t now = execution.micro_batch_sequences;
-    execution.micro_batch_sequences =
-        std::max<std::int64_t>(1, (now == 0 ? file->spec.batch_sequences : now) / 2);
-  }
-  run::RunFolder folder = folder_of(node);
-  const auto failed_before_start = [&](Error error) -> Result<void> {
-    queue_.push_back({.kind = EventKind::ended,
-                      .node = node,
-                      .ending = {.failure = error.kind == ErrorKind::resource ? FailureClass::disk
-                                                                              : FailureClass::bug,
-                                 .detail = error.what}});
-    observer_.note(error.what);
-    return {};
-  };
-  if (Result<void> done = folder.create(file->spec, execution); !done)
-    return failed_before_start(std::move(done).error());
-  Result<std::vector<int>> taken = folder.attempts();
-  if (!taken) return failed_before_start(std::move(taken).error());
-
-  Result<std::vector<store::AttemptRow>> rows = writer_.attempts(tracked.run);
-  if (!rows) return std::move(rows).error();
-  const int number =
-      std::max(taken->empty() ? 0 : taken->back(), rows->empty() ? 0 : rows->back().number) + 1;
-  const std::string token = random_token();
-  fault_point("attempt-before-commit");
-  Result<std::int64_t> attempt = writer_.begin_attempt(tracked.run, number, token);
-  if (!attempt) return std::move(attempt).error();
-  fault_point("attempt-after-commit");
-  live_[*attempt] = {.attempt = *attempt, .node = node, .number = number, .token = token};
-  Result<Placement> placement = executor_.start({.attempt = *attempt,
-                                                 .run_folder = folder.path(),
-                                                 .number = number,
-                                                 .token = token,
-                                                 .threads = execution.threads,
-                                                 .memory_factor = memory_factor(state_.nodes[node]),
-                                                 .avoid = state_.nodes[node].avoid,
-                                                 .gpus = state_.nodes[node].gpus});
-  fault_point("spawn-before-commit");
-  if (!placement) {
-    observer_.note(placement.error().what);
-    return conclude(*attempt, placement.error().what);
-  }
-  ++end_.launched;
-  Result<void> placed = writer_.place_attempt(*attempt, placement->host, placement->process);
-  fault_point("spawn-after-commit");
-  return placed;
-}
-
-// An attempt is over: take the rest of its log, say what became of it, and let the machine decide.
-Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_startable) {
-  const auto found = live_.find(attempt);
-  if (found == live_.end()) return {};
-  const Live live = found->second;
-  live_.erase(found);
-  for (bool more = true; more;) {
-    Result<store::IngestSummary> taken = writer_.ingest({&attempt, 1});
-    if (!taken) return std::move(taken).error();
-    end_.damaged_lines += taken->damaged;
-    more = taken->more;
-  }
-  const run::RunFolder folder = folder_of(live.node);
-  Result<Outcome> outcome = outcome_of(files_, folder, live.number, live.token);
-  if (!outcome) return std::move(outcome).error();
-  if (!not_startable.empty())
-    outcome->ending = {.failure = FailureClass::bug, .detail = not_startable};
-  Step step = transition(std::move(state_),
-                         {.kind = EventKind::ended, .node = live.node, .ending = outcome->ending},
-                         clock_.monotonic_seconds());
-  state_ = std::move(step.state);
-  fault_point("end-before-commit");
-  bool recorded = false;
-  for (const Action& action : step.actions) {
-    const bool own = !recorded && action.kind == ActionKind::record && action.node == live.node;
-    Result<void> done = own ? writer_.end_attempt(attempt,
-                                                  {.state = outcome->state,
-                                                   .failure = outcome->failure,
-                                                   .exit_code = outcome->exit_code,
-                                                   .ended = clock_.unix_seconds()},
-                                                  update_of(action),
-                                                  outcome->result)
-                            : perform(action);
-    if (!done) return done;
-    recorded = recorded || own;
-    if (own && (action.state == RunState::failed || action.state == RunState::invalid))
-      observer_.note(fmt::format("run {} failed: {} (`ration explain {}`)",
-                                 tracked_[live.node].id.substr(0, 12),
-                                 action.text,
-                                 tracked_[live.node].id.substr(0, 12)));
-    if (own) fault_point("end-after-commit");
-  }
-  next_trunks_ = 0;  // it may have left what a branch waits for, or given it up
-  return feed({.kind = EventKind::tick});
 }
 
 // ---- The outside --------------------------------------------------------------------------------
@@ -354,14 +253,16 @@ Result<void> Engine::look_at_signals() {
 
 Result<void> Engine::look_at_logs() {
   const double now = clock_.monotonic_seconds();
-  if (now >= next_lease_) {
+  if (now >= next_lease_ || (unsynced_ && now >= next_look_)) {
     next_lease_ = now + kLeaseSeconds;
-    if (Result<void> done = writer_.renew_lease(); !done) return done;
+    if (Result<void> done = writer_.renew_lease(std::exchange(unsynced_, false)); !done)
+      return done;
   }
   if (now < next_look_) return {};
   next_look_ = now + options_.poll_seconds;
   std::vector<std::int64_t> attempts;
-  for (const auto& [attempt, live] : live_) attempts.push_back(attempt);
+  for (const auto& [attempt, live] : live_)
+    if (!executor_.queued(attempt)) attempts.push_back(attempt);
   if (!attempts.empty()) {
     Result<store::IngestSummary> taken = writer_.ingest(attempts);
     if (!taken) return std::move(taken).error();
@@ -462,6 +363,7 @@ void Engine::report() {
   snapshot.waiting = static_cast<std::int64_t>(state_.waiting.size());
   double under_way = 0;
   for (const auto& [attempt, live] : live_) {
+    if (executor_.queued(attempt)) continue;
     const Result<store::RunRow> row = writer_.find_run(tracked_[live.node].id);
     if (row && row->tokens > 0)
       under_way += std::min(1.0, row->tokens_seen / row->tokens) * tracked_[live.node].flops;

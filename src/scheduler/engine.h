@@ -4,7 +4,9 @@
 // writing everything to the store as it happens. It holds nothing that the store, the run folders
 // and the executor could not tell again: kill it anywhere and start it again.
 
+#include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,9 @@ struct EngineOptions {
   bool detach = false;
   // Ctrl-C leaves active runs to the executor, which goes on without us.
   bool leave_on_interrupt = false;
+  // For run.json of attempts of this machine, which waits for no disk: see unsynced_files.h. Null =
+  // the engine's files.
+  Files* settings_files = nullptr;
 };
 
 // A node of the machine, as the store knows it.
@@ -55,6 +60,7 @@ struct Tracked {
   std::string id;        // run-id
   double flops = 0;
   double tokens = 0;
+  int attempts = 0;  // highest number that the database knows; 0 = none
   // A branch: the run, and the step of its checkpoint, that it begins with.
   std::string trunk = {};
   std::int64_t trunk_step = 0;
@@ -94,11 +100,15 @@ class Engine {
   };
 
   Result<void> adopt();
-  Result<void> adopt_one(const store::AttemptRow& row);
+  Result<void> adopt_one(const store::AttemptRow& row,
+                         std::size_t node,
+                         std::vector<store::PlacedAttempt>& placed);
   Result<void> reconcile();
   Result<void> feed(const MachineEvent& event);
   Result<void> perform(const Action& action);
-  Result<void> launch(std::size_t node);
+  Result<void> launch(const std::vector<std::size_t>& nodes);
+  Result<std::optional<Launch>> launch_of(std::size_t node, const store::SettingsText& settings);
+  Result<int> next_number(std::size_t node);
   // `not_startable`: why the executor could not start it at all; empty when it did.
   Result<void> conclude(std::int64_t attempt, const std::string& not_startable = {});
   Result<void> look_at_requests();
@@ -127,7 +137,8 @@ class Engine {
   std::vector<Tracked> tracked_;
   std::map<std::string, std::size_t, std::less<>> node_by_id_;
   std::map<std::int64_t, Live> live_;  // by attempt
-  std::vector<MachineEvent> queue_;    // events that actions gave rise to
+  std::deque<MachineEvent> queue_;     // events that actions gave rise to
+  bool unsynced_ = false;              // attempts were recorded that are not on the disk yet
   EngineEnd end_;
   std::uint64_t requests_read_ = 0;
   int stop_requests_ = 0;

@@ -28,6 +28,8 @@ struct Launch {
   double memory_factor = 1;
   std::vector<std::string> avoid = {};  // machines not to use, where there is a choice
   std::vector<std::string> gpus = {};   // UUIDs of those to use; empty = whatever is there
+  // The text of run.json, where the attempt itself makes the run's folder (Executor::remote()).
+  std::string settings = {};
 };
 
 // Where an attempt runs.
@@ -51,12 +53,17 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
+  // What start() starts runs on other machines and may outlive this one; each attempt makes the
+  // folder of its run where it is missing.
+  virtual bool remote() const { return false; }
   // Starts an attempt and follows it.
   virtual Result<Placement> start(const Launch& launch) = 0;
   virtual Result<Sighting> find(const Launch& launch, const Placement& recorded) = 0;
   // Ids of attempts that ended. Returns when there is one, after `seconds`, or when `wake` (a file
   // descriptor, -1 = none) becomes readable.
   virtual Result<std::vector<std::int64_t>> wait(double seconds, int wake) = 0;
+  // As far as is known it has not begun: there is nothing of it to read yet.
+  virtual bool queued(std::int64_t /*attempt*/) const { return false; }
   // Asks the worker to checkpoint and leave; with `force`, ends it. Nothing when it is over.
   virtual void stop(std::int64_t attempt, bool force) = 0;
 };

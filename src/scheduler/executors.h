@@ -22,9 +22,11 @@ class Executors final : public Executor {
   // Call once, before anything else.
   Result<void> open() { return slurm_.open(); }
 
+  bool remote() const override { return chosen_ == ExecutorKind::slurm; }
   Result<Placement> start(const Launch& launch) override;
   Result<Sighting> find(const Launch& launch, const Placement& recorded) override;
   Result<std::vector<std::int64_t>> wait(double seconds, int wake) override;
+  bool queued(std::int64_t attempt) const override { return slurm_.queued(attempt); }
   void stop(std::int64_t attempt, bool force) override;
 
  private:

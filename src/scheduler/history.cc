@@ -34,9 +34,12 @@ Ending ending_of(Files& files, const run::RunFolder& folder, const store::Attemp
 
 Result<NodeAndTracked> restore(
     const store::Reader& store, Files& files, Clock& clock, const store::RunRow& row, bool wanted) {
-  NodeAndTracked both{
-      .node = {.id = row.run, .wanted = wanted, .state = row.state},
-      .tracked = {.run = row.id, .id = row.run, .flops = row.flops, .tokens = row.tokens}};
+  NodeAndTracked both{.node = {.id = row.run, .wanted = wanted, .state = row.state},
+                      .tracked = {.run = row.id,
+                                  .id = row.run,
+                                  .flops = row.flops,
+                                  .tokens = row.tokens,
+                                  .attempts = static_cast<int>(row.attempts)}};
   if (row.state == RunState::done || row.state == RunState::diverged) return both;
   const run::RunFolder folder(files, store.layout().run(row.run));
   if (revived(files, folder, row)) both.node.state = RunState::ready;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "base/unsynced_files.h"
 #include "scheduler/executors.h"
 #include "scheduler/history.h"
 #include "scheduler/room.h"
@@ -252,6 +253,7 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   if (Result<void> done = executor.open(); !done) return std::move(done).error();
   EngineOptions how = options.engine;
   how.detach = detach;
+  if (&outside.files == &real_files()) how.settings_files = &unsynced_files();
   how.leave_on_interrupt = on_cluster;
   Engine engine(
       *store, executor, outside.files, outside.clock, outside.observer, outside.signals, how);

@@ -199,6 +199,8 @@ std::optional<SupervisorNote> read_supervisor_note(Files& files, const Path& att
 }
 
 Result<bool> bury_attempt(Files& files, const Path& attempt_folder) {
+  if (Result<void> made = files.make_folders(attempt_folder.parent_path()); !made)
+    return std::move(made).error();
   Result<bool> claimed = files.make_folder_exclusively(attempt_folder);
   if (!claimed || !*claimed) return claimed;
   if (Result<void> done = files.write_whole(attempt_folder / kBuried, ""); !done)

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 
+#include "run/settings_file.h"
 #include "scheduler/history.h"
 #include "store/store_fixture.h"
 
@@ -28,7 +29,10 @@ class ScriptedExecutor final : public Executor {
  public:
   ScriptedExecutor(StillClock& clock) : clock_(clock) {}
 
+  bool remote() const override { return is_remote; }
+  bool queued(std::int64_t) const override { return all_queued; }
   Result<Placement> start(const Launch& launch) override {
+    if (on_start) on_start();
     launches.push_back(launch);
     launched_at.push_back(clock_.now);
     run::RunFolder folder(real_files(), launch.run_folder);
@@ -51,6 +55,9 @@ class ScriptedExecutor final : public Executor {
     if (on_stop) on_stop(attempt, force);
   }
 
+  bool is_remote = false;
+  bool all_queued = false;
+  std::function<void()> on_start;
   std::deque<Worker> workers;  // of the next attempts; then `everyone`
   Worker everyone;
   Sighting sighting;
@@ -178,6 +185,57 @@ TEST_F(EngineTest, TrainsEveryRunOnceInItsOrder) {
   EXPECT_THAT(losses, ElementsAre(3.0, 2.5, 2.0));
   EXPECT_EQ(notes.last.settled, 3);
   EXPECT_EQ(notes.last.fraction, 1);
+}
+
+TEST_F(EngineTest, RecordsAllOfARoundBeforeAnyOfItIsStarted) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(5));
+  policy.slots = 3;
+  std::vector<std::size_t> recorded;
+  executor.on_start = [&] { recorded.push_back(writer.live_attempts().value().size()); };
+  executor.everyone = succeeds();
+
+  run(writer);
+
+  EXPECT_THAT(recorded, ElementsAre(3, 3, 3, 3, 3)) << "of the next round one more at a time";
+}
+
+TEST_F(EngineTest, AttemptsElsewhereGetTheirSettingsAndMakeTheFolder) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(1);
+  add_sweep(writer, all);
+  executor.is_remote = true;
+  executor.everyone = [this](run::RunFolder& of_run, const Launch& launch) {
+    EXPECT_FALSE(real_files().exists(of_run.path()));
+    EXPECT_TRUE(run::create_run_folder(real_files(), of_run.path(), launch.settings));
+    return succeeds()(of_run, launch);
+  };
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done));
+  EXPECT_EQ(run_folder(all[0]).read_spec().value().spec, all[0]);
+}
+
+TEST_F(EngineTest, ReadsNothingOfAttemptsThatWaitInAQueue) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(1);
+  const std::int64_t run_row = add_sweep(writer, all)[0];
+  executor.all_queued = true;
+  executor.everyone = [](run::RunFolder& of_run, const Launch& launch) {
+    claim(of_run, launch);
+    test::append_events(
+        of_run, launch.number, {test::start_event(launch.token), test::val_event(4, 3.0)});
+    return false;
+  };
+  int looks = 0;
+  executor.while_waiting = [&] {
+    if (++looks == 4) executor.all_queued = false;
+    if (looks == 8) throw std::runtime_error("killed here");
+    EXPECT_EQ(writer.attempts(run_row).value().at(0).last_step, looks < 5 ? 0 : 4) << looks;
+  };
+
+  EXPECT_THROW(run(writer), std::runtime_error);
 }
 
 TEST_F(EngineTest, DoesNothingWhenAllIsDone) {

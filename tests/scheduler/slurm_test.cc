@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "scheduler/slurm/command.h"
@@ -119,6 +120,30 @@ TEST(SlurmBatch, WhatAJobAskedForIsReadBack) {
 
   ASSERT_EQ(read.tasks.size(), 1);
   EXPECT_TRUE(alike(read.tasks[0], launch));
+}
+
+// As a job that SLURM started with these two variables.
+Result<int> as_job(const Batch& batch, const char* index, const Path& trainer) {
+  setenv("SLURM_JOB_NAME", batch.name().c_str(), 1);
+  setenv("SLURM_ARRAY_TASK_ID", index, 1);
+  Result<int> status = carry_out(real_files(), batch.folder, trainer);
+  unsetenv("SLURM_JOB_NAME");
+  unsetenv("SLURM_ARRAY_TASK_ID");
+  return status;
+}
+
+TEST(SlurmBatch, AJobOutsideItsArrayDoesNothing) {
+  test::TemporaryFolder folder;
+  const Launch launch{.run_folder = folder / "r", .number = 1, .token = "a"};
+  const Batch batch{.token = "t", .folder = folder / "t", .tasks = {launch, launch}};
+  ASSERT_TRUE(write_batch(real_files(), batch, {.ration = "/r", .trainer = "/t"}, {}));
+
+  for (const char* index : {"2", "", "0x", "-1", "99999999999999999999"}) {
+    const Result<int> status = as_job(batch, index, "/t");
+    ASSERT_FALSE(status) << index;
+    EXPECT_EQ(status.error().kind, ErrorKind::input);
+  }
+  EXPECT_FALSE(real_files().exists(folder / "r"));
 }
 
 TEST(SlurmCommand, OneThatStallsIsEndedWithItsChildren) {

@@ -5,30 +5,52 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <optional>
 
 #include "base/json.h"
+#include "run/settings_file.h"
 #include "scheduler/supervisor.h"
 
 namespace ration::scheduler::slurm {
 namespace {
 
 constexpr const char* kTasks = "tasks.jsonl";
+constexpr const char* kSettings = "settings";
 constexpr const char* kScript = "job.sh";
 constexpr const char* kJob = "job";
 
-Result<Launch> launch_of(const std::string& line, const Path& file) {
-  const Result<Json> json = parse_json(line, file.string());
+// A line of the table: the attempt, and the bytes of kSettings that are its.
+struct Task {
+  Launch launch;
+  std::uint64_t settings_at = 0;
+  std::uint64_t settings_size = 0;
+};
+
+Result<Task> task_of(std::string_view line, const Path& file) {
+  const Result<Json> json = parse_json(std::string(line), file.string());
   if (!json) return json.error();
   try {
-    return Launch{.run_folder = json->at("run").get<std::string>(),
-                  .number = json->at("attempt"),
-                  .token = json->at("token"),
-                  .threads = json->at("threads"),
-                  .memory_factor = json->value("memory_factor", 1.0),
-                  .avoid = json->value("avoid", std::vector<std::string>())};
+    return Task{.launch = {.run_folder = json->at("run").get<std::string>(),
+                           .number = json->at("attempt"),
+                           .token = json->at("token"),
+                           .threads = json->at("threads"),
+                           .memory_factor = json->value("memory_factor", 1.0),
+                           .avoid = json->value("avoid", std::vector<std::string>())},
+                .settings_at = json->value("settings_at", std::uint64_t{0}),
+                .settings_size = json->value("settings_size", std::uint64_t{0})};
   } catch (const Json::exception& e) {
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("{} is damaged: {}", file.string(), e.what())};
+  }
+}
+
+// Line `index`, without its end; nothing where there are fewer.
+std::optional<std::string_view> line_of(std::string_view text, std::size_t index) {
+  for (;; --index) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return std::nullopt;
+    if (index == 0) return text.substr(0, end);
+    text.remove_prefix(end + 1);
   }
 }
 
@@ -72,18 +94,24 @@ Result<void> write_batch(Files& files,
                          const Programs& programs,
                          const SlurmConfig& config) {
   std::string tasks;
-  for (const Launch& launch : batch.tasks)
+  std::string settings;
+  for (const Launch& launch : batch.tasks) {
     tasks += Json{{"run", std::filesystem::absolute(launch.run_folder).string()},
                   {"attempt", launch.number},
                   {"token", launch.token},
                   {"threads", launch.threads},
                   {"memory_factor", launch.memory_factor},
-                  {"avoid", launch.avoid}}
+                  {"avoid", launch.avoid},
+                  {"settings_at", settings.size()},
+                  {"settings_size", launch.settings.size()}}
                  .dump() +
              "\n";
+    settings += launch.settings;
+  }
   if (Result<void> done = files.make_folders(batch.folder); !done) return done;
   const std::string script = job_script(batch, programs, config);
   if (Result<void> done = files.write_whole(batch.folder / kScript, script); !done) return done;
+  if (Result<void> done = files.write_whole(batch.folder / kSettings, settings); !done) return done;
   return files.write_whole(batch.folder / kTasks, tasks);
 }
 
@@ -97,9 +125,10 @@ Result<Batch> read_batch(Files& files, const Path& folder) {
   if (!tasks) return std::move(tasks).error();
   for (std::size_t begin = 0; begin < tasks->size();) {
     const std::size_t end = std::min(tasks->find('\n', begin), tasks->size());
-    Result<Launch> launch = launch_of(tasks->substr(begin, end - begin), folder / kTasks);
-    if (!launch) return std::move(launch).error();
-    batch.tasks.push_back(std::move(*launch));
+    Result<Task> task =
+        task_of(std::string_view(*tasks).substr(begin, end - begin), folder / kTasks);
+    if (!task) return std::move(task).error();
+    batch.tasks.push_back(std::move(task->launch));
     begin = end + 1;
   }
   if (files.exists(folder / kJob)) batch.job = number_in(files.read(folder / kJob).value_or(""));
@@ -122,23 +151,35 @@ Result<std::vector<Batch>> read_batches(Files& files, const Path& store) {
 }
 
 Result<int> carry_out(Files& files, const Path& folder, const Path& trainer) {
-  Result<Batch> batch = read_batch(files, folder);
-  if (!batch) return std::move(batch).error();
+  const Batch batch{.token = folder.filename().string(), .folder = folder};
+  Result<std::string> table = files.read(folder / kTasks);
+  if (!table) return std::move(table).error();
   const char* name = std::getenv("SLURM_JOB_NAME");
   const char* index = std::getenv("SLURM_ARRAY_TASK_ID");
-  std::size_t task = batch->tasks.size();
+  std::optional<std::string_view> line;
   if (index != nullptr) {
     const std::string_view text = index;
-    std::from_chars(text.data(), text.data() + text.size(), task);
+    std::size_t number = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (code == std::errc() && end == text.data() + text.size()) line = line_of(*table, number);
   }
-  if (name == nullptr || name != batch->name() || task >= batch->tasks.size())
+  if (name == nullptr || name != batch.name() || !line)
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("this job ({}, index {}) is none of {}",
                                      name == nullptr ? "no name" : name,
                                      index == nullptr ? "none" : index,
                                      folder.string()),
                  .hint = "only `ration run` submits these jobs"};
-  const Launch& launch = batch->tasks[task];
+  Result<Task> task = task_of(*line, folder / kTasks);
+  if (!task) return std::move(task).error();
+  const Launch& launch = task->launch;
+  if (task->settings_size > 0) {
+    Result<std::string> settings =
+        files.read_range(folder / kSettings, task->settings_at, task->settings_size);
+    if (!settings) return std::move(settings).error();
+    if (Result<void> done = run::create_run_folder(files, launch.run_folder, *settings); !done)
+      return std::move(done).error();
+  }
   const char* node = std::getenv("SLURMD_NODENAME");
   return supervise({.trainer = trainer,
                     .run_folder = launch.run_folder,

@@ -3,7 +3,8 @@
 // What is submitted as one array of jobs: a folder of the store, written before sbatch is called,
 // so that a restart knows what may be in the queue. It is removed when its last attempt is over.
 //
-//   slurm/<token>/tasks.jsonl   index of the array -> attempt
+//   slurm/<token>/tasks.jsonl   index of the array -> attempt, and where its settings lie in …
+//   slurm/<token>/settings      … what is to be run.json of each
 //   slurm/<token>/job.sh        what a job runs
 //   slurm/<token>/job           the job's number, once it was told
 //   slurm/<token>/<index>.out   what a job said before its worker had a log
@@ -22,7 +23,8 @@ namespace ration::scheduler::slurm {
 struct Batch {
   std::string token;  // 32 hex digits: the jobs' name in the queue is ration-<token>
   Path folder;
-  std::vector<Launch> tasks;  // by index, alike() each other; the database's ids are not stored
+  std::vector<Launch> tasks;  // by index, alike() each other; settings and the database's ids
+                              // are not read back
   std::int64_t job = 0;       // SLURM's number of the array; 0 = not told yet
 
   std::string name() const { return "ration-" + token; }

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
 #include "base/fault.h"
+#include "base/tokens.h"
 #include "scheduler/outcome.h"
 #include "scheduler/slurm/ending.h"
 #include "scheduler/supervisor.h"
@@ -24,13 +24,6 @@ constexpr int kTries = 5;                      // of a submission that leaves no
 constexpr int kMisses = 2;                     // looks at a queue that does not know a job
 constexpr double kSoon = 1;                    // seconds to the look after a change of ours
 constexpr std::size_t kExitsEachSecond = 200;  // files looked for; network file systems are slow
-
-std::string random_token() {
-  std::random_device device;
-  std::string token;
-  for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", device());
-  return token;
-}
 
 void sleep_until_woken(Clock& clock, double seconds, int wake) {
   if (wake < 0) return clock.sleep(seconds);
@@ -92,6 +85,11 @@ Result<std::vector<std::int64_t>> SlurmExecutor::wait(double seconds, int wake) 
     if (!jobs_.empty()) until = std::min({until, std::max(next_look_, now), next_exits_});
     sleep_until_woken(*clock_, std::clamp(until - now, 0.001, 10.0), wake);
   }
+}
+
+bool SlurmExecutor::queued(std::int64_t attempt) const {
+  const auto job = jobs_.find(attempt);
+  return job != jobs_.end() && (job->second.batch.empty() || job->second.phase == Phase::pending);
 }
 
 void SlurmExecutor::stop(std::int64_t attempt, bool force) {
@@ -180,12 +178,16 @@ Result<bool> SlurmExecutor::submit_one(std::vector<std::int64_t> attempts) {
     Job& job = jobs_.at(attempts[i]);
     job.batch = batch.token;
     job.index = static_cast<int>(i);
+    job.launch.settings.clear();  // they lie in the batch
+    job.launch.settings.shrink_to_fit();
     place_[job.launch.token] = {.batch = batch.token, .index = job.index};
   }
   const std::set<std::int64_t> sent(attempts.begin(), attempts.end());
   std::erase_if(gathered_, [&](std::int64_t attempt) { return sent.contains(attempt); });
   next_look_ = std::min(next_look_, clock_->monotonic_seconds() + kSoon);
-  batches_[batch.token] = std::move(submitted);
+  for (Launch& launch : batch.tasks) launch.settings = {};
+  const std::string token = batch.token;
+  batches_[token] = std::move(submitted);
   return true;
 }
 

@@ -40,10 +40,12 @@ class SlurmExecutor final : public Executor {
   bool knows(const std::string& token) const { return place_.contains(token); }
   bool idle() const { return jobs_.empty() && finished_.empty(); }
 
+  bool remote() const override { return true; }
   Result<Placement> start(const Launch& launch) override;
   Result<Sighting> find(const Launch& launch, const Placement& recorded) override;
   // ErrorKind::usage when the cluster refuses what ration.toml asks for.
   Result<std::vector<std::int64_t>> wait(double seconds, int wake) override;
+  bool queued(std::int64_t attempt) const override;
   void stop(std::int64_t attempt, bool force) override;
 
  private:
