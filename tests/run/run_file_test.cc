@@ -61,9 +61,10 @@ TEST(RunId, StaysWhenOnlyTheExecutionChanges) {
   const std::string plain = run_json(spec, {});
   for (const Field& field : execution_fields()) {
     Execution execution;
-    const Value other = field.name == "device"     ? Value(std::string("cuda"))
-                        : field.name == "products" ? Value(std::string("own"))
-                                                   : changed(field.default_value);
+    const Value other = field.name == "device"       ? Value(std::string("cuda"))
+                        : field.name == "products"   ? Value(std::string("own"))
+                        : field.name == "keep_steps" ? Value(std::string("8,16"))
+                                                     : changed(field.default_value);
     ASSERT_TRUE(set(execution, field.name, other)) << field.name;
 
     const std::string text = run_json(spec, execution);

@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "run/settings_file.h"
 #include "store_fixture.h"
@@ -134,12 +134,12 @@ TEST_F(WriterTest, ProgressOfTenThousandRunsIsReadInATenthOfASecond) {
   const Reader reader = open_reader();
   const SweepRow sweep = reader.find_sweep("tiny").value();
 
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // of this process: other programs do not count
   const Progress progress = reader.progress(sweep.id).value();
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const double took = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
 
   EXPECT_EQ(progress.by_state[static_cast<int>(RunState::ready)], 10'000);
-  EXPECT_LT(took.count(), 0.1);
+  EXPECT_LT(took, 0.1);
 }
 
 }  // namespace
