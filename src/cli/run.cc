@@ -1,17 +1,14 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <numeric>
+#include <cmath>
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/dry_run.h"
 #include "cli/option_reader.h"
 #include "cli/run_loop.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
-#include "run/count.h"
-#include "run/steps.h"
-#include "scheduler/room.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::cli {
@@ -80,16 +77,31 @@ Result<SweepOptions> sweep_options(const Arguments& arguments) {
       read.refuse("--backoff is out of range", "allowed: 0 to 600 seconds");
     options.policy.backoff_seconds = *backoff;
   }
+  Caps& caps = options.policy.caps;
+  const auto cap = [&](const std::string& name, std::string_view unit, double& target) {
+    const std::optional<double> value = read.quantity(name, unit);
+    if (!value) return;
+    if (!(*value > 0)) read.refuse(fmt::format("--{} is out of range", name), "allowed: above 0");
+    target = *value;
+  };
+  cap("max-flops", "flop", caps.flops);
+  cap("max-hours", "", caps.hours);
+  cap("max-cost", "", caps.cost);
   Result<Config> config = find_config(
       real_files(), arguments.text("config").value_or(""), arguments.positional.front());
   if (config) {
     options.slurm = config->slurm;
+    caps.price = config->price;
     const std::vector<std::pair<std::string, ExecutorKind>> kinds = {
         {"local", ExecutorKind::local}, {"slurm", ExecutorKind::slurm}};
     options.executor = read.choice("executor", kinds).value_or(config->executor);
   } else {
     read.problems.push_back(std::move(config).error());
   }
+  cap("price", "", caps.price);
+  if (std::isfinite(caps.cost) && caps.price == 0)
+    read.refuse("--max-cost needs the price of a slot for an hour",
+                "--price 2.5, or `price = 2.5` in ration.toml");
   options.detach = arguments.flag("detach");
   if (options.detach && options.executor != ExecutorKind::slurm)
     read.refuse("--detach needs --executor slurm",
@@ -97,140 +109,6 @@ Result<SweepOptions> sweep_options(const Arguments& arguments) {
   if (!read.problems.empty())
     return combine(std::move(read.problems), "options that cannot be used");
   return options;
-}
-
-// What the runs that would be started leave on the disk: the newest two checkpoints of each and
-// those that branches need, and while they run one more at a time for each slot. Weights and the
-// optimiser's two moments; logs are small beside them.
-double disk_bytes(const Plan& plan, const SweepOptions& options, int slots) {
-  double bytes = 0;
-  std::vector<double> sizes;
-  for (const PlanRow& row : plan.rows) {
-    const bool starts = row.plan_class == PlanClass::fresh ||
-                        row.plan_class == PlanClass::to_continue ||
-                        (row.plan_class == PlanClass::failed_before && options.retry_failed);
-    if (!starts) continue;
-    const run::RunSpec& spec = row.run->spec;
-    const double size = 3 * run::count_params(spec).total * (spec.precision == "fp64" ? 8 : 4);
-    const auto kept = run::kept_steps(row.run->execution.keep_steps).size();
-    bytes += size * static_cast<double>(2 + kept);
-    sizes.push_back(size);
-  }
-  std::sort(sizes.rbegin(), sizes.rend());
-  sizes.resize(std::min(sizes.size(), static_cast<std::size_t>(slots)));
-  return std::accumulate(sizes.begin(), sizes.end(), bytes);
-}
-
-// Free bytes where the store is, or would be made; 0 = not known.
-double free_bytes(const Path& store) {
-  std::error_code code;
-  for (Path folder = std::filesystem::absolute(store);; folder = folder.parent_path()) {
-    const auto space = std::filesystem::space(folder, code);
-    if (!code) return static_cast<double>(space.available);
-    if (folder == folder.parent_path()) return 0;
-  }
-}
-
-struct Disk {
-  double needed = 0;  // bytes
-  double free = 0;    // bytes; 0 = not known
-};
-
-Json plan_json(const Sweep& sweep, const Plan& plan, const Disk& disk, int slots) {
-  Json counts = Json::object();
-  for (std::size_t i = 0; i < kPlanClasses; ++i)
-    counts[std::string(name(static_cast<PlanClass>(i)))] = plan.counts[i];
-  Json rows = Json::array();
-  for (const PlanRow& row : plan.rows)
-    rows.push_back({{"run", row.run->id},
-                    {"class", name(row.plan_class)},
-                    {"why", row.why},
-                    {"params", row.run->facts.params},
-                    {"tokens", row.run->spec.tokens},
-                    {"unique_tokens", row.run->spec.unique_tokens},
-                    {"epochs", row.run->facts.epochs},
-                    {"flops", row.run->facts.flops}});
-  return {{"schema", "ration.sweep_plan/1"},
-          {"sweep", sweep.name},
-          {"runs", plan.rows.size()},
-          {"counts", counts},
-          {"duplicates_merged", plan.expansion.merged},
-          {"excluded", plan.expansion.excluded},
-          {"added", plan.added},
-          {"removed", plan.removed},
-          {"flops_total", plan.flops_total},
-          {"flops_to_do", plan.flops_to_do},
-          {"slots", slots},
-          {"estimate_s", plan.seconds > 0 ? Json(plan.seconds) : Json()},
-          {"disk_bytes", disk.needed},
-          {"disk_free_bytes", disk.free > 0 ? Json(disk.free) : Json()},
-          {"rows", rows}};
-}
-
-std::string plan_text(const Sweep& sweep, const Plan& plan, const Disk& disk, int slots) {
-  std::string text = fmt::format("sweep {}: {} runs", sweep.name, plan.rows.size());
-  for (std::size_t i = 0; i < kPlanClasses; ++i)
-    if (plan.counts[i] > 0)
-      text += fmt::format(", {} {}", plan.counts[i], name(static_cast<PlanClass>(i)));
-  text += "\n";
-  if (plan.expansion.merged > 0)
-    text += fmt::format("{} points were the same run as another and were merged\n",
-                        plan.expansion.merged);
-  if (plan.added + plan.removed > 0 && plan.removed > 0)
-    text += fmt::format(
-        "against the last version of this sweep: {} runs more, {} no longer asked for (kept)\n",
-        plan.added,
-        plan.removed);
-  text += fmt::format("compute: {} to do of {}\n",
-                      format_quantity(plan.flops_to_do, "flop"),
-                      format_quantity(plan.flops_total, "flop"));
-  text +=
-      plan.seconds > 0
-          ? fmt::format("time: about {} with {} at once\n", format_duration(plan.seconds), slots)
-          : std::string("time: not known before the first run has ended\n");
-  text += fmt::format("disk: about {} for checkpoints", format_quantity(disk.needed, "B"));
-  if (disk.free > 0) text += fmt::format(", {} are free", format_quantity(disk.free, "B"));
-  text += disk.free > 0 && disk.needed > disk.free ? ": too little\n" : "\n";
-  std::vector<std::vector<std::string>> cells = {
-      {"run", "class", "params", "tokens", "epochs", "why"}};
-  for (const PlanRow& row : plan.rows) {
-    if (cells.size() > kRowsShown) break;
-    cells.push_back({short_id(row.run->id),
-                     std::string(name(row.plan_class)),
-                     format_quantity(row.run->facts.params),
-                     format_quantity(static_cast<double>(row.run->spec.tokens), "tok"),
-                     fmt::format("{:.3g}", row.run->facts.epochs),
-                     row.why});
-  }
-  text += table(cells);
-  if (plan.rows.size() > kRowsShown)
-    text += fmt::format("… and {} more (--json lists all)\n", plan.rows.size() - kRowsShown);
-  return text;
-}
-
-Result<int> dry_run(const Arguments& arguments, const Sweep& sweep, const SweepOptions& options) {
-  Result<Expansion> expansion = expand(sweep, real_files(), options.expand);
-  if (!expansion) return std::move(expansion).error();
-  std::optional<store::Reader> reader;
-  if (real_files().exists(store::Layout{options.store}.database())) {
-    Result<store::Reader> opened = store::Reader::open(real_files(), options.store);
-    if (!opened) return std::move(opened).error();
-    reader = std::move(*opened);
-  }
-  const Result<Room> room = room_for(*expansion, options);
-  if (!room) return room.error();
-  const int slots = room->at_once;
-  Result<Plan> plan = make_plan(sweep,
-                                std::move(*expansion),
-                                reader ? &*reader : nullptr,
-                                {.slots = slots, .retry_failed = options.retry_failed});
-  if (!plan) return std::move(plan).error();
-  const Disk disk{.needed = disk_bytes(*plan, options, slots), .free = free_bytes(options.store)};
-  if (arguments.console.json)
-    arguments.console.print_json(plan_json(sweep, *plan, disk, slots));
-  else
-    arguments.console.print(plan_text(sweep, *plan, disk, slots));
-  return 0;
 }
 
 std::string_view name(StopCause cause) {
@@ -245,6 +123,8 @@ std::string_view name(StopCause cause) {
       return "disk";
     case StopCause::interrupt:
       return "interrupt";
+    case StopCause::budget:
+      return "budget";
   }
   return "";
 }
@@ -301,6 +181,12 @@ Result<int> run_run(const Arguments& arguments) {
     return Error{.kind = ErrorKind::usage,
                  .what = "--until decides while runs end: it cannot be detached",
                  .hint = "leave out --detach; Ctrl-C leaves, and the same command continues"};
+  if (*loop && options->policy.caps.any())
+    return Error{.kind = ErrorKind::usage,
+                 .what =
+                     "--max-flops, --max-hours and --max-cost are for sweeps that are carried "
+                     "out whole",
+                 .hint = "with --until, --spend limits the compute of the runs it chooses"};
   ConsoleObserver observer(arguments.console);
   if (*loop) return run_loop_command(arguments, *sweep, *options, observer);
   if (arguments.flag("dry-run")) return dry_run(arguments, *sweep, *options);
@@ -338,6 +224,19 @@ std::vector<Option> run_options() {
       {.name = "retry-failed", .help = "Also start runs that failed before."},
       {.name = "max-failures", .value = "K", .help = "Start nothing more after K failed runs."},
       {.name = "fail-fast", .help = "The same with K = 1."},
+      {.name = "max-flops",
+       .value = "FLOP",
+       .help = "Start no run that would take the sweep's runs beyond this, as the trainer counts "
+               "compute, all attempts and commands together. (--spend limits what --until "
+               "chooses; --budget is the training that it plans.)"},
+      {.name = "max-hours",
+       .value = "H",
+       .help = "The same for hours of slots: each process of an active run takes a slot, on a GPU "
+               "or a processor."},
+      {.name = "max-cost", .value = "C", .help = "The same for slot-hours times --price."},
+      {.name = "price",
+       .value = "P",
+       .help = "Of a slot for an hour, in any currency; `price` of ration.toml unless given."},
       {.name = "keep-going",
        .help =
            "Go on even when the first three runs have unusable settings or data, or most of the "

@@ -150,6 +150,9 @@ Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_start
   if (!outcome) return std::move(outcome).error();
   if (!not_startable.empty())
     outcome->ending = {.failure = FailureClass::bug, .detail = not_startable};
+  Result<store::Usage> used = writer_.usage_of_attempt(attempt);
+  if (!used) return std::move(used).error();
+  outcome->ending.used = *used;
   Step step = transition(std::move(state_),
                          {.kind = EventKind::ended, .node = live.node, .ending = outcome->ending},
                          clock_.monotonic_seconds());

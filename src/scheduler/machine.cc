@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
-#include <tuple>
 
+#include "scheduler/choice.h"
 #include "scheduler/verdict.h"
 
 namespace ration::scheduler {
@@ -14,51 +14,6 @@ namespace {
 
 constexpr std::size_t kRecent = 10;  // attempts that the circuit breaker looks at
 constexpr int kAlike = 3;            // first runs that may all be unusable
-constexpr double kPatience = 600;    // seconds for which a run lets smaller ones pass
-constexpr double kForesight = 60;    // seconds; what runs now counts as used for so long
-
-// ---- Room ---------------------------------------------------------------------------------------
-
-Lane lane_of(const RunNode& node) { return {.sweep = node.sweep, .need = need_of(node)}; }
-
-void put_in_line(State& s, std::size_t index) { s.ready[lane_of(s.nodes[index])].insert(index); }
-
-void take_out_of_line(State& s, std::size_t index) {
-  const auto lane = s.ready.find(lane_of(s.nodes[index]));
-  if (lane == s.ready.end()) return;
-  lane->second.erase(index);
-  if (lane->second.empty()) s.ready.erase(lane);
-}
-
-// Part of the whole room that the run takes up: of what it takes most of.
-double part_of(const State& s, const Seat& seat) {
-  const Capacity& capacity = s.room.capacity();
-  double part = 1.0 / std::max(1, s.policy.slots);
-  if (capacity.threads > 0)
-    part = std::max(part, static_cast<double>(seat.threads) / capacity.threads);
-  double gpus = 0;
-  for (const auto& [gpu, share] : seat.gpus) gpus += share;
-  if (gpus > 0) part = std::max(part, gpus / static_cast<double>(capacity.gpus.size()));
-  return part;
-}
-
-void sit_down(State& s, const RunNode& node, const Seat& seat) {
-  s.room.take(seat);
-  s.sweeps[node.sweep].active += part_of(s, seat);
-}
-
-void stand_up(State& s, RunNode& node) {
-  const Seat seat = s.room.seat_of(need_of(node), node.gpus);
-  s.room.leave(seat);
-  double& active = s.sweeps[node.sweep].active;
-  active = std::max(0.0, active - part_of(s, seat));
-  node.gpus.clear();
-}
-
-double gpu_part(const Need& need) {
-  if (need.gpus == 0) return 0;
-  return need.gpu_bytes > 0 ? need.gpu_bytes : need.gpu_share > 0 ? need.gpu_share : need.gpus;
-}
 
 class Transition {
  public:
@@ -87,8 +42,9 @@ class Transition {
     State& s = step_.state;
     if (s.mode == Mode::running) refuse_impossible();
     while (s.mode == Mode::running && s.active < s.policy.slots && !s.ready.empty()) {
-      const std::optional<std::size_t> index = choose();
-      if (!index) return;
+      const std::optional<std::size_t> index = next_in_line(s, now_);
+      if (!index || !affordable(*index)) return;
+      note_overtaken(s, *index, now_);
       RunNode& node = s.nodes[*index];
       take_out_of_line(s, *index);
       const Seat seat = s.room.find(need_of(node)).value();
@@ -97,6 +53,7 @@ class Transition {
       sit_down(s, node, seat);
       node.state = RunState::active;
       node.overtaken = -1;
+      s.under_way += node.counted ? node.flops_left : 0;
       ++s.active;
       ++s.active_wanted;
       step_.actions.push_back({.kind = ActionKind::launch, .node = *index});
@@ -110,6 +67,7 @@ class Transition {
     --s.active;
     s.active_wanted -= node.wanted ? 1 : 0;
     stand_up(s, node);
+    account(node, ending);
     const bool was_packed = packed(need_of(node));
     Verdict verdict = judge(s.policy, node, ending);
     if (node.cancelling && !store::settled(verdict.state))
@@ -160,6 +118,33 @@ class Transition {
   }
 
  private:
+  // There is room in the budget. Where active runs may yet leave enough, the next one waits for
+  // them.
+  bool affordable(std::size_t index) {
+    State& s = step_.state;
+    const Caps& caps = s.policy.caps;
+    if (!caps.any()) return true;
+    const store::Usage next = expected(s.nodes[index].flops_left, s.used, s.speed);
+    if (const std::string why = passed(caps, s.used, next); !why.empty()) {
+      stop(Mode::draining,
+           StopCause::budget,
+           fmt::format("{}, and repeat the command; nothing more is started", why));
+      return false;
+    }
+    store::Usage all = expected(s.under_way, s.used, s.speed);
+    all += next;
+    return passed(caps, s.used, all).empty();
+  }
+
+  // What an attempt used up. Work that a checkpoint does not hold is to be done again.
+  void account(RunNode& node, const Ending& ending) {
+    if (!node.counted) return;
+    State& s = step_.state;
+    s.under_way = std::max(0.0, s.under_way - node.flops_left);
+    s.used += ending.used;
+    if (ending.progressed) node.flops_left = std::max(0.0, node.flops_left - ending.used.flops);
+  }
+
   // Runs that would wait for ever: no GPU is large enough.
   void refuse_impossible() {
     State& s = step_.state;
@@ -175,43 +160,6 @@ class Transition {
                           describe_gpus(need_of(s.nodes[index])))});
       ++s.failures;
     }
-  }
-
-  // `a` stands before `b` in the order of starting.
-  bool precedes(std::size_t a, std::size_t b) const {
-    const State& s = step_.state;
-    const auto rank = [&](std::size_t index) {
-      const RunNode& node = s.nodes[index];
-      const SweepShare& sweep = s.sweeps[node.sweep];
-      return std::tuple((sweep.used + kForesight * sweep.active) / sweep.weight,
-                        -node.priority,
-                        -gpu_part(need_of(node)),
-                        index);
-    };
-    return rank(a) < rank(b);
-  }
-
-  // The run to start next; nothing while all that are ready must wait for room.
-  std::optional<std::size_t> choose() {
-    State& s = step_.state;
-    std::optional<std::size_t> best;      // of those that fit
-    std::optional<std::size_t> reserved;  // that lost patience first
-    for (const auto& [lane, line] : s.ready) {
-      const std::size_t head = *line.begin();
-      const double overtaken = s.nodes[head].overtaken;
-      if (overtaken >= 0 && now_ >= overtaken + kPatience &&
-          (!reserved || overtaken < s.nodes[*reserved].overtaken))
-        reserved = head;
-      if (s.room.fits(lane.need) && (!best || precedes(head, *best))) best = head;
-    }
-    if (reserved && !s.room.fits(need_of(s.nodes[*reserved]))) return std::nullopt;
-    const std::optional<std::size_t> next = reserved ? reserved : best;
-    if (!next) return next;
-    for (const auto& [lane, line] : s.ready)
-      if (RunNode& head = s.nodes[*line.begin()];
-          head.overtaken < 0 && precedes(*line.begin(), *next))
-        head.overtaken = now_;
-    return next;
   }
 
   void forget(std::size_t index) {
@@ -297,6 +245,7 @@ State prepare(State state, double now) {
   state.blocked.clear();
   state.active = 0;
   state.active_wanted = 0;
+  state.under_way = 0;
   state.counted = std::max(state.counted, now);
   state.room = Occupancy(state.room.capacity());
   for (SweepShare& sweep : state.sweeps) sweep.active = 0;
@@ -305,6 +254,7 @@ State prepare(State state, double now) {
     if (node.state == RunState::active) {
       ++state.active;
       state.active_wanted += node.wanted ? 1 : 0;
+      state.under_way += node.counted ? node.flops_left : 0;
       sit_down(state, node, state.room.seat_of(need_of(node), node.gpus));
     } else if (node.state == RunState::ready && node.wanted) {
       if (node.blocked)

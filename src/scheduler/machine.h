@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "scheduler/budget.h"
 #include "scheduler/capacity.h"
 #include "store/states.h"
 
@@ -51,6 +52,8 @@ struct Policy {
   int max_failures = 0;
   // Go on even when everything fails alike.
   bool keep_going = false;
+  // A run that would pass one of these is not started, and then no other.
+  Caps caps = {};
 };
 
 // One run as the machine sees it.
@@ -70,6 +73,8 @@ struct RunNode {
   bool alone = false;  // went out of memory beside others: a GPU to itself from now on
   std::vector<std::string> gpus = {};  // UUIDs of those that it holds while it is active
   double overtaken = -1;  // when a smaller run was first started before it, for want of room
+  double flops_left = 0;  // that its next attempt is expected to take, or the active one
+  bool counted = true;    // what its attempts use up counts against the caps
 };
 
 // One of the sweeps that are carried out together.
@@ -92,13 +97,15 @@ enum class Mode {
   interrupted,  // start nothing more, the active runs were asked to checkpoint
 };
 
-enum class StopCause { none, failures, alike, disk, interrupt };
+enum class StopCause { none, failures, alike, disk, interrupt, budget };
 
 struct State {
   Policy policy;
   std::vector<RunNode> nodes;  // of each sweep in the order of starting
   std::vector<SweepShare> sweeps = std::vector<SweepShare>(1);
-  Occupancy room;  // its capacity is given, what is taken of it derived
+  Occupancy room;     // its capacity is given, what is taken of it derived
+  store::Usage used;  // by attempts that ended and count, those of earlier commands included
+  double speed = 0;   // FLOP that a slot does in a second, as long as `used` does not tell; 0 = ?
   Mode mode = Mode::running;
   StopCause cause = StopCause::none;
 
@@ -108,6 +115,7 @@ struct State {
   std::set<std::size_t> blocked;                     // ready but for the checkpoint of another run
   int active = 0;
   int active_wanted = 0;
+  double under_way = 0;             // FLOPs that active runs are expected to take
   double counted = 0;               // time up to which SweepShare::used is counted
   int failures = 0;                 // runs that failed since this command began
   int settled = 0;                  // runs that ended for good since this command began
@@ -123,6 +131,7 @@ struct Ending {
   bool at_start = false;                      // it failed before its first step
   std::string host = {};                      // where it ran; empty = not known
   std::string detail = {};                    // for people: "worker killed by signal 9"
+  store::Usage used = {};                     // by this attempt
 };
 
 enum class EventKind {

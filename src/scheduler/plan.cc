@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <unordered_map>
+
+#include "scheduler/budget.h"
 
 namespace ration::scheduler {
 namespace {
@@ -61,6 +64,12 @@ std::string_view name(PlanClass plan_class) {
   return kNames[static_cast<std::size_t>(plan_class)];
 }
 
+double flops_left(const store::RunRow& row, double planned) {
+  if (row.attempts == 0 || row.tokens <= 0) return planned;
+  // Of a branch, the part before it began counts as seen.
+  return std::clamp(row.flops * (1 - row.tokens_seen / row.tokens), 0.0, planned);
+}
+
 Result<Plan> make_plan(const Sweep& sweep,
                        Expansion expansion,
                        const store::Reader* reader,
@@ -83,9 +92,17 @@ Result<Plan> make_plan(const Sweep& sweep,
     PlanRow row = classify(run, found == known.end() ? nullptr : &found->second);
     ++plan.counts[static_cast<std::size_t>(row.plan_class)];
     plan.flops_total += run.facts.flops;
-    if (starts(row.plan_class, options.retry_failed)) plan.flops_to_do += run.facts.flops;
+    if (starts(row.plan_class, options.retry_failed))
+      plan.flops_to_do +=
+          found == known.end() ? run.facts.flops : flops_left(found->second, run.facts.flops);
     plan.rows.push_back(std::move(row));
   }
+  if (options.usage && reader != nullptr) {
+    Result<store::Usage> used = reader->usage_of_sweep(sweep.name);
+    if (!used) return std::move(used).error();
+    plan.used = *used;
+  }
+  plan.next = expected(plan.flops_to_do, plan.used, speed);
   if (speed > 0) plan.seconds = plan.flops_to_do / speed / options.slots;
   return plan;
 }

@@ -35,6 +35,8 @@ struct Plan {
   std::array<std::int64_t, kPlanClasses> counts{};
   double flops_total = 0;    // convention `exact`
   double flops_to_do = 0;    // of runs that would be started
+  store::Usage used;         // by attempts of this sweep's runs; where PlanOptions asks for it
+  store::Usage next;         // expected of the runs that would be started
   double seconds = 0;        // estimate for `slots`; 0 = the speed is not known yet
   std::int64_t added = 0;    // against the newest version of this sweep in the store
   std::int64_t removed = 0;  // members of that version which this one no longer asks for
@@ -43,7 +45,11 @@ struct Plan {
 struct PlanOptions {
   int slots = 1;              // runs at once, for the estimate
   bool retry_failed = false;  // failed runs would be started again
+  bool usage = false;         // also tell what is used and expected
 };
+
+// What a run that took `planned` FLOPs in all has yet to do, as far as its log tells.
+double flops_left(const store::RunRow& row, double planned);
 
 // `reader` is empty when there is no store yet. The rows point into the plan's own expansion.
 Result<Plan> make_plan(const Sweep& sweep,

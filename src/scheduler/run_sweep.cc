@@ -116,6 +116,32 @@ Result<void> give_room(const store::Writer& store,
   return {};
 }
 
+// What is used of the budget, and what each run would add.
+Result<void> open_accounts(const store::Writer& store,
+                           const Sweep& sweep,
+                           const Expansion& all,
+                           const std::vector<RunRow>& members,
+                           Nodes& nodes) {
+  std::unordered_map<std::string_view, double> left;  // by run-id
+  for (const PlannedRun& run : all.runs) left[run.id] = run.facts.flops;
+  for (const RunRow& row : members)
+    // Of a living attempt nothing is in `used` yet.
+    if (const auto found = left.find(row.run); found != left.end() && row.state != RunState::active)
+      found->second = flops_left(row, found->second);
+  for (RunNode& node : nodes.state.nodes) {
+    const auto found = left.find(node.id);
+    node.counted = found != left.end();
+    if (node.counted) node.flops_left = found->second;
+  }
+  Result<store::Usage> used = store.usage_of_sweep(sweep.name);
+  if (!used) return std::move(used).error();
+  nodes.state.used = *used;
+  Result<store::Progress> progress = store.progress(std::nullopt);
+  if (!progress) return std::move(progress).error();
+  nodes.state.speed = progress->flops_per_second;
+  return {};
+}
+
 // A branch asks for its trunk, too.
 void add_trunks(const Expansion& all, Expansion& chosen) {
   std::set<std::string> there, missing;
@@ -236,6 +262,9 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   nodes->state.policy = options.policy;
   if (Result<void> done = give_room(*store, *all, options, *room, *nodes); !done)
     return std::move(done).error();
+  if (options.policy.caps.any())
+    if (Result<void> done = open_accounts(*store, sweep, *all, *members, *nodes); !done)
+      return std::move(done).error();
   const bool on_cluster = options.executor == ExecutorKind::slurm;
   if (options.retry_failed)
     if (Result<void> done = forgive_failures(outside, options.store, *nodes); !done)

@@ -48,6 +48,7 @@ struct Digest {
   std::vector<std::pair<std::int64_t, std::string>> checkpoints;  // step, path below the attempt
   std::string build;
   std::string device;
+  std::optional<double> started;  // when the worker wrote its first line
   double last_loss = std::nan("");
   double tokens = -1;
   bool foreign = false;  // written under another token
@@ -89,6 +90,7 @@ class Digester {
   void take_start(const run::EventView& event) {
     digest.build = event.text("build");
     digest.device = event.text("device");
+    digest.started = event.t;
     const std::string_view token = event.text("token");
     digest.foreign = !token.empty() && token != log_.token;
     if (event.step > 0) log_.from_step = event.step;
@@ -142,7 +144,7 @@ void save_log(Database& database, const LogState& log, const Digest& digest) {
       .prepare(
           "UPDATE attempts SET state = max(state, 2), log_offset = ?, log_seq = ?, last_step = ?, "
           "from_step = ?, damaged = ?, build = coalesce(nullif(?, ''), build), "
-          "device = coalesce(nullif(?, ''), device) WHERE id = ?")
+          "device = coalesce(nullif(?, ''), device), started = coalesce(started, ?) WHERE id = ?")
       .bind(static_cast<std::int64_t>(log.offset),
             log.seq,
             log.last_step,
@@ -150,6 +152,7 @@ void save_log(Database& database, const LogState& log, const Digest& digest) {
             log.damaged,
             digest.build,
             digest.device,
+            digest.started,
             log.attempt)
       .run();
 }

@@ -165,6 +165,18 @@ struct Progress {
   std::vector<RunRow> active;
 };
 
+// What attempts have used up.
+struct Usage {
+  double flops = 0;    // convention `exact`; steps that were done again count again
+  double seconds = 0;  // of slots: from the first line of a log to its last, times `processes`
+
+  Usage& operator+=(const Usage& other) {
+    flops += other.flops;
+    seconds += other.seconds;
+    return *this;
+  }
+};
+
 // ---- What other programs read -------------------------------------------------------------------
 
 enum class Table { runs, losses, metrics, fits };
@@ -207,6 +219,10 @@ class Reader {
   Result<RunRow> find_run(std::string_view id_prefix) const;
   Result<std::vector<RunRow>> runs(std::optional<std::int64_t> sweep) const;
   Result<Progress> progress(std::optional<std::int64_t> sweep) const;
+  // Of all attempts that ended of runs that any version of this sweep asks for, whoever started
+  // them.
+  Result<Usage> usage_of_sweep(std::string_view name) const;
+  Result<Usage> usage_of_attempt(std::int64_t attempt) const;
   // Spec and execution as stored.
   Result<run::RunFile> spec(std::int64_t run) const;
   Result<std::vector<AttemptRow>> attempts(std::int64_t run) const;

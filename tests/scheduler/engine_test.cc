@@ -135,6 +135,7 @@ class EngineTest : public store::StoreTest {
   EngineEnd run(store::Writer& writer) {
     State state;
     state.policy = policy;
+    state.used = writer.usage_of_sweep("tiny").value();
     std::vector<Tracked> tracked;
     for (const RunRow& row : rows(writer)) {
       NodeAndTracked both = restore(writer, real_files(), clock, row, true).value();
@@ -142,6 +143,7 @@ class EngineTest : public store::StoreTest {
       both.node.blocked = !spec.branch_from.empty();
       both.tracked.trunk = spec.branch_from;
       both.tracked.trunk_step = spec.branch_step;
+      both.node.flops_left = row.flops;
       state.nodes.push_back(both.node);
       tracked.push_back(both.tracked);
     }
@@ -375,6 +377,64 @@ TEST_F(EngineTest, StartsNothingMoreOnAFullDisk) {
   EXPECT_THAT(states(writer), ElementsAre(RunState::ready, RunState::ready, RunState::ready));
   ASSERT_FALSE(notes.notes.empty());
   EXPECT_THAT(notes.notes.back(), HasSubstr("no space left"));
+}
+
+TEST_F(EngineTest, KeepsABudgetOfComputeOverSeveralCommands) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(3));
+  executor.everyone = succeeds();
+  const double flops = rows(writer)[0].flops;
+  policy.caps.flops = 2.5 * flops;
+
+  const EngineEnd end = run(writer);
+
+  EXPECT_EQ(end.state.cause, StopCause::budget);
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::done, RunState::ready));
+  EXPECT_DOUBLE_EQ(writer.usage_of_sweep("tiny").value().flops, 2 * flops);
+  ASSERT_FALSE(notes.notes.empty());
+  EXPECT_THAT(notes.notes.back(), HasSubstr("repeat the command"));
+  EXPECT_EQ(run(writer).launched, 0) << "the same command again";
+  policy.caps.flops = 3 * flops;
+  EXPECT_EQ(run(writer).launched, 1);
+}
+
+// The log of each attempt spans four seconds.
+TEST_F(EngineTest, KeepsABudgetOfHoursByWhatTheLogsSay) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(3));
+  executor.everyone = succeeds();
+  policy.caps.hours = 10.0 / 3600;
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::done, RunState::ready));
+  EXPECT_EQ(writer.usage_of_sweep("tiny").value().seconds, 8);
+}
+
+TEST_F(EngineTest, CountsEachProcessOfARunAsASlotAndEachStepAsOftenAsItWasDone) {
+  store::Writer writer = open_writer();
+  store::SweepRecord record;
+  record.name = "tiny";
+  record.members.push_back(store::member_of(specs(1)[0], 0));
+  record.members[0].execution.processes = 2;
+  ASSERT_TRUE(writer.register_sweep(record));
+  const double flops = rows(writer)[0].flops;
+  const auto leaves = [](std::int64_t from, std::int64_t step, Worker then) -> Worker {
+    return [=](run::RunFolder& own, const Launch& launch) {
+      std::vector<run::Event> events = {test::start_event(launch.token)};
+      if (from > 0) events.push_back(test::resume_event(from));
+      events.push_back(test::train_event(step, 3.0));
+      test::append_events(own, launch.number, events);
+      return then(own, launch);
+    };
+  };
+  executor.workers = {leaves(0, 3, exits(137)), leaves(2, 3, exits(137)), leaves(2, 4, exits(2))};
+
+  run(writer);
+
+  const store::Usage used = writer.usage_of_sweep("tiny").value();
+  EXPECT_DOUBLE_EQ(used.flops, flops * (3 + 1 + 2) / 4);
+  EXPECT_EQ(used.seconds, 2 * (3 + 3 + 4));
 }
 
 TEST_F(EngineTest, NamesARunThatFailedAndWhereToLook) {

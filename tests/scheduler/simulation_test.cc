@@ -124,6 +124,14 @@ TEST(Simulation, FindsAMachineThatGoesBackToAFailedMachine) {
               HasSubstr("without keeping away"));
 }
 
+TEST(Simulation, FindsAMachineThatForgetsWhatWasUsed) {
+  EXPECT_THAT(found_in([](State state, const MachineEvent& event, double now) {
+                state.used = {};
+                return transition(std::move(state), event, now);
+              }),
+              HasSubstr("although the budget is used up"));
+}
+
 TEST(Simulation, FindsAMachineThatLosesAWaitingRun) {
   EXPECT_THAT(found_in([](State state, const MachineEvent& event, double now) {
                 Step step = transition(std::move(state), event, now);

@@ -163,6 +163,7 @@ Result<Config> read_config(std::string_view text, const std::string& file) {
     read_keys(source,
               *root,
               {{.name = "executor", .read = read_executor, .hint = "\"local\" or \"slurm\""},
+               quantity_key("price", config.price, "", 1e-9, 1e9, "a number above 0: 2.5"),
                {.name = "slurm", .read = read_slurm, .hint = "a table: [slurm]"}},
               problems);
     if (config.slurm.time_seconds > 0 && config.slurm.signal_seconds >= config.slurm.time_seconds)

@@ -50,6 +50,7 @@ struct SlurmConfig {
 
 struct Config {
   ExecutorKind executor = ExecutorKind::local;
+  double price = 0;  // of a slot for an hour, above 0, in any currency; 0 = not given
   SlurmConfig slurm;
 };
 

@@ -37,7 +37,8 @@ void Outside::schedule(double at, int attempt, bool report) {
 int Outside::start(int run, int number, const std::vector<std::string>& avoid, double now) {
   const int id = static_cast<int>(attempts_.size());
   Attempt attempt{.run = run, .number = number, .fate = story_->fate(run, number, now)};
-  if (attempt.fate.kind != Fate::Kind::finishes || attempt.fate.report_seconds > 0)
+  if (attempt.fate.kind != Fate::Kind::finishes || attempt.fate.report_seconds > 0 ||
+      attempt.fate.reported_twice)
     met_.insert({.run = run, .number = number});
   std::vector<int> hosts;
   for (int host = 0; host < story_->hosts(); ++host)

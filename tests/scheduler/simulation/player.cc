@@ -155,6 +155,8 @@ void Player::begin() {
   std::fill(live_.begin(), live_.end(), 0);
   state_ = {};
   state_.policy = story_.policy();
+  if (now_ >= story_.calm()) state_.policy.caps = {};
+  state_.speed = story_.speed();
   state_.room = Occupancy(story_.capacity());
   state_.sweeps.clear();
   for (const double weight : story_.weights()) state_.sweeps.push_back({.weight = weight});
@@ -181,6 +183,10 @@ void Player::begin() {
     for (const StoredAttempt& attempt : known.attempts)
       if (attempt.ended && attempt.number > known.forgiven && !attempt.ending.never_started)
         charge(node, attempt.ending);
+    for (const StoredAttempt& attempt : known.attempts)
+      if (attempt.ended) state_.used += attempt.ending.used;
+    node.flops_left = plan(run).work_seconds;
+    if (!alive) node.flops_left -= outside_.saved(run, now_);
     state_.nodes.push_back(std::move(node));
   }
   state_ = prepare(std::move(state_), now_);
@@ -284,6 +290,11 @@ void Player::conclude(int run, bool not_startable) {
     ending = {.failure = FailureClass::bug};
   else if (attempt.process >= 0)
     ending = outside_.outcome(attempt.process);
+  if (attempt.process >= 0) {
+    const Attempt& over = outside_.attempt(attempt.process);
+    const double seconds = std::max(0.0, std::min(now_, over.ends) - over.began);
+    ending.used = {.flops = seconds, .seconds = seconds};
+  }
   const std::vector<Action> actions =
       ask({.kind = EventKind::ended, .node = index(run), .ending = ending});
   bool recorded = false;

@@ -68,6 +68,7 @@ void Promises::at_begin(const State& state) {
   std::fill(passed_.begin(), passed_.end(), -1);
   std::fill(shares_.begin(), shares_.end(), 0);
   threads_ = 0;
+  mode_ = state.mode;
   for (const StoredRun& run : *records_)
     for (const StoredAttempt& attempt : run.attempts)
       if (!attempt.ended) occupy(attempt, 1);
@@ -148,6 +149,8 @@ void Promises::at_idle_room(const State& state, double now) {
     const RunNode& head = state.nodes[*entry.second.begin()];
     return head.overtaken >= 0 && now >= head.overtaken + kPatience;
   });
+  // Active runs may leave enough of the budget, or not.
+  if (state.policy.caps.any() && state.active > 0) return;
   for (const auto& [lane, line] : state.ready)
     if (!reserved && fits(lane.need))
       broken(fmt::format("there is room for run {}, and it is not started", *line.begin()));
@@ -164,8 +167,11 @@ void Promises::of_step(const std::vector<Action>& actions, const State& state, d
     // Only at the last one did those that are still ready stand at the head of their lines.
     if (action.kind == ActionKind::launch) at_passing(action.node, --launched == 0, state, now);
   }
-  if (launches && state.mode != Mode::running)
-    broken("a run is started while nothing more is to be started");
+  // Only a budget may end a step that began with starts.
+  const bool too_late =
+      mode_ != Mode::running || (state.mode != Mode::running && state.cause != StopCause::budget);
+  if (launches && too_late) broken("a run is started while nothing more is to be started");
+  mode_ = state.mode;
 }
 
 void Promises::at_launch(int run, const State& state, double now) {
@@ -187,6 +193,13 @@ void Promises::at_launch(int run, const State& state, double now) {
     say(fmt::format("{:.1f} s before its wait is over", known.not_before - now));
   if (const std::string why = exhausted(run); !why.empty())
     say(fmt::format("although its tries are used up ({})", why));
+  // So no more than what was active then can pass a cap.
+  store::Usage used;
+  for (const StoredRun& each : *records_)
+    for (const StoredAttempt& attempt : each.attempts)
+      if (attempt.ended) used += attempt.ending.used;
+  if (used.flops >= state.policy.caps.flops || used.seconds >= 3600 * state.policy.caps.hours)
+    say("although the budget is used up");
   const RunPlan& plan = story_->runs()[static_cast<std::size_t>(run)];
   if (plan.trunk >= 0 && outside_->saved(plan.trunk, now) < plan.trunk_seconds)
     say("before the checkpoint that it begins with is there");

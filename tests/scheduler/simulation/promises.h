@@ -55,6 +55,7 @@ class Promises {
   // In this life, by run: attempts in a row that never started, and that could not be started.
   std::vector<int> fruitless_;
   std::vector<int> refused_;
+  Mode mode_ = Mode::running;   // after the last step
   int threads_ = 0;             // taken
   std::vector<double> shares_;  // taken, of each GPU
   // By run: since when smaller ones of its sweep pass it, and any at all; negative = none does.

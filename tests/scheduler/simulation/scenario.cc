@@ -105,6 +105,7 @@ Story::Story(const Scenario& scenario) : scenario_(scenario) {
   calm_ = kStorm;
   draw_capacity();
   draw_runs();
+  draw_caps();
   draw_disturbances();
 }
 
@@ -154,6 +155,15 @@ void Story::draw_runs() {
     run.priority = 3 - 4 * i / scenario_.runs;
     runs_.push_back(run);
   }
+}
+
+// A second of work is one FLOP.
+void Story::draw_caps() {
+  double work = 0;
+  for (const RunPlan& run : runs_) work += run.work_seconds;
+  if (draw(kPolicy, 8) < 0.3) policy_.caps.flops = work * (0.1 + draw(kPolicy, 9));
+  if (draw(kPolicy, 10) < 0.2) policy_.caps.hours = work / 3600 * (0.1 + draw(kPolicy, 11));
+  if (draw(kPolicy, 12) < 0.5) speed_ = 0.5 + draw(kPolicy, 13);
 }
 
 void Story::draw_disturbances() {

@@ -82,7 +82,10 @@ class Story {
   explicit Story(const Scenario& scenario);
 
   const Scenario& scenario() const { return scenario_; }
+  // Its caps are lifted once it is calm.
   const Policy& policy() const { return policy_; }
+  // FLOP a second of work that a command knows of from elsewhere; 0 = nothing is known.
+  double speed() const { return speed_; }
   int hosts() const { return hosts_; }
   const Capacity& capacity() const { return capacity_; }
   const std::vector<double>& weights() const { return weights_; }  // of the sweeps
@@ -102,11 +105,13 @@ class Story {
  private:
   void draw_capacity();
   void draw_runs();
+  void draw_caps();
   Need draw_need(std::uint64_t run) const;
   void draw_disturbances();
 
   Scenario scenario_;
   Policy policy_;
+  double speed_ = 0;
   int hosts_ = 1;
   double calm_ = 0;
   double fault_rate_ = 0;  // of attempts
