@@ -58,6 +58,10 @@ struct Disk {
 };
 
 Json budget_json(const Caps& caps, const Plan& plan) {
+  const bool passes = plan.next.flops > 0 && !passed(caps, plan.used, plan.next).empty();
+  const bool asks_for_time = std::isfinite(caps.hours) || std::isfinite(caps.cost);
+  const bool known = !asks_for_time || plan.next.seconds > 0 || plan.next.flops == 0;
+  const Json fits = passes ? Json(false) : known ? Json(true) : Json();
   const auto cap = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
   return {{"max_flops", cap(caps.flops)},
           {"max_hours", cap(caps.hours)},
@@ -66,7 +70,7 @@ Json budget_json(const Caps& caps, const Plan& plan) {
           {"flops_used", plan.used.flops},
           {"slot_seconds_used", plan.used.seconds},
           {"slot_seconds_to_do", plan.next.seconds > 0 ? Json(plan.next.seconds) : Json()},
-          {"fits", passed(caps, plan.used, plan.next).empty()}};
+          {"fits", fits}};
 }
 
 Json plan_json(

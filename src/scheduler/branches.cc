@@ -59,6 +59,17 @@ std::optional<Error> make_branch(PlannedRun& trunk, PlannedRun& run) {
   return std::nullopt;
 }
 
+Gate gate_of_branch(const run::RunSpec& branch, std::size_t node) {
+  Parent trunk;
+  trunk.node = node;
+  trunk.wants = Wants::checkpoint;
+  trunk.step = branch.branch_step;
+  trunk.id = branch.branch_from;
+  Gate gate;
+  gate.parents.push_back(std::move(trunk));
+  return gate;
+}
+
 void keep_also(PlannedRun& run, const std::string& steps) {
   std::set<std::int64_t> all;
   for (const std::string& list : {run.execution.keep_steps, steps})

@@ -70,14 +70,21 @@ std::string passed(const Caps& caps, const store::Usage& used, const store::Usag
 
 std::string describe(const Caps& caps, const store::Usage& used, const store::Usage& next) {
   std::string lines;
-  for (const Account& account : accounts(caps, used, next))
-    lines +=
-        fmt::format("budget: {} used and {} to do of at most {} ({}): {}\n",
-                    account.text(account.used),
-                    account.next > 0 ? "about " + account.text(account.next) : "an unknown amount",
-                    account.text(account.most),
-                    account.option,
-                    is_passed(account) ? "not all of it fits" : "it fits");
+  for (const Account& account : accounts(caps, used, next)) {
+    const bool nothing = next.flops == 0;
+    const bool known = account.next > 0 || nothing;
+    const std::string to_do = nothing ? "nothing"
+                              : known ? "about " + account.text(account.next)
+                                      : "an unknown amount";
+    lines += fmt::format("budget: {} used and {} to do of at most {} ({}): {}\n",
+                         account.text(account.used),
+                         to_do,
+                         account.text(account.most),
+                         account.option,
+                         is_passed(account) && !nothing ? "not all of it fits"
+                         : known                        ? "it fits"
+                                                        : "whether it fits is not known yet");
+  }
   return lines;
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <unordered_map>
 
 namespace ration::scheduler {
@@ -41,7 +40,7 @@ Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
   const auto step = [&]() -> Result<void> {
     if (Result<void> done = look_at_signals(); !done) return done;
     if (Result<void> done = look_at_requests(); !done) return done;
-    if (Result<void> done = look_at_trunks(); !done) return done;
+    if (Result<void> done = look_at_checkpoints(); !done) return done;
     if (Result<void> done = feed({.kind = EventKind::tick}); !done) return done;
     if (finished(state_) || end_.left_at_once) return {};
     const double now = clock_.monotonic_seconds();
@@ -100,22 +99,9 @@ Result<void> Engine::reconcile() {
     }
     if (!done) return done;
   }
-  ask_again_for_trunks();
+  wait_again_for_retried();
   state_ = prepare(std::move(state_), clock_.monotonic_seconds());
   return {};
-}
-
-// Branches that were given up with their trunk, and so never began, wait for it again once somebody
-// had it retried.
-void Engine::ask_again_for_trunks() {
-  for (std::size_t i = 0; i < tracked_.size(); ++i) {
-    RunNode& branch = state_.nodes[i];
-    const auto trunk = node_by_id_.find(tracked_[i].trunk);
-    if (branch.state != RunState::failed || !branch.blocked || trunk == node_by_id_.end() ||
-        store::settled(state_.nodes[trunk->second].state) || files_.exists(folder_of(i).path()))
-      continue;
-    branch.state = RunState::ready;
-  }
 }
 
 Result<void> Engine::adopt() {
@@ -212,21 +198,8 @@ Result<void> Engine::look_at_requests() {
     const std::string_view verb = line.substr(0, blank);
     Result<void> done;
     if (verb == "cancel") done = feed({.kind = EventKind::cancel, .node = node->second});
-    if (verb == "retry") done = retry(node->second);
+    if (verb == "retry") done = feed({.kind = EventKind::retry, .node = node->second});
     if (!done) return done;
-  }
-  return {};
-}
-
-// Of a trunk, also the branches that were given up with it.
-Result<void> Engine::retry(std::size_t node) {
-  if (Result<void> done = feed({.kind = EventKind::retry, .node = node}); !done) return done;
-  for (std::size_t i = 0; i < tracked_.size(); ++i) {
-    const RunNode& branch = state_.nodes[i];
-    if (tracked_[i].trunk != tracked_[node].id || !branch.blocked ||
-        branch.state != RunState::failed)
-      continue;
-    if (Result<void> done = feed({.kind = EventKind::retry, .node = i}); !done) return done;
   }
   return {};
 }
@@ -272,59 +245,7 @@ Result<void> Engine::look_at_logs() {
   return {};
 }
 
-// ---- Branches -----------------------------------------------------------------------------------
-
-// For people who ask why a branch does not start.
-Result<void> Engine::say_what_blocks() {
-  for (const std::size_t node : state_.blocked) {
-    const Tracked& branch = tracked_[node];
-    const std::string reason = fmt::format(
-        "waits for step {} of its trunk {}", branch.trunk_step, branch.trunk.substr(0, 12));
-    if (Result<void> done =
-            writer_.update_run(branch.run, {.state = RunState::ready, .reason = reason});
-        !done)
-      return done;
-  }
-  return {};
-}
-
-// A checkpoint appears under its name when it is whole, so its folder is all there is to look for.
-Result<void> Engine::look_at_trunks() {
-  const double now = clock_.monotonic_seconds();
-  if (state_.blocked.empty() || now < next_trunks_) return {};
-  next_trunks_ = now + options_.poll_seconds;
-  const std::vector<std::size_t> blocked(state_.blocked.begin(), state_.blocked.end());
-  for (const std::size_t node : blocked) {
-    const Tracked& branch = tracked_[node];
-    const run::RunFolder trunk(files_, writer_.layout().run(branch.trunk));
-    Result<std::optional<Path>> checkpoint = checkpoint_of(files_, trunk, branch.trunk_step);
-    if (!checkpoint) return std::move(checkpoint).error();
-    Result<void> done;
-    if (*checkpoint) {
-      done = feed({.kind = EventKind::unblocked, .node = node});
-    } else if (const std::string why = why_forsaken(branch); !why.empty()) {
-      observer_.note(fmt::format("run {} cannot begin: {}", branch.id.substr(0, 12), why));
-      done = feed({.kind = EventKind::forsaken, .node = node, .ending = {.detail = why}});
-    }
-    if (!done) return done;
-  }
-  return {};
-}
-
-// Why a branch will never get its checkpoint; empty while it may.
-std::string Engine::why_forsaken(const Tracked& branch) const {
-  const std::string name = branch.trunk.substr(0, 12);
-  const auto found = node_by_id_.find(branch.trunk);
-  if (found == node_by_id_.end())
-    return fmt::format("its trunk {} is not among the runs asked for", name);
-  const RunNode& trunk = state_.nodes[found->second];
-  if (trunk.state == RunState::done)
-    return fmt::format(
-        "its trunk {} is finished and kept no checkpoint of step {}", name, branch.trunk_step);
-  if (trunk.state == RunState::active || (trunk.state == RunState::ready && trunk.wanted))
-    return {};
-  return fmt::format("its trunk {} is {}", name, store::name(trunk.state));
-}
+// ---- Active runs --------------------------------------------------------------------------------
 
 void Engine::stop(std::size_t node) {
   for (auto& [attempt, live] : live_) {
@@ -342,39 +263,6 @@ void Engine::enforce_stops() {
     if (state_.nodes[live.node].cancelling && live.stop_asked > 0 &&
         now > live.stop_asked + options_.grace_seconds)
       executor_.stop(attempt, true);
-}
-
-void Engine::report() {
-  Snapshot snapshot;
-  double total = 0;
-  double settled = 0;
-  for (std::size_t i = 0; i < state_.nodes.size(); ++i) {
-    const RunNode& node = state_.nodes[i];
-    if (!node.wanted) continue;
-    ++snapshot.runs;
-    total += tracked_[i].flops;
-    if (store::settled(node.state)) {
-      ++snapshot.settled;
-      settled += tracked_[i].flops;
-    }
-    snapshot.failed += node.state == RunState::failed || node.state == RunState::invalid ? 1 : 0;
-  }
-  snapshot.active = state_.active_wanted;
-  snapshot.waiting = static_cast<std::int64_t>(state_.waiting.size());
-  double under_way = 0;
-  for (const auto& [attempt, live] : live_) {
-    if (executor_.queued(attempt)) continue;
-    const Result<store::RunRow> row = writer_.find_run(tracked_[live.node].id);
-    if (row && row->tokens > 0)
-      under_way += std::min(1.0, row->tokens_seen / row->tokens) * tracked_[live.node].flops;
-  }
-  const double now = clock_.monotonic_seconds();
-  if (flops_at_start_ == 0) flops_at_start_ = settled + under_way;
-  const double done = settled + under_way;
-  const double speed = (done - flops_at_start_) / std::max(1e-9, now - started_);
-  snapshot.fraction = total > 0 ? done / total : 1;
-  if (speed > 0) snapshot.eta_seconds = std::max(0.0, total - done) / speed;
-  observer_.progress(snapshot);
 }
 
 }  // namespace ration::scheduler

@@ -61,9 +61,6 @@ struct Tracked {
   double flops = 0;
   double tokens = 0;
   int attempts = 0;  // highest number that the database knows; 0 = none
-  // A branch: the run, and the step of its checkpoint, that it begins with.
-  std::string trunk = {};
-  std::int64_t trunk_step = 0;
 };
 
 struct EngineEnd {
@@ -112,13 +109,13 @@ class Engine {
   // `not_startable`: why the executor could not start it at all; empty when it did.
   Result<void> conclude(std::int64_t attempt, const std::string& not_startable = {});
   Result<void> look_at_requests();
-  Result<void> retry(std::size_t node);
-  void ask_again_for_trunks();
+  void wait_again_for_retried();
   Result<void> look_at_signals();
   Result<void> look_at_logs();
-  Result<void> look_at_trunks();
+  Result<void> look_at_checkpoints();
+  Result<void> look_at_checkpoint(std::size_t node, std::size_t place, const Parent& parent);
   Result<void> say_what_blocks();
-  std::string why_forsaken(const Tracked& branch) const;
+  std::string why_missing(const Parent& parent) const;
   void stop(std::size_t node);
   void enforce_stops();
   void report();
@@ -147,7 +144,7 @@ class Engine {
   double flops_at_start_ = 0;
   double next_look_ = 0;
   double next_lease_ = 0;
-  double next_trunks_ = 0;  // monotonic time of the next look at what branches wait for
+  double next_checkpoints_ = 0;  // monotonic time of the next look at what runs wait for
 };
 
 }  // namespace ration::scheduler

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "scheduler/choice.h"
+#include "scheduler/graph.h"
 #include "scheduler/verdict.h"
 
 namespace ration::scheduler {
@@ -32,6 +34,13 @@ class Transition {
 
   void wake() {
     State& s = step_.state;
+    if (std::exchange(s.look_again, false))
+      for (const std::size_t index : std::set<std::size_t>(s.blocked)) look(index);
+    while (!s.deadlines.empty() && s.deadlines.begin()->first <= now_) {
+      const std::size_t index = s.deadlines.begin()->second;
+      s.deadlines.erase(s.deadlines.begin());
+      look(index);
+    }
     while (!s.waiting.empty() && s.waiting.begin()->first <= now_) {
       put_in_line(s, s.waiting.begin()->second);
       s.waiting.erase(s.waiting.begin());
@@ -57,6 +66,7 @@ class Transition {
       ++s.active;
       ++s.active_wanted;
       step_.actions.push_back({.kind = ActionKind::launch, .node = *index});
+      begin_deadlines(s, *index, now_);
     }
   }
 
@@ -94,20 +104,18 @@ class Transition {
     if (node.state == RunState::active || has_result) return;
     forget(index);
     forgive(node);
+    ask_again(step_.state, index);
     settle(index, {RunState::ready, 0, "retry asked for"});
   }
 
-  void unblock(std::size_t index) {
+  // The checkpoint that a run wants of a parent is there, or never will be.
+  void hear_of(std::size_t index, std::size_t parent, Arrival arrival, const std::string& why) {
     State& s = step_.state;
-    s.nodes[index].blocked = false;
-    if (s.blocked.erase(index) > 0) settle(index, {RunState::ready, 0, ""});
-  }
-
-  // Without its trunk it cannot begin. It stays blocked, so that a retry asks again.
-  void forsake(std::size_t index, const Ending& ending) {
-    if (step_.state.blocked.erase(index) == 0) return;
-    settle(index, {RunState::failed, 0, ending.detail});
-    ++step_.state.failures;
+    const auto gate = s.gates.find(index);
+    if (gate == s.gates.end() || !s.nodes[index].blocked) return;
+    gate->second.parents.at(parent).arrival = arrival;
+    gate->second.parents.at(parent).why = why;
+    look(index);
   }
 
   void interrupt() {
@@ -165,7 +173,74 @@ class Transition {
   void forget(std::size_t index) {
     take_out_of_line(step_.state, index);
     step_.state.waiting.erase({step_.state.nodes[index].not_before, index});
-    step_.state.blocked.erase(index);
+    leave_gate(step_.state, index);
+  }
+
+  // At what a run waits for, once more.
+  void look(std::size_t index) {
+    State& s = step_.state;
+    if (!s.blocked.contains(index)) return;
+    Gate& gate = s.gates.at(index);
+    extend(s, index, now_);
+    const GateView view = look_at(gate, now_, held_parents(s, gate));
+    switch (view.state) {
+      case GateView::State::awaits:
+        if (s.stalled.erase(index) == 0) return;
+        step_.actions.push_back({.kind = ActionKind::record,
+                                 .node = index,
+                                 .state = RunState::ready,
+                                 .text = describe(gate)});
+        look_at_children(index);
+        return;
+      case GateView::State::stalled:
+        stall(index, view.why);
+        return;
+      case GateView::State::open:
+        leave_gate(s, index);
+        s.nodes[index].blocked = false;
+        settle(index, {RunState::ready, 0, ""});
+        return;
+      case GateView::State::shut:
+        leave_gate(s, index);
+        ++s.failures;
+        settle(index, {RunState::failed, 0, view.why});
+        return;
+    }
+  }
+
+  void stall(std::size_t index, const std::string& why) {
+    State& s = step_.state;
+    if (!s.stalled.insert(index).second) return;
+    step_.actions.push_back({.kind = ActionKind::record,
+                             .node = index,
+                             .state = RunState::ready,
+                             .text = "stalled: " + why});
+    step_.actions.push_back(
+        {.kind = ActionKind::say,
+         .text = fmt::format("run {} is stalled: {}; a retry of those that failed lets it go on",
+                             s.nodes[index].id.substr(0, 12),
+                             why)});
+    look_at_children(index);
+  }
+
+  void look_at_children(std::size_t index) {
+    for (const std::size_t child : children_of(step_.state, index)) look(child);
+  }
+
+  // The run has another state. One that failed for want of it waits again.
+  void tell_children(std::size_t index) {
+    State& s = step_.state;
+    for (const std::size_t child : children_of(s, index)) {
+      if (!s.nodes[child].blocked) continue;
+      const bool comes_again = judge_arrivals(s, child, index);
+      if (comes_again && s.nodes[child].state == RunState::failed)
+        settle(child,
+               {RunState::ready,
+                0,
+                fmt::format("run {} is tried again", s.nodes[index].id.substr(0, 12))});
+      else
+        look(child);
+    }
   }
 
   void settle(std::size_t index, const Verdict& verdict) {
@@ -184,6 +259,8 @@ class Transition {
                              .state = verdict.state,
                              .delay = verdict.delay,
                              .text = verdict.reason});
+    tell_children(index);
+    look(index);
   }
 
   void look_at_the_sweep(const Ending& ending, bool was_packed, RunState outcome) {
@@ -265,6 +342,7 @@ State prepare(State state, double now) {
         put_in_line(state, i);
     }
   }
+  prepare_gates(state, now);
   return state;
 }
 
@@ -286,11 +364,11 @@ Step transition(State state, const MachineEvent& event, double now) {
     case EventKind::interrupt:
       transition.interrupt();
       break;
-    case EventKind::unblocked:
-      transition.unblock(event.node);
+    case EventKind::arrived:
+      transition.hear_of(event.node, event.parent, Arrival::here, "");
       break;
-    case EventKind::forsaken:
-      transition.forsake(event.node, event.ending);
+    case EventKind::missing:
+      transition.hear_of(event.node, event.parent, Arrival::absent, event.ending.detail);
       break;
   }
   transition.wake();
@@ -300,14 +378,16 @@ Step transition(State state, const MachineEvent& event, double now) {
 
 bool finished(const State& state) {
   if (state.active_wanted > 0) return false;
-  return state.mode != Mode::running ||
-         (state.ready.empty() && state.waiting.empty() && state.blocked.empty());
+  return state.mode != Mode::running || (state.ready.empty() && state.waiting.empty() &&
+                                         state.blocked.size() == state.stalled.size());
 }
 
 double next_start(const State& state) {
-  return state.waiting.empty() || state.mode != Mode::running
-             ? std::numeric_limits<double>::infinity()
-             : state.waiting.begin()->first;
+  double next = std::numeric_limits<double>::infinity();
+  if (state.mode != Mode::running) return next;
+  if (!state.waiting.empty()) next = state.waiting.begin()->first;
+  if (!state.deadlines.empty()) next = std::min(next, state.deadlines.begin()->first);
+  return next;
 }
 
 }  // namespace ration::scheduler

@@ -25,6 +25,7 @@
 
 #include "scheduler/budget.h"
 #include "scheduler/capacity.h"
+#include "scheduler/gate.h"
 #include "store/states.h"
 
 namespace ration::scheduler {
@@ -66,7 +67,7 @@ struct RunNode {
   std::vector<std::string> avoid;  // machines that failed under it
   double not_before = 0;           // monotonic seconds
   bool cancelling = false;         // a person asked; its worker was told
-  bool blocked = false;            // begins with a checkpoint that is not there yet
+  bool blocked = false;            // its gate (graph.h) has not opened yet
   std::size_t sweep = 0;           // of State::sweeps
   std::int64_t priority = 0;       // larger ones of a sweep first
   Need need = {};
@@ -106,13 +107,18 @@ struct State {
   Occupancy room;     // its capacity is given, what is taken of it derived
   store::Usage used;  // by attempts that ended and count, those of earlier commands included
   double speed = 0;   // FLOP that a slot does in a second, as long as `used` does not tell; 0 = ?
+  std::map<std::size_t, Gate> gates;  // of nodes that wait for others; see connect() in graph.h
   Mode mode = Mode::running;
   StopCause cause = StopCause::none;
 
   // Derived from the nodes by prepare() and kept by transition().
-  std::map<Lane, std::set<std::size_t>> ready;       // may start now; no line is empty
-  std::set<std::pair<double, std::size_t>> waiting;  // not_before, node
-  std::set<std::size_t> blocked;                     // ready but for the checkpoint of another run
+  std::map<Lane, std::set<std::size_t>> ready;               // may start now; no line is empty
+  std::set<std::pair<double, std::size_t>> waiting;          // not_before, node
+  std::set<std::size_t> blocked;                             // ready but for their gates
+  std::set<std::size_t> stalled;                             // of these, that need a person
+  std::set<std::pair<double, std::size_t>> deadlines;        // to come, of the blocked
+  std::map<std::size_t, std::vector<std::size_t>> children;  // who waits for a node
+  bool look_again = false;                                   // at all gates
   int active = 0;
   int active_wanted = 0;
   double under_way = 0;             // FLOPs that active runs are expected to take
@@ -140,14 +146,15 @@ enum class EventKind {
   cancel,
   retry,
   interrupt,
-  unblocked,  // the checkpoint that it waits for is there
-  forsaken,   // … and never will be: ending.detail says why
+  arrived,  // the checkpoint that it wants of one of its parents is there
+  missing,  // … and never will be: ending.detail says why
 };
 
 struct MachineEvent {
   EventKind kind = EventKind::tick;
   std::size_t node = 0;
   Ending ending = {};
+  std::size_t parent = 0;  // arrived, missing: its place in Gate::parents
 };
 
 enum class ActionKind {
@@ -178,7 +185,8 @@ Step transition(State state, const MachineEvent& event, double now);
 // Nothing is left to do or to wait for.
 bool finished(const State& state);
 
-// Monotonic time at which the next waiting run may start; infinity when none waits.
+// Monotonic time at which the next waiting run may start, or a deadline of a gate is over; infinity
+// when there is none.
 double next_start(const State& state);
 
 // What the run asks for by now.

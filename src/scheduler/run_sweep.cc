@@ -7,7 +7,9 @@
 
 #include "base/text.h"
 #include "base/unsynced_files.h"
+#include "scheduler/branches.h"
 #include "scheduler/executors.h"
+#include "scheduler/graph.h"
 #include "scheduler/history.h"
 #include "scheduler/room.h"
 #include "scheduler/scheduler.h"
@@ -78,18 +80,19 @@ Result<Nodes> gather(const store::Writer& store,
   return nodes;
 }
 
-// Tells nodes of branches what they begin with.
-void name_trunks(const Expansion& expansion, Nodes& nodes) {
-  std::map<std::string, const run::RunSpec*> branches;
-  for (const PlannedRun& run : expansion.runs)
-    if (!run.spec.branch_from.empty()) branches[run.id] = &run.spec;
-  for (std::size_t i = 0; i < nodes.tracked.size(); ++i) {
-    const auto found = branches.find(nodes.tracked[i].id);
-    if (found == branches.end()) continue;
-    nodes.tracked[i].trunk = found->second->branch_from;
-    nodes.tracked[i].trunk_step = found->second->branch_step;
-    nodes.state.nodes[i].blocked = true;  // until the engine looked
+// Lets branches wait for their trunks.
+Result<void> connect_branches(const Expansion& expansion, Nodes& nodes) {
+  std::unordered_map<std::string_view, std::size_t> node_of;
+  for (std::size_t i = 0; i < nodes.tracked.size(); ++i) node_of.emplace(nodes.tracked[i].id, i);
+  std::map<std::size_t, Gate> gates;
+  for (const PlannedRun& run : expansion.runs) {
+    const auto branch = node_of.find(run.id);
+    if (run.spec.branch_from.empty() || branch == node_of.end()) continue;
+    const auto trunk = node_of.find(run.spec.branch_from);
+    gates[branch->second] =
+        gate_of_branch(run.spec, trunk == node_of.end() ? kNobody : trunk->second);
   }
+  return connect(nodes.state, std::move(gates));
 }
 
 Result<void> give_room(const store::Writer& store,
@@ -258,7 +261,7 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
 
   Result<Nodes> nodes = gather(*store, outside, *members, wanted);
   if (!nodes) return std::move(nodes).error();
-  name_trunks(*all, *nodes);
+  if (Result<void> done = connect_branches(*all, *nodes); !done) return std::move(done).error();
   nodes->state.policy = options.policy;
   if (Result<void> done = give_room(*store, *all, options, *room, *nodes); !done)
     return std::move(done).error();

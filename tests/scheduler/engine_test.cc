@@ -6,10 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 
 #include "run/settings_file.h"
+#include "scheduler/branches.h"
+#include "scheduler/graph.h"
 #include "scheduler/history.h"
 #include "store/store_fixture.h"
 
@@ -137,16 +140,21 @@ class EngineTest : public store::StoreTest {
     state.policy = policy;
     state.used = writer.usage_of_sweep("tiny").value();
     std::vector<Tracked> tracked;
+    std::map<std::size_t, Gate> gates;
     for (const RunRow& row : rows(writer)) {
       NodeAndTracked both = restore(writer, real_files(), clock, row, true).value();
       const run::RunSpec spec = writer.spec(row.id).value().spec;
-      both.node.blocked = !spec.branch_from.empty();
-      both.tracked.trunk = spec.branch_from;
-      both.tracked.trunk_step = spec.branch_step;
       both.node.flops_left = row.flops;
       state.nodes.push_back(both.node);
       tracked.push_back(both.tracked);
+      if (spec.branch_from.empty()) continue;
+      const auto trunk = std::find_if(tracked.begin(), tracked.end(), [&](const Tracked& other) {
+        return other.id == spec.branch_from;
+      });
+      gates[tracked.size() - 1] =
+          gate_of_branch(spec, static_cast<std::size_t>(trunk - tracked.begin()));
     }
+    EXPECT_TRUE(connect(state, std::move(gates)));
     Engine engine(writer, executor, real_files(), clock, notes, nullptr, options);
     return engine.run(std::move(state), std::move(tracked)).value();
   }

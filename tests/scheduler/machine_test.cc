@@ -9,6 +9,8 @@
 #include <algorithm>
 
 #include "base/random.h"
+#include "scheduler/graph.h"
+#include "scheduler/play.h"
 
 namespace ration::scheduler {
 namespace {
@@ -16,67 +18,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using enum FailureClass;
-
-constexpr double kLong = 1000;  // longer than any wait
-
-// A sweep that a test plays: every call is one event at time `now`.
-class Play {
- public:
-  explicit Play(std::size_t runs, Policy policy = {}) {
-    state.policy = policy;
-    for (std::size_t i = 0; i < runs; ++i) {
-      RunNode node;
-      node.id = fmt::format("{:032x}", i);
-      state.nodes.push_back(node);
-    }
-    state = prepare(std::move(state), now);
-  }
-
-  void tick() { play({.kind = EventKind::tick}); }
-  void end(std::size_t node, const Ending& ending = {}) {
-    play({.kind = EventKind::ended, .node = node, .ending = ending});
-  }
-  void end(std::size_t node, FailureClass failure) { end(node, Ending{.failure = failure}); }
-  void cancel(std::size_t node) { play({.kind = EventKind::cancel, .node = node}); }
-  void retry(std::size_t node) { play({.kind = EventKind::retry, .node = node}); }
-  void unblock(std::size_t node) { play({.kind = EventKind::unblocked, .node = node}); }
-  void forsake(std::size_t node, const std::string& why) {
-    play({.kind = EventKind::forsaken, .node = node, .ending = {.detail = why}});
-  }
-  void interrupt() { play({.kind = EventKind::interrupt}); }
-  void wait(double seconds) {
-    now += seconds;
-    tick();
-  }
-
-  // Nodes of the last event's actions of one kind.
-  std::vector<std::size_t> nodes(ActionKind kind) const {
-    std::vector<std::size_t> found;
-    for (const Action& action : actions)
-      if (action.kind == kind) found.push_back(action.node);
-    return found;
-  }
-  std::vector<std::size_t> launched() const { return nodes(ActionKind::launch); }
-  std::vector<std::size_t> stopped() const { return nodes(ActionKind::stop); }
-  RunState run(std::size_t node) const { return state.nodes[node].state; }
-
-  State state;
-  std::vector<Action> actions;  // of the last event
-  double now = 0;
-
- private:
-  void play(const MachineEvent& event) {
-    Step step = transition(std::move(state), event, now);
-    state = std::move(step.state);
-    actions = std::move(step.actions);
-  }
-};
-
-Policy slots(int n) {
-  Policy policy;
-  policy.slots = n;
-  return policy;
-}
 
 TEST(Machine, StartsAsManyRunsAsThereAreSlotsInTheirOrder) {
   Play sweep(5, slots(3));
@@ -637,7 +578,9 @@ TEST(Machine, KeepsItsPromisesInAnyHistory) {
 // A sweep whose run 1 begins with a checkpoint of run 0.
 Play trunk_and_branch() {
   Play sweep(2, slots(2));
-  sweep.state.nodes[1].blocked = true;
+  Gate gate;
+  gate.parents = {{.node = 0, .wants = Wants::checkpoint, .step = 40}};
+  EXPECT_TRUE(connect(sweep.state, {{1, gate}}));
   sweep.state = prepare(std::move(sweep.state), sweep.now);
   return sweep;
 }
@@ -687,166 +630,6 @@ TEST(Machine, ForgetsABranchThatIsCancelledWhileItWaits) {
 
   EXPECT_EQ(sweep.run(1), RunState::cancelled);
   EXPECT_TRUE(finished(sweep.state));
-}
-
-// ---- Budget -------------------------------------------------------------------------------------
-
-// Runs that take so many FLOPs each.
-Play capped(std::size_t runs, double flops, const Policy& policy) {
-  Play sweep(runs, policy);
-  for (RunNode& node : sweep.state.nodes) node.flops_left = flops;
-  return sweep;
-}
-
-Ending used(double flops, double seconds) {
-  Ending ending;
-  ending.used = {.flops = flops, .seconds = seconds};
-  return ending;
-}
-
-std::string said(const Play& sweep) {
-  std::string all;
-  for (const Action& action : sweep.actions)
-    if (action.kind == ActionKind::say) all += action.text;
-  return all;
-}
-
-TEST(Budget, StartsNothingMoreWhenTheNextRunWouldPassIt) {
-  Policy policy = slots(1);
-  policy.caps.flops = 25;
-  Play sweep = capped(3, 10, policy);
-  sweep.tick();
-  sweep.end(0, used(10, 1));
-  EXPECT_THAT(sweep.launched(), ElementsAre(1));
-
-  sweep.end(1, used(10, 1));
-
-  EXPECT_THAT(sweep.launched(), IsEmpty());
-  EXPECT_EQ(sweep.state.cause, StopCause::budget);
-  EXPECT_EQ(sweep.run(2), RunState::ready);
-  EXPECT_TRUE(finished(sweep.state));
-  EXPECT_THAT(said(sweep),
-              testing::AllOf(testing::HasSubstr("20 flop of 25 flop are used (--max-flops)"),
-                             testing::HasSubstr("would take about 10 flop")));
-}
-
-TEST(Budget, CountsWhatActiveRunsAreExpectedToTake) {
-  Policy policy = slots(4);
-  policy.caps.flops = 25;
-  Play sweep = capped(4, 10, policy);
-
-  sweep.tick();
-
-  EXPECT_THAT(sweep.launched(), ElementsAre(0, 1));
-  EXPECT_EQ(sweep.state.mode, Mode::running) << "they may yet leave enough";
-}
-
-TEST(Budget, GivesWhatARunLeftOverToTheNext) {
-  Policy policy = slots(4);
-  policy.caps.flops = 25;
-  Play sweep = capped(3, 10, policy);
-  sweep.tick();
-
-  Ending early = used(2, 1);
-  early.failure = diverged;
-  sweep.end(0, early);
-
-  EXPECT_THAT(sweep.launched(), ElementsAre(2));
-}
-
-TEST(Budget, CountsWorkThatIsDoneTwice) {
-  Policy policy = slots(2);
-  policy.caps.flops = 25;
-  Play sweep = capped(2, 10, policy);
-  sweep.tick();
-  Ending lost = used(9, 1);
-  lost.failure = killed;
-  sweep.end(0, lost);
-
-  sweep.wait(kLong);
-
-  EXPECT_THAT(sweep.launched(), IsEmpty()) << "9 are used, and each of them takes 10";
-  sweep.end(1, used(10, 1));
-  EXPECT_EQ(sweep.state.cause, StopCause::budget);
-}
-
-TEST(Budget, ExpectsOfARetryWhatItsCheckpointDoesNotHold) {
-  Policy policy = slots(1);
-  policy.caps.flops = 12;
-  Play sweep = capped(1, 10, policy);
-  sweep.tick();
-  Ending preemption = used(9, 1);
-  preemption.failure = preempted;
-  preemption.progressed = true;
-
-  sweep.end(0, preemption);
-
-  EXPECT_THAT(sweep.launched(), ElementsAre(0));
-}
-
-TEST(Budget, RemembersWhatEarlierCommandsUsed) {
-  Policy policy;
-  policy.caps.flops = 25;
-  Play sweep = capped(1, 10, policy);
-  sweep.state.used.flops = 16;
-
-  sweep.tick();
-
-  EXPECT_THAT(sweep.launched(), IsEmpty());
-  EXPECT_EQ(sweep.state.cause, StopCause::budget);
-}
-
-TEST(Budget, LearnsHowLongARunTakesFromThoseThatEnded) {
-  Policy policy = slots(1);
-  policy.caps.hours = 2.5;
-  Play sweep = capped(3, 10, policy);
-  sweep.tick();
-  EXPECT_THAT(sweep.launched(), ElementsAre(0)) << "no speed is known yet";
-  sweep.end(0, used(10, 3600));
-  EXPECT_THAT(sweep.launched(), ElementsAre(1));
-
-  sweep.end(1, used(10, 3600));
-
-  EXPECT_THAT(sweep.launched(), IsEmpty());
-  EXPECT_THAT(said(sweep), testing::HasSubstr("2h 0m of 2h 30m are used (--max-hours)"));
-}
-
-TEST(Budget, TakesTheSpeedOfOtherSweepsBeforeItsOwnIsKnown) {
-  Policy policy = slots(1);
-  policy.caps.hours = 0.5;
-  Play sweep = capped(1, 10, policy);
-  sweep.state.speed = 10.0 / 3600;
-
-  sweep.tick();
-
-  EXPECT_THAT(sweep.launched(), IsEmpty());
-}
-
-TEST(Budget, TurnsHoursIntoMoney) {
-  Policy policy = slots(1);
-  policy.caps.cost = 5;
-  policy.caps.price = 2;
-  Play sweep = capped(3, 10, policy);
-  sweep.tick();
-  sweep.end(0, used(10, 3600));
-  EXPECT_THAT(sweep.launched(), ElementsAre(1)) << "4 of 5";
-
-  sweep.end(1, used(10, 3600));
-
-  EXPECT_THAT(said(sweep), testing::HasSubstr("4 of 5 are used (--max-cost)"));
-}
-
-TEST(Budget, LeavesRunsOfOtherSweepsOut) {
-  Policy policy = slots(2);
-  policy.caps.flops = 15;
-  Play sweep = capped(2, 10, policy);
-  sweep.state.nodes[0].counted = false;
-  sweep.tick();
-  EXPECT_THAT(sweep.launched(), ElementsAre(0, 1));
-
-  sweep.end(0, used(10, 1));
-
-  EXPECT_EQ(sweep.state.used.flops, 0);
 }
 
 }  // namespace

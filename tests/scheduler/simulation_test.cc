@@ -124,6 +124,22 @@ TEST(Simulation, FindsAMachineThatGoesBackToAFailedMachine) {
               HasSubstr("without keeping away"));
 }
 
+TEST(Simulation, FindsAMachineThatOpensAGateTooSoon) {
+  EXPECT_THAT(found_in([](State state, const MachineEvent& event, double now) {
+                for (auto& [node, gate] : state.gates) gate.quorum = 1;
+                return transition(std::move(state), event, now);
+              }),
+              HasSubstr("that it needs"));
+}
+
+TEST(Simulation, FindsAMachineThatForgetsADeadline) {
+  EXPECT_THAT(found_in([](State state, const MachineEvent& event, double now) {
+                for (auto& [node, gate] : state.gates) gate.deadline = 0;
+                return transition(std::move(state), event, now);
+              }),
+              HasSubstr("although more may come"));
+}
+
 TEST(Simulation, FindsAMachineThatForgetsWhatWasUsed) {
   EXPECT_THAT(found_in([](State state, const MachineEvent& event, double now) {
                 state.used = {};

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "scheduler/graph.h"
+
 namespace ration::scheduler::simulation {
 namespace {
 
@@ -61,9 +63,10 @@ Played Player::play() {
 }
 
 bool Player::all_settled() const {
-  return std::all_of(records_.begin(), records_.end(), [](const StoredRun& run) {
-    return store::settled(run.state);
-  });
+  const std::vector<bool> excused = hopeless(story_, records_);
+  for (std::size_t i = 0; i < records_.size(); ++i)
+    if (!store::settled(records_[i].state) && !excused[i]) return false;
+  return true;
 }
 
 // The next thing that happens, whatever it is.
@@ -175,7 +178,6 @@ void Player::begin() {
     node.state = known.state;
     node.cancelling = known.state == RunState::active && known.cancelled;
     node.not_before = known.not_before;
-    node.blocked = plan(run).trunk >= 0;
     node.need = plan(run).need;
     node.sweep = plan(run).sweep;
     node.priority = plan(run).priority;
@@ -189,10 +191,28 @@ void Player::begin() {
     if (!alive) node.flops_left -= outside_.saved(run, now_);
     state_.nodes.push_back(std::move(node));
   }
+  if (!connect(state_, gates())) promises_.broken("the graph of runs is refused");
   state_ = prepare(std::move(state_), now_);
   promises_.at_begin(state_);
   next_trunks_ = 0;
   adopt();
+}
+
+// What runs wait for. Those that failed with their gates wait again where a parent may come.
+std::map<std::size_t, Gate> Player::gates() {
+  std::map<std::size_t, Gate> all;
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    const RunPlan& run = story_.runs()[i];
+    if (run.gate && records_[i].attempts.empty()) all[i] = *run.gate;
+    if (run.trunk >= 0) all[i].parents = {{.node = index(run.trunk), .wants = Wants::checkpoint}};
+    const auto gate = all.find(i);
+    if (gate == all.end() || records_[i].state != RunState::failed || !records_[i].attempts.empty())
+      continue;
+    for (const Parent& parent : gate->second.parents)
+      if (!store::settled(records_[parent.node].state))
+        records_[i].state = state_.nodes[i].state = RunState::ready;
+  }
+  return all;
 }
 
 void Player::adopt() {
@@ -327,11 +347,12 @@ void Player::look_at_trunks() {
   const std::vector<std::size_t> blocked(state_.blocked.begin(), state_.blocked.end());
   for (const std::size_t node : blocked) {
     const RunPlan& branch = plan(static_cast<int>(node));
+    if (branch.trunk < 0) continue;
     const RunNode& trunk = state_.nodes[index(branch.trunk)];
     if (outside_.saved(branch.trunk, now_) >= branch.trunk_seconds)
-      feed({.kind = EventKind::unblocked, .node = node});
+      feed({.kind = EventKind::arrived, .node = node});
     else if (trunk.state != RunState::active && trunk.state != RunState::ready)
-      feed({.kind = EventKind::forsaken, .node = node, .ending = {.detail = "its trunk is gone"}});
+      feed({.kind = EventKind::missing, .node = node, .ending = {.detail = "its trunk is gone"}});
   }
 }
 

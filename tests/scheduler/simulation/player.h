@@ -5,6 +5,7 @@
 // checked (promises.h).
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ class Player {
   // What the engine does.
   void begin();
   void adopt();
+  std::map<std::size_t, Gate> gates();
   void feed(const MachineEvent& event);
   // Asks the machine; the actions are the caller's to do.
   std::vector<Action> ask(const MachineEvent& event);

@@ -23,7 +23,54 @@ Promises::Promises(const Story& story, const Outside& outside, const Records& re
       refused_(story.runs().size()),
       shares_(story.capacity().gpus.size()),
       overtaken_(story.runs().size(), -1),
-      passed_(story.runs().size(), -1) {}
+      passed_(story.runs().size(), -1),
+      first_start_(story.runs().size(), -1) {}
+
+std::vector<bool> hopeless(const Story& story, const Records& records) {
+  std::vector<bool> never(records.size());
+  for (std::size_t i = 0; i < records.size();
+       ++i) {  // parents come before those that wait for them
+    const RunPlan& plan = story.runs()[i];
+    if (records[i].state != RunState::ready) continue;
+    if (plan.trunk >= 0) never[i] = never[static_cast<std::size_t>(plan.trunk)];
+    if (!plan.gate) continue;
+    std::size_t possible = 0;
+    bool held = false;
+    for (const Parent& parent : plan.gate->parents) {
+      const RunState state = records[parent.node].state;
+      held = held || never[parent.node];
+      possible +=
+          state == RunState::done || (!store::settled(state) && !never[parent.node]) ? 1 : 0;
+    }
+    const bool waits =
+        plan.gate->on_stall == OnStall::wait || plan.gate->on_stall == OnStall::extend;
+    const bool nobody = plan.gate->on_stall == OnStall::go_on && possible == 0 && held;
+    const bool too_few = possible < needed(*plan.gate);
+    never[i] = nobody || (too_few && (waits || (held && plan.gate->on_stall == OnStall::abort)));
+  }
+  return never;
+}
+
+std::string Promises::early(int run, double now) const {
+  const std::optional<Gate>& gate = story_->runs()[static_cast<std::size_t>(run)].gate;
+  if (!gate || !stored(run).attempts.empty()) return "";
+  std::size_t done = 0;
+  bool others_run = false;
+  double first = -1;
+  for (const Parent& parent : gate->parents) {
+    const RunState state = (*records_)[parent.node].state;
+    done += state == RunState::done ? 1 : 0;
+    others_run = others_run || state == RunState::active;
+    const double start = first_start_[parent.node];
+    if (start >= 0 && (first < 0 || start < first)) first = start;
+  }
+  const std::size_t least = gate->on_stall == OnStall::go_on ? 1 : needed(*gate);
+  if (done < least) return fmt::format("with {} results of the {} that it needs", done, least);
+  // A retry may bring one back that counted as absent when the gate opened.
+  if (others_run && !retried_ && now < first + gate->deadline_seconds - kRounding)
+    return "before its deadline, although more may come";
+  return "";
+}
 
 void Promises::broken(std::string what) {
   if (violation_.empty()) violation_ = std::move(what);
@@ -92,6 +139,11 @@ void Promises::occupy(const StoredAttempt& attempt, int sign) {
     if (std::find(attempt.gpus.begin(), attempt.gpus.end(), capacity.gpus[gpu].uuid) !=
         attempt.gpus.end())
       shares_[gpu] += sign * share(attempt.need, gpu);
+}
+
+void Promises::started(int run, double now) {
+  double& first = first_start_[static_cast<std::size_t>(run)];
+  if (first < 0) first = now;
 }
 
 void Promises::take(const StoredAttempt& attempt) {
@@ -193,6 +245,8 @@ void Promises::at_launch(int run, const State& state, double now) {
     say(fmt::format("{:.1f} s before its wait is over", known.not_before - now));
   if (const std::string why = exhausted(run); !why.empty())
     say(fmt::format("although its tries are used up ({})", why));
+  if (const std::string why = early(run, now); !why.empty()) say(why);
+  started(run, now);
   // So no more than what was active then can pass a cap.
   store::Usage used;
   for (const StoredRun& each : *records_)
@@ -222,6 +276,7 @@ void Promises::at_end(int run, const Ending& ending, bool refused) {
 void Promises::at_retry(int run) {
   fruitless_[static_cast<std::size_t>(run)] = 0;
   refused_[static_cast<std::size_t>(run)] = 0;
+  retried_ = true;
 }
 
 void Promises::at_failure(int run) {
@@ -254,10 +309,11 @@ void Promises::after(const State& state, double now) {
 }
 
 void Promises::at_the_end() {
+  const std::vector<bool> excused = hopeless(*story_, *records_);
   for (std::size_t i = 0; i < records_->size(); ++i) {
     const int run = static_cast<int>(i);
     const StoredRun& known = stored(run);
-    if (!store::settled(known.state))
+    if (!store::settled(known.state) && !excused[i])
       broken(fmt::format("run {} is {} at the end", run, store::name(known.state)));
     const bool has_result = known.state == RunState::done || known.state == RunState::diverged;
     if (has_result && outside_->result(run) != known.state)

@@ -10,6 +10,9 @@
 
 namespace ration::scheduler::simulation {
 
+// By run: it waits for results of which too few can come, and only a person could help.
+std::vector<bool> hopeless(const Story& story, const Records& records);
+
 class Promises {
  public:
   Promises(const Story& story, const Outside& outside, const Records& records);
@@ -47,6 +50,9 @@ class Promises {
   double share(const Need& need, std::size_t gpu) const;
   bool overdue(std::size_t run, double now) const;
   void at_passing(std::size_t launched, bool last, const State& state, double now);
+  void started(int run, double now);
+  // Why a run with a gate may not begin yet; empty when it may.
+  std::string early(int run, double now) const;
   void at_idle_room(const State& state, double now);
 
   const Story* story_;
@@ -61,6 +67,8 @@ class Promises {
   // By run: since when smaller ones of its sweep pass it, and any at all; negative = none does.
   std::vector<double> overtaken_;
   std::vector<double> passed_;
+  std::vector<double> first_start_;  // by run, in any life; negative = not yet
+  bool retried_ = false;             // a person retried some run
   std::int64_t events_ = 0;
   std::string violation_;
 };

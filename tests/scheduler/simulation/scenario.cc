@@ -138,6 +138,24 @@ Need Story::draw_need(std::uint64_t run) const {
   return need;
 }
 
+Gate Story::draw_gate(std::uint64_t run) const {
+  const auto u = [&](std::uint64_t which) { return draw(kNeed, run, 100 + which); };
+  std::set<std::size_t> parents;
+  const std::uint64_t count = 1 + static_cast<std::uint64_t>(u(0) * 4);
+  for (std::uint64_t i = 0; i < count; ++i)
+    parents.insert(static_cast<std::size_t>(u(10 + i) * static_cast<double>(run)));
+  Gate gate;
+  for (const std::size_t node : parents) {
+    Parent parent;
+    parent.node = node;
+    gate.parents.push_back(parent);
+  }
+  gate.quorum = static_cast<std::size_t>(u(1) * static_cast<double>(parents.size() + 1));
+  if (u(2) < 0.7) gate.deadline_seconds = 30 + 2000 * u(3);
+  gate.on_stall = static_cast<OnStall>(u(4) * 4);
+  return gate;
+}
+
 void Story::draw_runs() {
   for (int i = 0; i < scenario_.runs; ++i) {
     const auto u = [&, run = static_cast<std::uint64_t>(i)](std::uint64_t which) {
@@ -150,6 +168,7 @@ void Story::draw_runs() {
       run.trunk = static_cast<int>(u(3) * i);
       run.trunk_seconds = u(4) * runs_[static_cast<std::size_t>(run.trunk)].work_seconds;
     }
+    if (i > 4 && run.trunk < 0 && u(6) < 0.12) run.gate = draw_gate(static_cast<std::uint64_t>(i));
     run.need = draw_need(static_cast<std::uint64_t>(i));
     run.sweep = static_cast<std::size_t>(u(5) * static_cast<double>(weights_.size()));
     run.priority = 3 - 4 * i / scenario_.runs;

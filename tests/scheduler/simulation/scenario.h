@@ -38,6 +38,7 @@ struct RunPlan {
   double checkpoint_seconds = 0;  // of work between two
   int trunk = -1;                 // a branch: begins when this run's work …
   double trunk_seconds = 0;       // … has a checkpoint of so much
+  std::optional<Gate> gate = {};  // else: it waits for results of earlier runs
   Need need = {};
   std::size_t sweep = 0;
   std::int64_t priority = 0;
@@ -106,6 +107,7 @@ class Story {
   void draw_capacity();
   void draw_runs();
   void draw_caps();
+  Gate draw_gate(std::uint64_t run) const;
   Need draw_need(std::uint64_t run) const;
   void draw_disturbances();
 

@@ -1,0 +1,42 @@
+// How far a sweep is, for whoever watches.
+
+#include <algorithm>
+
+#include "scheduler/engine.h"
+
+namespace ration::scheduler {
+
+void Engine::report() {
+  Snapshot snapshot;
+  double total = 0;
+  double settled = 0;
+  for (std::size_t i = 0; i < state_.nodes.size(); ++i) {
+    const RunNode& node = state_.nodes[i];
+    if (!node.wanted) continue;
+    ++snapshot.runs;
+    total += tracked_[i].flops;
+    if (store::settled(node.state)) {
+      ++snapshot.settled;
+      settled += tracked_[i].flops;
+    }
+    snapshot.failed += node.state == RunState::failed || node.state == RunState::invalid ? 1 : 0;
+  }
+  snapshot.active = state_.active_wanted;
+  snapshot.waiting = static_cast<std::int64_t>(state_.waiting.size());
+  double under_way = 0;
+  for (const auto& [attempt, live] : live_) {
+    if (executor_.queued(attempt)) continue;
+    const Result<store::RunRow> row = writer_.find_run(tracked_[live.node].id);
+    if (row && row->tokens > 0)
+      under_way += std::min(1.0, row->tokens_seen / row->tokens) * tracked_[live.node].flops;
+  }
+  const double now = clock_.monotonic_seconds();
+  if (flops_at_start_ == 0) flops_at_start_ = settled + under_way;
+  const double done = settled + under_way;
+  const double speed = (done - flops_at_start_) / std::max(1e-9, now - started_);
+  snapshot.fraction = total > 0 ? done / total : 1;
+  if (speed > 0) snapshot.eta_seconds = std::max(0.0, total - done) / speed;
+  observer_.progress(snapshot);
+}
+
+}  // namespace ration::scheduler
