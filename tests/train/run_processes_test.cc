@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "train/packed_worker.h"
 #include "train/tiny_run.h"
 
@@ -83,10 +85,17 @@ TEST_F(RunProcesses, AreWhatRunsOfTheProcessorGet) {
 }
 
 TEST_F(RunProcesses, PassOnAStopAndGoOnLater) {
-  data_.spec.tokens = 3'000 * 8;
+  data_.spec.tokens = 20'000 * 8;
   const std::vector<run::RunFolder> folders = three_runs("run");
-  int looks = 0;
-  Surroundings stopping{real_files(), system_clock(), [&] { return ++looks > 60; }, {}};
+  const auto all_train = [&] {
+    return std::ranges::all_of(folders, [](const run::RunFolder& folder) {
+      const auto log = run::read_events(real_files(), folder.events_path(1), 0, 0);
+      return log && std::ranges::any_of(log->events, [](const run::Event& event) {
+               return event.type == run::EventType::train;
+             });
+    });
+  };
+  Surroundings stopping{real_files(), system_clock(), all_train, {}};
 
   for (const WorkerOutcome& outcome :
        work_in_processes(RATION_TRAIN, paths_of(folders), stopping, 3))
