@@ -10,6 +10,19 @@
 namespace ration::run {
 namespace {
 
+template <class AnyEvent>
+std::string in_words(const AnyEvent& event, const std::map<std::string, std::string>& members) {
+  std::string text = fmt::format("{} {} {} {} {} {}",
+                                 name(event.type),
+                                 event.seq,
+                                 event.t,
+                                 event.step,
+                                 event.tokens,
+                                 event.epoch);
+  for (const auto& [key, value] : members) text += fmt::format(" {}={}", key, value);
+  return text;
+}
+
 // What decode() says of a line, in the scanner's words; the scanner must agree.
 std::string by_decode(std::string_view line) {
   const Result<Event> event = decode(line);
@@ -22,15 +35,7 @@ std::string by_decode(std::string_view line) {
     else if (value.is_string())
       members[key] = "\"" + value.get<std::string>();
   }
-  std::string text = fmt::format("{} {} {} {} {} {}",
-                                 name(event->type),
-                                 event->seq,
-                                 event->t,
-                                 event->step,
-                                 event->tokens,
-                                 event->epoch);
-  for (const auto& [key, value] : members) text += fmt::format(" {}={}", key, value);
-  return text;
+  return in_words(*event, members);
 }
 
 std::string by_scan(std::string_view line) {
@@ -42,15 +47,7 @@ std::string by_scan(std::string_view line) {
     members[std::string(key)] = fmt::format("{}", value);
   for (const auto& [key, value] : event->texts)
     members[std::string(key)] = "\"" + std::string(value);
-  std::string text = fmt::format("{} {} {} {} {} {}",
-                                 name(event->type),
-                                 event->seq,
-                                 event->t,
-                                 event->step,
-                                 event->tokens,
-                                 event->epoch);
-  for (const auto& [key, value] : members) text += fmt::format(" {}={}", key, value);
-  return text;
+  return in_words(*event, members);
 }
 
 const std::string kHead =
