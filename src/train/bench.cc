@@ -158,10 +158,11 @@ Result<Json> bench(const BenchOptions& options, Files& files) {
   at::set_num_threads(static_cast<int>(execution.threads));
   if (!device::needs_no_device(*subject) || options.runs > 1) {
     const std::int64_t steps = 1 + (options.steps > 0 ? options.steps : kFewestSteps);
-    Parameters parameters(spec, at::kFloat);
-    if (options.export_to)
+    if (options.export_to) {
+      Parameters parameters(spec, at::kFloat);
       if (Result<void> done = export_to(*options.export_to, spec, parameters, steps, files); !done)
         return std::move(done).error();
+    }
     return bench_on_device(*subject, options.runs, options.steps);
   }
   const double resident_before = resident_bytes();

@@ -3,8 +3,15 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
+#include <iterator>
+#include <span>
 #include <stdexcept>
+#include <thread>
+#include <vector>
 
 #include "base/hash.h"
 #include "base/random.h"
@@ -38,10 +45,30 @@ void fill(at::Tensor tensor, const TensorShape& shape, const run::RunSpec& spec)
   const double scale =
       shape.init == Init::residual ? std::sqrt(2 * static_cast<double>(spec.layers)) : 1;
   Stream stream(static_cast<std::uint64_t>(spec.seed), StreamId::init, name_key(shape.name));
-  std::vector<double> draws(static_cast<std::size_t>(tensor.numel()));
   const double wider = shape.hidden ? WidthRule(spec).hidden_std : 1;
-  for (double& draw : draws) draw = wider * spec.init_std / scale * stream.normal();
-  tensor.copy_(at::from_blob(draws.data(), tensor.sizes(), at::kDouble));
+  const at::Tensor flat = tensor.view(-1);
+  std::array<double, 4096> draws{};
+  for (std::int64_t first = 0; first < flat.numel(); first += std::ssize(draws)) {
+    const std::int64_t count = std::min(flat.numel() - first, std::ssize(draws));
+    for (std::int64_t i = 0; i < count; ++i)
+      draws[static_cast<std::size_t>(i)] = wider * spec.init_std / scale * stream.normal();
+    flat.narrow(0, first, count).copy_(at::from_blob(draws.data(), {count}, at::kDouble));
+  }
+}
+
+// Every tensor has a stream of its own, so the numbers are the same however many threads draw them.
+void fill_all(std::span<Parameters::Entry> entries, const run::RunSpec& spec, std::int64_t size) {
+  constexpr std::int64_t kOfThread = std::int64_t{1}
+                                     << 23;  // elements that take a third of a second
+  const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < entries.size(); i = next++)
+      fill(entries[i].value, entries[i].shape, spec);
+  };
+  std::vector<std::jthread> others;
+  for (std::int64_t i = 1; i < std::min(cores, size / kOfThread); ++i) others.emplace_back(work);
+  work();
 }
 
 }  // namespace
@@ -96,10 +123,12 @@ Parameters::Parameters(const run::RunSpec& spec, at::ScalarType dtype) {
       return flat.narrow(0, offsets[i], elements(shapes[i])).view(shapes[i].shape);
     };
     Entry entry{shapes[i], view(values_), view(grads_), offsets[i]};
-    fill(entry.value, entry.shape, spec);
+    entries_.push_back(std::move(entry));
+  }
+  fill_all(entries_, spec, size);
+  for (Entry& entry : entries_) {
     entry.value.set_requires_grad(true);
     entry.value.mutable_grad() = entry.grad;  // the backward pass accumulates into the flat buffer
-    entries_.push_back(std::move(entry));
   }
 }
 

@@ -41,6 +41,16 @@ TEST(Parameters, GiveATensorTheSameValuesWhateverElseTheModelHolds) {
   EXPECT_FALSE(at::equal(three.at("h0.attn.qkv.w").value, three.at("h1.attn.qkv.w").value));
 }
 
+TEST(Parameters, GiveATensorTheSameValuesWhereSeveralThreadsDraw) {
+  run::RunSpec large = spec_of(2);
+  large.vocab = 300'000;  // 19 M parameters
+  const Parameters one(spec_of(2), at::kFloat), threads(large, at::kFloat);
+
+  EXPECT_TRUE(equal(one, threads, "h0.attn.qkv.w"));
+  EXPECT_TRUE(equal(one, threads, "h1.mlp.down.w"));
+  EXPECT_TRUE(at::equal(one.at("wte").value, threads.at("wte").value.narrow(0, 0, 300)));
+}
+
 TEST(Parameters, DifferWithTheSeed) {
   run::RunSpec other = spec_of(1);
   other.seed = 1;

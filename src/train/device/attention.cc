@@ -1,8 +1,10 @@
 #include "train/device/attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "train/device/backend.h"
 #include "train/device/numbers.h"
@@ -24,12 +26,25 @@ at::Tensor heads_of(const AttentionShape& a, const at::Tensor& mixed) {
   return mixed.view({a.runs * a.sequences, a.positions, a.heads, a.head_width}).transpose(1, 2);
 }
 
-Attended fused_forward(const AttentionShape& a, const at::Tensor& projected) {
+Attended fused_forward(AttentionKind kind, const AttentionShape& a, const at::Tensor& projected) {
   const at::Tensor q = heads_of(a, projected, 0), k = heads_of(a, projected, 1),
                    v = heads_of(a, projected, 2);
   Attended result;
   at::Tensor out;
-  if (projected.is_cuda()) {
+  if (kind == AttentionKind::cudnn) {
+    auto all = at::_scaled_dot_product_cudnn_attention(q,
+                                                       k,
+                                                       v,
+                                                       /*attn_bias=*/{},
+                                                       /*compute_log_sumexp=*/true,
+                                                       0.0,
+                                                       /*is_causal=*/true,
+                                                       /*return_debug_mask=*/false,
+                                                       a.scale);
+    out = std::get<0>(all), result.log_sums = std::get<1>(all);
+    result.query_ends = std::get<2>(all), result.key_ends = std::get<3>(all);
+    result.seed = std::get<6>(all), result.offset = std::get<7>(all);
+  } else if (projected.is_cuda()) {
     auto all = at::_scaled_dot_product_flash_attention(
         q, k, v, 0.0, /*is_causal=*/true, /*return_debug_mask=*/false, a.scale);
     out = std::get<0>(all), result.log_sums = std::get<1>(all);
@@ -43,44 +58,86 @@ Attended fused_forward(const AttentionShape& a, const at::Tensor& projected) {
   return result;
 }
 
-void fused_backward(const AttentionShape& a,
+// cuDNN's gradient adds in an order that changes. Where results must repeat, LibTorch's own takes
+// its place: both forward passes leave the same logarithms of sums.
+bool takes_cudnn_gradient(AttentionKind kind) {
+  return kind == AttentionKind::cudnn && !at::globalContext().deterministicAlgorithms();
+}
+
+using Gradients = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
+
+Gradients fused_gradients(AttentionKind kind,
+                          const AttentionShape& a,
+                          const at::Tensor& projected,
+                          const Attended& attended,
+                          const at::Tensor& dmixed) {
+  const at::Tensor q = heads_of(a, projected, 0), k = heads_of(a, projected, 1),
+                   v = heads_of(a, projected, 2);
+  const at::Tensor out = heads_of(a, attended.mixed), dout = heads_of(a, dmixed);
+  if (takes_cudnn_gradient(kind))
+    return at::_scaled_dot_product_cudnn_attention_backward(dout,
+                                                            q,
+                                                            k,
+                                                            v,
+                                                            out,
+                                                            attended.log_sums,
+                                                            attended.seed,
+                                                            attended.offset,
+                                                            /*attn_bias=*/{},
+                                                            attended.query_ends,
+                                                            attended.key_ends,
+                                                            a.positions,
+                                                            a.positions,
+                                                            0.0,
+                                                            /*is_causal=*/true,
+                                                            a.scale);
+  if (projected.is_cuda())
+    return at::_scaled_dot_product_flash_attention_backward(
+        dout,
+        q,
+        k,
+        v,
+        out,
+        attended.log_sums.view({q.size(0), q.size(1), q.size(2)}),
+        attended.query_ends,
+        attended.key_ends,
+        a.positions,
+        a.positions,
+        0.0,
+        /*is_causal=*/true,
+        attended.seed,
+        attended.offset,
+        a.scale);
+  return at::_scaled_dot_product_flash_attention_for_cpu_backward(dout,
+                                                                  q,
+                                                                  k,
+                                                                  v,
+                                                                  out,
+                                                                  attended.log_sums,
+                                                                  0.0,
+                                                                  /*is_causal=*/true,
+                                                                  /*attn_mask=*/{},
+                                                                  a.scale);
+}
+
+template <class T>
+void fused_backward(AttentionKind kind,
+                    const AttentionShape& a,
                     const at::Tensor& projected,
                     const Attended& attended,
                     const at::Tensor& dmixed,
                     const at::Tensor& dprojected) {
-  const at::Tensor q = heads_of(a, projected, 0), k = heads_of(a, projected, 1),
-                   v = heads_of(a, projected, 2);
-  const at::Tensor out = heads_of(a, attended.mixed), dout = heads_of(a, dmixed);
-  const auto all =
-      projected.is_cuda()
-          ? at::_scaled_dot_product_flash_attention_backward(dout,
-                                                             q,
-                                                             k,
-                                                             v,
-                                                             out,
-                                                             attended.log_sums,
-                                                             attended.query_ends,
-                                                             attended.key_ends,
-                                                             a.positions,
-                                                             a.positions,
-                                                             0.0,
-                                                             /*is_causal=*/true,
-                                                             attended.seed,
-                                                             attended.offset,
-                                                             a.scale)
-          : at::_scaled_dot_product_flash_attention_for_cpu_backward(dout,
-                                                                     q,
-                                                                     k,
-                                                                     v,
-                                                                     out,
-                                                                     attended.log_sums,
-                                                                     0.0,
-                                                                     /*is_causal=*/true,
-                                                                     /*attn_mask=*/{},
-                                                                     a.scale);
-  heads_of(a, dprojected, 0).copy_(std::get<0>(all));
-  heads_of(a, dprojected, 1).copy_(std::get<1>(all));
-  heads_of(a, dprojected, 2).copy_(std::get<2>(all));
+  const Gradients all = fused_gradients(kind, a, projected, attended, dmixed);
+  const auto rows = [](const at::Tensor& heads) { return heads.transpose(1, 2).contiguous(); };
+  const at::Tensor dq = rows(std::get<0>(all)), dk = rows(std::get<1>(all)),
+                   dv = rows(std::get<2>(all));
+  kernels_of<T>(projected.device())(kernels::Join<T>{.rows = projected.size(0),
+                                                     .width = a.heads * a.head_width,
+                                                     .queries = data<T>(dq),
+                                                     .keys = data<T>(dk),
+                                                     .values = data<T>(dv),
+                                                     .joined = data<T>(dprojected)},
+                                    stream_of(projected.device()));
 }
 
 // Calls body(first sequence, scores kernel's shape, [n,T,T] buffer) for a few sequences at a time.
@@ -182,21 +239,43 @@ void backward_by_products(const AttentionShape& a,
       });
 }
 
+// Whether cuDNN computes attention of this model, forward and backward.
+bool takes_cudnn(const at::Device& device, const run::RunSpec& spec) {
+  const AttentionShape one{
+      .positions = spec.context, .heads = spec.heads, .head_width = spec.width / spec.heads};
+  const at::TensorOptions options = at::TensorOptions(at::kBFloat16).device(device);
+  const at::Tensor projected = at::zeros({one.positions, 3 * spec.width}, options);
+  const at::Tensor gradient = at::zeros({one.positions, spec.width}, options);
+  try {
+    const Attended attended = fused_forward(AttentionKind::cudnn, one, projected);
+    fused_gradients(AttentionKind::cudnn, one, projected, attended, gradient);
+    return true;
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const c10::Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
-bool has_fused_attention(const at::Device& device, at::ScalarType type, const run::RunSpec& spec) {
-  if (spec.dropout > 0) return false;
-  if (!device.is_cuda()) return true;
+AttentionKind fastest_attention(const at::Device& device,
+                                at::ScalarType type,
+                                const run::RunSpec& spec) {
+  if (spec.dropout > 0) return AttentionKind::by_products;
+  if (!device.is_cuda()) return AttentionKind::fused;
   const std::int64_t head_width = spec.width / spec.heads;
-  return type == at::kBFloat16 && head_width % 8 == 0 && head_width <= 256;
+  if (type != at::kBFloat16 || head_width % 8 != 0 || head_width > 256)
+    return AttentionKind::by_products;
+  return takes_cudnn(device, spec) ? AttentionKind::cudnn : AttentionKind::fused;
 }
 
 template <class T>
 Attended attention_forward(AttentionKind kind,
                            const AttentionShape& shape,
                            const at::Tensor& projected) {
-  return kind == AttentionKind::fused ? fused_forward(shape, projected)
-                                      : forward_by_products<T>(shape, projected);
+  return kind == AttentionKind::by_products ? forward_by_products<T>(shape, projected)
+                                            : fused_forward(kind, shape, projected);
 }
 
 template <class T>
@@ -206,10 +285,10 @@ void attention_backward(AttentionKind kind,
                         const Attended& attended,
                         const at::Tensor& dmixed,
                         const at::Tensor& dprojected) {
-  if (kind == AttentionKind::fused)
-    fused_backward(shape, projected, attended, dmixed, dprojected);
-  else
+  if (kind == AttentionKind::by_products)
     backward_by_products<T>(shape, projected, dmixed, dprojected);
+  else
+    fused_backward<T>(kind, shape, projected, attended, dmixed, dprojected);
 }
 
 template Attended attention_forward<double>(AttentionKind,

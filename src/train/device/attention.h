@@ -11,8 +11,8 @@
 
 namespace ration::train::device {
 
-// Which way a model takes. `fused` where it can.
-enum class AttentionKind { fused, by_products };
+// Which way a model takes: cuDNN's fused operators, the fused ones of LibTorch's own, products.
+enum class AttentionKind { cudnn, fused, by_products };
 
 struct AttentionShape {
   std::int64_t runs = 1, sequences = 1, positions = 1;  // sequences of each run
@@ -25,12 +25,15 @@ struct AttentionShape {
 // What the forward pass leaves behind.
 struct Attended {
   at::Tensor mixed;                               // [rows,C]
-  at::Tensor log_sums;                            // fused only
-  at::Tensor seed, offset, query_ends, key_ends;  // of the fused operator on a GPU, unused numbers
+  at::Tensor log_sums;                            // fused ways only
+  at::Tensor seed, offset, query_ends, key_ends;  // of fused operators on a GPU, unused numbers
 };
 
-// Whether the fused way exists for activations of this type, on this device, for this model.
-bool has_fused_attention(const at::Device& device, at::ScalarType type, const run::RunSpec& spec);
+// The fastest way that exists for activations of this type, on this device, for this model. cuDNN's
+// is tried on one sequence, for what it can do depends on its version and the GPU.
+AttentionKind fastest_attention(const at::Device& device,
+                                at::ScalarType type,
+                                const run::RunSpec& spec);
 
 // projected: [rows,3,H,D] as the kernels Rotate leaves it.
 template <class T>

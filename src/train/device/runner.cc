@@ -95,9 +95,8 @@ Runner<T>::Runner(std::vector<run::RunSpec> specs, const DeviceOptions& options)
       hidden_(spec_.mlp_width),
       max_rows_(sequences_at_once(spec_, options) * spec_.context),
       rule_(spec_),
-      attention_(options.fused_attention &&
-                         has_fused_attention(options.device, scalar_type<T>(), spec_)
-                     ? AttentionKind::fused
+      attention_(options.fused_attention
+                     ? fastest_attention(options.device, scalar_type<T>(), spec_)
                      : AttentionKind::by_products),
       table_(kernels_of<T>(options.device)) {
   const at::ScalarType narrow = scalar_type<T>(), wide = scalar_type<Real>();
@@ -157,10 +156,10 @@ Runner<T>::Runner(std::vector<run::RunSpec> specs, const DeviceOptions& options)
   }
   last_ = rows_buffer(width_, wide), final_stats_ = rows_buffer(2, wide);
   final_normed_ = rows_buffer(width_, narrow);
-  chunk_ = std::clamp<std::int64_t>(
-      kLogitBytes / (runs_ * layout_.vocab_rows() * static_cast<std::int64_t>(sizeof(T))),
-      1,
-      max_rows_);
+  const std::int64_t row_bytes = layout_.vocab_rows() * static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t most =
+      std::clamp<std::int64_t>(kLogitBytes / (runs_ * row_bytes), 1, max_rows_);
+  chunk_ = kernels::ceil_div(max_rows_, kernels::ceil_div(max_rows_, most));  // of equal size
   logits_ = buffer(runs_ * chunk_ * layout_.vocab_rows(), narrow);
   losses_ = buffer(runs_ * max_rows_, at::kDouble);
   dx_ = rows_buffer(width_, wide);
@@ -171,7 +170,7 @@ Runner<T>::Runner(std::vector<run::RunSpec> specs, const DeviceOptions& options)
   const std::int64_t parts = runs_ * kernels::parts_of(max_rows_).count;
   gain_parts_ = buffer(parts * std::max(3 * width_, hidden_), wide);
   bias_parts_ = buffer(parts * width_, wide);
-  if (narrow != wide) {
+  if (narrow != wide && !sums_in_wide()) {
     std::int64_t largest = head_.weight.numel();
     for (const Layer& layer : layers_)
       for (const Matrix* m : {&layer.qkv, &layer.out, &layer.up, &layer.down})

@@ -119,6 +119,10 @@ class Runner final : public DeviceRuns {
   void bias_backward(const Place& place, const Matrix& matrix, const at::Tensor& dy);
   void weight_backward(const Matrix& matrix, const at::Tensor& dy, const at::Tensor& x);
   void product(at::Tensor out, const at::Tensor& a, const at::Tensor& b) const;
+  // Whether products of narrow numbers can be added to wide ones: LibTorch's can on a GPU.
+  bool sums_in_wide() const {
+    return options_.device.is_cuda() && scalar_type<T>() == at::kBFloat16;
+  }
   AttentionShape attention_shape(const Place& place, std::size_t layer) const;
   kernels::Rotation<T> rotation(const Work& work) const;
   bool rotates(const Layer& layer) const;

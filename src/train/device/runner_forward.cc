@@ -39,7 +39,7 @@ void Runner<T>::product(at::Tensor out, const at::Tensor& a, const at::Tensor& b
   }
 }
 
-// grad += dy' x, summed in wide numbers.
+// grad += dy' x, summed in wide numbers: by the product itself where the device's can.
 template <class T>
 void Runner<T>::weight_backward(const Matrix& matrix, const at::Tensor& dy, const at::Tensor& x) {
   const at::Tensor turned = dy.transpose(1, 2);
@@ -49,6 +49,12 @@ void Runner<T>::weight_backward(const Matrix& matrix, const at::Tensor& dy, cons
       grad.baddbmm_(turned, x);
     else
       grad.select(0, 0).addmm_(turned.select(0, 0), x.select(0, 0));
+  } else if (sums_in_wide()) {
+    at::Tensor grad = runs_ > 1 ? matrix.grad : matrix.grad.select(0, 0);
+    if (runs_ > 1)
+      at::baddbmm_out(grad, grad, turned, x, scalar_type<Real>());
+    else
+      at::addmm_out(grad, grad, turned.select(0, 0), x.select(0, 0), scalar_type<Real>());
   } else {
     const std::int64_t count = matrix.grad.numel() / runs_;
     const at::Tensor more = weight_scratch_.narrow(0, 0, runs_ * count).view(matrix.grad.sizes());

@@ -26,6 +26,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 // nvcc must be told which functions exist on both sides; there is no other way to say it.
 #if defined(__CUDACC__)
@@ -79,6 +80,16 @@ RATION_BOTH inline Wide<T> widen(T value) {
   return static_cast<Wide<T>>(value);
 }
 
+// e^x for activations of type T: beside bf16 a GPU's own instruction is exact enough (2e-6 of the
+// value where |x| < 20).
+template <class T>
+RATION_BOTH inline Wide<T> exponential(Wide<T> x) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (std::is_same_v<T, BFloat16>) return __expf(x);
+#endif
+  return std::exp(x);
+}
+
 // N neighbours that one instruction moves. Rows of a multiple of N elements stay aligned to it.
 template <class T, int N>
 struct alignas(sizeof(T) * N) Pack {
@@ -107,16 +118,40 @@ RATION_BOTH inline void store(const Pack<T, N>& pack, T* to) {
 #endif
 }
 
+// The widest pack of T that rows of `width` divide into.
+template <class T>
+RATION_BOTH constexpr int pack_of(std::int64_t width) {
+  return width % kPack<T> == 0 ? kPack<T> : 1;
+}
+
 RATION_BOTH constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 RATION_BOTH constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
+// Calls body with the widest packs that still give each of `threads` threads one of the row.
+template <int N>
+struct PacksOf {
+  static constexpr int kElements = N;
+};
+template <class T, class Body>
+RATION_BOTH void in_fitting_packs(std::int64_t width, std::int64_t threads, Body body) {
+  const auto fit = [&](int n) { return width % n == 0 && width >= n * threads; };
+  if constexpr (kPack<T> >= 8)
+    if (fit(8)) return body(PacksOf<8>{});
+  if constexpr (kPack<T> >= 4)
+    if (fit(4)) return body(PacksOf<4>{});
+  if (fit(2)) return body(PacksOf<2>{});
+  body(PacksOf<1>{});
+}
+
 // Rows of several runs that are trained side by side, those of one run behind each other.
 struct Rows {
-  std::int64_t count = 0;    // of all runs
-  std::int64_t per_run = 1;  // count = runs * per_run
-  RATION_BOTH std::int64_t run_of(std::int64_t row) const { return row / per_run; }
+  std::int64_t count = 0;                                    // of all runs
+  std::int64_t per_run = 1;                                  // count = runs * per_run
+  RATION_BOTH std::int64_t run_of(std::int64_t row) const {  // fewer than 2^32, which divide faster
+    return static_cast<std::uint32_t>(row) / static_cast<std::uint32_t>(per_run);
+  }
   RATION_BOTH std::int64_t runs() const { return per_run == 0 ? 0 : count / per_run; }
 };
 
@@ -143,10 +178,32 @@ struct Parts {
   std::int64_t count = 1;  // of a run
   RATION_BOTH std::int64_t begin(std::int64_t part) const { return rows * part / count; }
 };
-// 16 rows a part are enough to hide what a part costs; beyond 1024 parts a GPU has no more room.
+// 8 rows a part are enough to hide what a part costs; beyond 2048 parts a GPU has no more room.
 inline Parts parts_of(std::int64_t rows) {
-  const std::int64_t wanted = ceil_div(rows, 16);
-  return {.rows = rows, .count = wanted < 1 ? 1 : smaller(wanted, 1024)};
+  const std::int64_t wanted = ceil_div(rows, 8);
+  return {.rows = rows, .count = wanted < 1 ? 1 : smaller(wanted, 2048)};
 }
+
+// The cells of a table, dealt to blocks evenly and in order however short a row is.
+struct Cells {
+  static constexpr std::int64_t kOfBlock = 512;
+
+  std::int64_t rows = 0, per_row = 1;  // less than 2^31 of a row
+
+  std::int64_t blocks() const { return ceil_div(rows * per_row, kOfBlock); }
+
+  // body(row, cell of the row) for the cells of block `index`.
+  template <class Block, class Body>
+  RATION_BOTH void each(const Block& block, std::int64_t index, Body body) const {
+    const std::int64_t first = index * kOfBlock, row = first / per_row;
+    // Divisions of 32 bits are several times faster on a GPU.
+    const auto begin = static_cast<std::uint32_t>(first - row * per_row);
+    const auto length = static_cast<std::uint32_t>(per_row);
+    block.each(smaller(kOfBlock, rows * per_row - first), [&](std::int64_t i) {
+      const std::uint32_t cell = begin + static_cast<std::uint32_t>(i);
+      body(row + cell / length, static_cast<std::int64_t>(cell % length));
+    });
+  }
+};
 
 }  // namespace ration::train::kernels

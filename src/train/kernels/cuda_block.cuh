@@ -53,11 +53,16 @@ class CudaBlock {
 
   template <class Real>
   __device__ Real* scratch() const {
-    extern __shared__ __align__(16) unsigned char shared[];
+    extern __shared__ __align__(32) unsigned char shared[];  // of packs of 8 floats
     return reinterpret_cast<Real*>(shared);
   }
 
-  __device__ void wait() const { __syncthreads(); }
+  __device__ void wait() const {
+    if constexpr (Threads == kWarp)
+      __syncwarp();
+    else
+      __syncthreads();
+  }
 
  private:
   static constexpr int kWarp = 32;
@@ -67,6 +72,16 @@ class CudaBlock {
 template <class Kernel>
 __global__ void __launch_bounds__(Kernel::kThreads) run_block(const Kernel kernel) {
   kernel(CudaBlock<Kernel::kThreads>(), static_cast<std::int64_t>(blockIdx.x));
+}
+
+// Blocks of one warp without shared memory, several in one block of the GPU, which has room for more
+// warps than blocks.
+constexpr int kWarpsAtOnce = 4;
+template <class Kernel>
+__global__ void __launch_bounds__(kWarpsAtOnce* Kernel::kThreads)
+    run_warp(const Kernel kernel, std::int64_t blocks) {
+  const std::int64_t index = static_cast<std::int64_t>(blockIdx.x) * kWarpsAtOnce + threadIdx.y;
+  if (index < blocks) kernel(CudaBlock<Kernel::kThreads>(), index);
 }
 
 // Puts a kernel into a stream (a cudaStream_t). Throws std::runtime_error when the driver refuses it.
@@ -82,10 +97,17 @@ void launch_on_cuda(const Kernel& kernel, void* stream) {
                                   cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   static_cast<int>(bytes));
   if (status == cudaSuccess) {
-    run_block<<<static_cast<unsigned>(blocks),
-                Kernel::kThreads,
-                bytes,
-                static_cast<cudaStream_t>(stream)>>>(kernel);
+    const auto of_stream = static_cast<cudaStream_t>(stream);
+    const auto grid = [](std::int64_t count) { return static_cast<unsigned>(count); };
+    bool launched = false;
+    if constexpr (Kernel::kThreads == 32) {
+      if (bytes == 0) {
+        run_warp<<<grid(ceil_div(blocks, kWarpsAtOnce)), dim3(32, kWarpsAtOnce), 0, of_stream>>>(
+            kernel, blocks);
+        launched = true;
+      }
+    }
+    if (!launched) run_block<<<grid(blocks), Kernel::kThreads, bytes, of_stream>>>(kernel);
     status = cudaGetLastError();
   }
   if (status != cudaSuccess)

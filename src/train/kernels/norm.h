@@ -42,10 +42,8 @@ struct AddNorm {
 
   template <class Block>
   RATION_BOTH void operator()(const Block& block, std::int64_t row) const {
-    if (norm.width % kPack<T> == 0)
-      in_packs<kPack<T>>(block, row);
-    else
-      in_packs<1>(block, row);
+    in_fitting_packs<T>(
+        norm.width, kThreads, [&](auto packs) { in_packs<packs.kElements>(block, row); });
   }
 
   template <int N, class Block>
@@ -132,10 +130,8 @@ struct NormBackward {
 
   template <class Block>
   RATION_BOTH void operator()(const Block& block, std::int64_t index) const {
-    if (norm.width % kPack<T> == 0)
-      in_packs<kPack<T>>(block, index);
-    else
-      in_packs<1>(block, index);
+    in_fitting_packs<T>(
+        norm.width, kThreads, [&](auto packs) { in_packs<packs.kElements>(block, index); });
   }
 
   template <int N, class Block>
@@ -173,13 +169,15 @@ struct NormBackward {
         sums<Real, 2>(block, packs, [&](std::int64_t i, Sums<Real, 2>& all) {
           const Pack<Real, N> value = load<N>(x + start + i * N), gain = load<N>(gains + i * N);
           const Pack<T, N> d = load<N>(dout + start + i * N);
+          Pack<Real, N> of_gain = load<N>(gain_sums + i * N);
           for (int j = 0; j < N; ++j) {
             const Real y = (value.at[j] - mean) * inverse, slope = widen(d.at[j]);
-            gain_sums[i * N + j] += slope * y;
+            of_gain.at[j] += slope * y;
             if (bias_parts != nullptr) bias_sums[i * N + j] += slope;
             all.at[0] += slope * gain.at[j];
             all.at[1] += slope * gain.at[j] * y;
           }
+          store(of_gain, gain_sums + i * N);
         });
     const auto count = static_cast<Real>(norm.width);
     const Real along_ones = norm.centred ? total.at[0] / count : Real(0);

@@ -70,8 +70,14 @@ struct Classify {
         LogSum<Real>{},
         [&](std::int64_t i, LogSum<Real>& all) {
           const Pack<T, N> some = load<N>(z + i * N);
+          const int count = i * N + N <= vocab ? N : static_cast<int>(vocab - i * N);
+          Real top = all.largest;
           for (int j = 0; j < N; ++j)
-            if (i * N + j < vocab) all.add(widen(some.at[j]));
+            if (j < count && widen(some.at[j]) > top) top = widen(some.at[j]);
+          all.sum *= top > all.largest ? exponential<T>(all.largest - top) : Real(1);
+          all.largest = top;
+          for (int j = 0; j < N; ++j)  // NaN lands here and stays
+            if (j < count) all.sum += exponential<T>(widen(some.at[j]) - top);
         },
         [](const LogSum<Real>& a, const LogSum<Real>& b) { return LogSum<Real>::merged(a, b); });
     const Real log_sum = sum.value();
@@ -86,7 +92,7 @@ struct Classify {
       Pack<T, N> some = load<N>(z + i * N);
       for (int j = 0; j < N; ++j) {
         const std::int64_t v = i * N + j;
-        Real d = v < vocab ? share * std::exp(widen(some.at[j]) - log_sum) : Real(0);
+        Real d = v < vocab ? share * exponential<T>(widen(some.at[j]) - log_sum) : Real(0);
         if (v == target) d -= one;
         some.at[j] = static_cast<T>(d);
       }

@@ -36,30 +36,45 @@ struct ColumnSums {
   }
 };
 
-// The second stage: grad [columns] += the parts of its run, in order. grad of run k lies k * stride
-// behind that of run 0.
+// The second stage: grad [columns] += the parts of its run. grad of run k lies k * stride behind
+// that of run 0. A block takes kTile columns and kGroups threads for each, of which thread g adds
+// parts g, g + kGroups, …; then those sums are added in order.
 template <class T>
 struct FoldParts {
-  static constexpr int kThreads = 64;
+  static constexpr std::int64_t kTile = 32, kGroups = 32;
+  static constexpr int kThreads = kTile * kGroups;
+  using Real = Wide<T>;
 
   std::int64_t runs = 1;
   std::int64_t parts = 1;
   std::int64_t columns = 0;
-  const Wide<T>* sums = nullptr;  // [runs,parts,columns]
-  Wide<T>* grad = nullptr;
+  const Real* sums = nullptr;  // [runs,parts,columns]
+  Real* grad = nullptr;
   std::int64_t stride = 0;
 
-  std::int64_t blocks() const { return runs * ceil_div(columns, kThreads); }
-  std::int64_t scratch_bytes() const { return 0; }
+  std::int64_t blocks() const { return runs * ceil_div(columns, kTile); }
+  std::int64_t scratch_bytes() const { return kThreads * static_cast<std::int64_t>(sizeof(Real)); }
 
   template <class Block>
   RATION_BOTH void operator()(const Block& block, std::int64_t index) const {
-    const std::int64_t cut = ceil_div(columns, kThreads);
-    const std::int64_t first = index % cut * kThreads, run = index / cut;
-    block.each(smaller(kThreads, columns - first), [&](std::int64_t i) {
-      Wide<T> sum = 0;
-      for (std::int64_t p = 0; p < parts; ++p) sum += sums[(run * parts + p) * columns + first + i];
-      grad[run * stride + first + i] += sum;
+    const std::int64_t cut = ceil_div(columns, kTile);
+    const std::int64_t first = index % cut * kTile, run = index / cut;
+    const std::int64_t count = smaller(kTile, columns - first);
+    Real* of_groups = block.template scratch<Real>();  // [groups,tile]
+    block.each(kThreads, [&](std::int64_t i) {
+      const std::int64_t column = i % kTile;
+      Real sum = 0;
+      if (column < count)
+        for (std::int64_t p = i / kTile; p < parts; p += kGroups)
+          sum += sums[(run * parts + p) * columns + first + column];
+      of_groups[i] = sum;
+    });
+    block.wait();
+    block.each(count, [&](std::int64_t column) {
+      Real sum = 0;
+      for (std::int64_t group = 0; group < kGroups; ++group)
+        sum += of_groups[group * kTile + column];
+      grad[run * stride + first + column] += sum;
     });
   }
 };

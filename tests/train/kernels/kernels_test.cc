@@ -63,7 +63,7 @@ TYPED_TEST(Kernels, AddNormAddsABranchWithBiasAndDropoutAndNormsTheSum) {
   using Real = kernels::Wide<T>;
   Bench<T>& b = this->bench;
   const Masks masks(DropoutSite::mlp_branch);
-  for (const std::int64_t width : {24, 33, 64})
+  for (const std::int64_t width : {24, 33, 64, 128, 264})
     for (const bool centred : {false, true}) {
       const at::Tensor x = b.wide({kRows, width}), branch = b.narrow({kRows, width});
       const at::Tensor gain = b.wide({kRuns, width}), bias = b.wide({kRuns, width}),
@@ -104,7 +104,7 @@ TYPED_TEST(Kernels, NormBackwardGivesTheDerivedGradients) {
   Bench<T>& b = this->bench;
   const Masks masks(DropoutSite::attention_branch);
   const kernels::Parts parts = kernels::parts_of(kPerRun);
-  for (const std::int64_t width : {24, 33, 64})
+  for (const std::int64_t width : {24, 33, 64, 128, 264})
     for (const bool centred : {false, true}) {
       const at::Tensor x = b.wide({kRows, width}), gain = b.wide({kRuns, width}),
                        bias = b.wide({kRuns, width}), before = b.wide({kRows, width});
@@ -183,55 +183,73 @@ TYPED_TEST(Kernels, RotateTurnsQueriesAndKeysAndItsBackwardTurnsGradientsBack) {
   using T = TypeParam;
   using Real = kernels::Wide<T>;
   Bench<T>& b = this->bench;
-  constexpr std::int64_t kHeads = 3, kWidth = 10, kSequence = 7;  // 3 sequences a run
-  const at::Tensor angles =
-      at::outer(at::arange(kSequence, at::kDouble), at::rand({kWidth / 2}, at::kDouble));
-  const at::Tensor cosines = b.here(at::cos(angles).to(device::scalar_type<Real>())),
-                   sines = b.here(at::sin(angles).to(device::scalar_type<Real>()));
-  for (const bool rotates : {false, true})
-    for (const bool unit : {false, true})
-      for (const bool biased : {false, true}) {
-        if (!rotates && !unit && !biased) continue;
-        const at::Tensor before = b.narrow({kRows, 3, kHeads, kWidth}), x = before.clone();
-        const at::Tensor bias = b.wide({kRuns, 3, kHeads, kWidth}),
-                         d_after = b.narrow({kRows, 3, kHeads, kWidth}), d = d_after.clone();
-        const at::Tensor inverses = b.zeros({kRows, 2 * kHeads});
-        const kernels::Rotation<T> rotation{
-            .heads = kHeads,
-            .head_width = kWidth,
-            .sequence = kSequence,
-            .cosines = rotates ? device::data<Real>(cosines) : nullptr,
-            .sines = rotates ? device::data<Real>(sines) : nullptr,
-            .unit = unit,
-            .eps = Real(1e-3),
-            .inverses = device::data<Real>(inverses)};
+  constexpr std::int64_t kHeads = 3, kSequence = 7;  // 3 sequences a run
+  for (const std::int64_t width : {10, 16, 48}) {    // in single elements and in packs
+    const at::Tensor angles =
+        at::outer(at::arange(kSequence, at::kDouble), at::rand({width / 2}, at::kDouble));
+    const at::Tensor cosines = b.here(at::cos(angles).to(device::scalar_type<Real>())),
+                     sines = b.here(at::sin(angles).to(device::scalar_type<Real>()));
+    for (const bool rotates : {false, true})
+      for (const bool unit : {false, true})
+        for (const bool biased : {false, true}) {
+          if (!rotates && !unit && !biased) continue;
+          const at::Tensor before = b.narrow({kRows, 3, kHeads, width}), x = before.clone();
+          const at::Tensor bias = b.wide({kRuns, 3, kHeads, width}),
+                           d_after = b.narrow({kRows, 3, kHeads, width}), d = d_after.clone();
+          const at::Tensor inverses = b.zeros({kRows, 2 * kHeads});
+          const kernels::Rotation<T> rotation{
+              .heads = kHeads,
+              .head_width = width,
+              .sequence = kSequence,
+              .cosines = rotates ? device::data<Real>(cosines) : nullptr,
+              .sines = rotates ? device::data<Real>(sines) : nullptr,
+              .unit = unit,
+              .eps = Real(1e-3),
+              .inverses = device::data<Real>(inverses)};
 
-        b.run(kernels::Rotate<T>{.rows = kTwoRuns,
-                                 .rotation = rotation,
-                                 .bias = biased ? device::data<Real>(bias) : nullptr,
-                                 .stride = 3 * kHeads * kWidth,
-                                 .projected = device::data<T>(x)});
-        b.run(kernels::RotateBackward<T>{.rows = kTwoRuns,
-                                         .rotation = rotation,
-                                         .projected = device::data<T>(x),
-                                         .dprojected = device::data<T>(d)});
+          b.run(kernels::Rotate<T>{.rows = kTwoRuns,
+                                   .rotation = rotation,
+                                   .bias = biased ? device::data<Real>(bias) : nullptr,
+                                   .stride = 3 * kHeads * width,
+                                   .projected = device::data<T>(x)});
+          b.run(kernels::RotateBackward<T>{.rows = kTwoRuns,
+                                           .rotation = rotation,
+                                           .projected = device::data<T>(x),
+                                           .dprojected = device::data<T>(d)});
 
-        const at::Tensor leaf = b.leaf(before);
-        const auto of_row = [&](const at::Tensor& table) {  // [rows,1,1,D/2]
-          return b.exact(table).repeat({kRows / kSequence, 1}).view({kRows, 1, 1, kWidth / 2});
-        };
-        const at::Tensor want = turned(leaf,
-                                       biased ? of_runs(b.exact(bias)) : at::Tensor(),
-                                       unit,
-                                       rotates ? of_row(cosines) : at::Tensor(),
-                                       rotates ? of_row(sines) : at::Tensor());
-        want.backward(b.exact(d_after));
-        const std::string what =
-            std::to_string(rotates) + std::to_string(unit) + std::to_string(biased);
-        b.expect_near(x, want.detach(), b.narrow_tolerance(), "heads " + what);
-        // The backward pass sees heads that were rounded once more.
-        b.expect_near(d, leaf.grad(), 2 * b.narrow_tolerance(), "gradient " + what);
-      }
+          const at::Tensor leaf = b.leaf(before);
+          const auto of_row = [&](const at::Tensor& table) {  // [rows,1,1,D/2]
+            return b.exact(table).repeat({kRows / kSequence, 1}).view({kRows, 1, 1, width / 2});
+          };
+          const at::Tensor want = turned(leaf,
+                                         biased ? of_runs(b.exact(bias)) : at::Tensor(),
+                                         unit,
+                                         rotates ? of_row(cosines) : at::Tensor(),
+                                         rotates ? of_row(sines) : at::Tensor());
+          want.backward(b.exact(d_after));
+          const std::string what =
+              std::to_string(rotates) + std::to_string(unit) + std::to_string(biased);
+          b.expect_near(x, want.detach(), b.narrow_tolerance(), "heads " + what);
+          // The backward pass sees heads that were rounded once more.
+          b.expect_near(d, leaf.grad(), 2 * b.narrow_tolerance(), "gradient " + what);
+        }
+  }
+}
+
+TYPED_TEST(Kernels, JoinPutsQueriesKeysAndValuesBehindEachOther) {
+  using T = TypeParam;
+  Bench<T>& b = this->bench;
+  for (const std::int64_t width : {10, 48}) {
+    const at::Tensor q = b.narrow({kRows, width}), k = b.narrow({kRows, width}),
+                     v = b.narrow({kRows, width}), joined = b.narrow({kRows, 3 * width});
+    b.run(kernels::Join<T>{.rows = kRows,
+                           .width = width,
+                           .queries = device::data<T>(q),
+                           .keys = device::data<T>(k),
+                           .values = device::data<T>(v),
+                           .joined = device::data<T>(joined)});
+    EXPECT_TRUE(at::equal(joined, at::cat({q, k, v}, 1))) << "width " << width;
+  }
 }
 
 TYPED_TEST(Kernels, ActivationsAndTheirBackwardFollowLibTorch) {
@@ -420,12 +438,15 @@ TYPED_TEST(Kernels, SumsOfRowsAreThoseOfLibTorch) {
   using T = TypeParam;
   using Real = kernels::Wide<T>;
   Bench<T>& b = this->bench;
+  constexpr std::int64_t kLong = 299;  // rows of a run, in more parts than a column has threads
   for (const std::int64_t columns : {24, 33, 130}) {
-    const kernels::Parts parts = kernels::parts_of(kPerRun);
-    const at::Tensor x = b.narrow({kRows, columns}), sums = b.zeros({kRuns, parts.count, columns});
+    const kernels::Parts parts = kernels::parts_of(kLong);
+    ASSERT_GT(parts.count, kernels::FoldParts<T>::kGroups);
+    const at::Tensor x = b.narrow({kRuns * kLong, columns}),
+                     sums = b.zeros({kRuns, parts.count, columns});
     const at::Tensor grad = b.wide({kRuns, columns}), before = grad.clone();
 
-    b.run(kernels::ColumnSums<T>{.rows = kTwoRuns,
+    b.run(kernels::ColumnSums<T>{.rows = {.count = kRuns * kLong, .per_run = kLong},
                                  .parts = parts,
                                  .columns = columns,
                                  .x = device::data<T>(x),
@@ -438,7 +459,7 @@ TYPED_TEST(Kernels, SumsOfRowsAreThoseOfLibTorch) {
                                 .stride = columns});
 
     b.expect_near(grad,
-                  b.exact(before) + b.exact(x).view({kRuns, kPerRun, columns}).sum(1),
+                  b.exact(before) + b.exact(x).view({kRuns, kLong, columns}).sum(1),
                   b.wide_tolerance(),
                   "column sums");
   }
