@@ -59,6 +59,10 @@ std::string why(const store::RunRow& row, double now) {
       return row.reason + "; the log below names the setting or file";
     case RunState::cancelled:
       return "was cancelled; `ration retry` takes that back";
+    case RunState::stopped:
+      return row.reason + "; its checkpoint is there, `ration retry` lets it go on";
+    case RunState::skipped:
+      return row.reason + "; a retry of that run lets this one wait again";
     case RunState::ready:
       break;
   }

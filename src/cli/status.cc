@@ -56,7 +56,7 @@ Result<std::vector<store::RunRow>> listed_runs(const store::Reader& store,
     if (!rows) return std::move(rows).error();
     for (store::RunRow& row : *rows)
       if (!arguments.flag("failed") || row.state == RunState::failed ||
-          row.state == RunState::invalid)
+          row.state == RunState::invalid || row.state == RunState::skipped)
         listed.push_back(std::move(row));
   }
   return listed;

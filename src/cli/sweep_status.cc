@@ -56,7 +56,9 @@ std::string overview_text(const std::vector<SweepStatus>& statuses, bool narrow)
     const bool used = std::any_of(statuses.begin(), statuses.end(), [&](const SweepStatus& status) {
       return status.progress.by_state[i] > 0;
     });
-    if (narrow && !used) continue;
+    // Most sweeps never see these.
+    const bool rare = i >= static_cast<std::size_t>(store::RunState::stopped);
+    if ((narrow || rare) && !used) continue;
     states.push_back(i);
     cells[0].emplace_back(name(static_cast<store::RunState>(i)));
   }

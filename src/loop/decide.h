@@ -35,7 +35,7 @@ enum class RunStatus {
   done,       // a data point
   diverged,   // a result, but no data point
   failed,     // its retries are used up, or its settings cannot be used
-  cancelled,  // taken out by a person
+  cancelled,  // taken out by a person, or by a rule of the sweep
 };
 
 // A run of the sweep.

@@ -19,7 +19,9 @@ RunStatus status_of(store::RunState state) {
       return RunStatus::diverged;
     case store::RunState::failed:
     case store::RunState::invalid:
+    case store::RunState::skipped:
       return RunStatus::failed;
+    case store::RunState::stopped:
     case store::RunState::cancelled:
       return RunStatus::cancelled;
     case store::RunState::ready:

@@ -61,16 +61,22 @@ class DefinitionReader {
     read_name(*root);
     if (const Member* let = root->find("let")) read_variables(let->node);
     if (const Member* goal = root->find("goal")) read_goal(goal->node);
+    StopRules stop;
+    if (const Member* member = root->find("stop"))
+      stop = read_stop_rules(member->node, *source_, names_, problems_);
     const bool multiply = read_blocks_word(*root);
     Section top{.title = "the top of the file"};
-    read_members(*root, top, {"name", "goal", "let", "blocks", "block"});
+    read_members(*root, top, {"name", "goal", "stop", "let", "blocks", "block"});
     std::vector<Section> inner;
     if (const Member* block = root->find("block")) inner = read_blocks(block->node);
     if (multiply && inner.size() > 1) inner = {joined(std::move(inner))};
     if (inner.empty()) inner.push_back({.title = top.title});
     check_conditions(top, inner);
-    Definition definition{
-        .source = source_, .names = names_, .name = name_, .goal = std::move(goal_)};
+    Definition definition{.source = source_,
+                          .names = names_,
+                          .name = name_,
+                          .goal = std::move(goal_),
+                          .stop = std::move(stop)};
     for (const Section& section : inner) definition.blocks.push_back(block_of(top, section));
     if (!problems_.empty()) return std::move(problems_).take(summary);
     return definition;

@@ -12,6 +12,7 @@
 #include "scheduler/expression.h"
 #include "scheduler/names.h"
 #include "scheduler/source_text.h"
+#include "scheduler/stop_rules.h"
 
 namespace ration::scheduler {
 
@@ -59,6 +60,7 @@ struct Definition {
   Names names;
   std::string name;                              // of the sweep
   std::map<std::string, std::string> goal = {};  // Sweep::goal
+  StopRules stop = {};                           // Sweep::stop
   std::vector<Block> blocks = {};
 };
 

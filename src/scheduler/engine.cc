@@ -87,6 +87,7 @@ Result<void> Engine::reconcile() {
     Result<void> done;
     if (node.state == RunState::active) {
       node.cancelling = marked_cancelled(files_, folder);
+      node.stopped_by = stop_reason(files_, folder);
     } else if (files_.exists(folder.result_path())) {
       Result<std::optional<Json>> result = folder.result();
       if (!result) return std::move(result).error();
@@ -96,6 +97,11 @@ Result<void> Engine::reconcile() {
       node.state = RunState::cancelled;
       done = writer_.update_run(tracked_[i].run,
                                 {.state = RunState::cancelled, .reason = "cancelled"});
+    } else if (node.state == RunState::ready && tracked_[i].attempts > 0) {
+      const std::string reason = stop_reason(files_, folder);
+      if (reason.empty()) continue;
+      node.state = RunState::stopped;
+      done = writer_.update_run(tracked_[i].run, {.state = RunState::stopped, .reason = reason});
     }
     if (!done) return done;
   }
@@ -130,7 +136,7 @@ Result<void> Engine::adopt_one(const store::AttemptRow& row,
   if (!sighting) return std::move(sighting).error();
   if (sighting->kind != Sighting::Kind::alive) return conclude(row.id);
   ++end_.adopted;
-  if (state_.nodes[node].cancelling) stop(node);
+  if (state_.nodes[node].cancelling || !state_.nodes[node].stopped_by.empty()) stop(node);
   const Placement& placement = sighting->placement;
   placed.push_back({.attempt = row.id, .host = placement.host, .process = placement.process});
   return {};
@@ -163,6 +169,8 @@ Result<void> Engine::perform(const Action& action) {
     case ActionKind::stop:
       stop(action.node);
       return {};
+    case ActionKind::decide:
+      return decide(action);
     case ActionKind::record:
       return writer_.update_run(tracked_[action.node].run, update_of(action));
     case ActionKind::say:
@@ -241,6 +249,9 @@ Result<void> Engine::look_at_logs() {
     if (!taken) return std::move(taken).error();
     end_.damaged_lines += taken->damaged;
   }
+  for (const std::int64_t attempt : attempts)
+    if (const auto live = live_.find(attempt); live != live_.end())
+      if (Result<void> done = look_at_evaluations(live->second.node); !done) return done;
   report();
   return {};
 }
@@ -255,8 +266,8 @@ void Engine::stop(std::size_t node) {
   }
 }
 
-// A cancelled run that does not leave within the grace is ended. An interrupted one is left alone:
-// its checkpoint may take its time.
+// A cancelled run that does not leave within the grace is ended. One that was interrupted or is
+// stopped early is left alone: its checkpoint may take its time.
 void Engine::enforce_stops() {
   const double now = clock_.monotonic_seconds();
   for (const auto& [attempt, live] : live_)

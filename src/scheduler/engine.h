@@ -60,7 +60,8 @@ struct Tracked {
   std::string id;        // run-id
   double flops = 0;
   double tokens = 0;
-  int attempts = 0;  // highest number that the database knows; 0 = none
+  int attempts = 0;                  // highest number that the database knows; 0 = none
+  std::int64_t evaluated_step = -1;  // up to which the machine knows its held-out losses
 };
 
 struct EngineEnd {
@@ -112,6 +113,8 @@ class Engine {
   void wait_again_for_retried();
   Result<void> look_at_signals();
   Result<void> look_at_logs();
+  Result<void> look_at_evaluations(std::size_t node);
+  Result<void> decide(const Action& action);
   Result<void> look_at_checkpoints();
   Result<void> look_at_checkpoint(std::size_t node, std::size_t place, const Parent& parent);
   Result<void> say_what_blocks();

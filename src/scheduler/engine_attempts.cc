@@ -186,6 +186,7 @@ Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_start
     if (own) fault_point("end-after-commit");
   }
   if (Result<void> done = launch(to_start); !done) return done;
+  if (Result<void> done = look_at_evaluations(live.node); !done) return done;
   next_checkpoints_ = 0;  // it may have left one that another run waits for, or given it up
   return feed({.kind = EventKind::tick});
 }

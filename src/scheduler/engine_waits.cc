@@ -9,13 +9,15 @@
 
 namespace ration::scheduler {
 
-// Runs that failed with their gate, and so never began, wait again once somebody had a parent
-// retried.
+// Runs that were skipped wait again once somebody had a parent retried. An older program called
+// them failed.
 void Engine::wait_again_for_retried() {
   for (const auto& [node, gate] : state_.gates) {
     RunNode& run = state_.nodes[node];
-    if (run.state != RunState::failed || !run.blocked || files_.exists(folder_of(node).path()))
-      continue;
+    const bool skipped =
+        run.state == RunState::skipped ||
+        (run.state == RunState::failed && run.blocked && !files_.exists(folder_of(node).path()));
+    if (!skipped) continue;
     const bool comes =
         std::any_of(gate.parents.begin(), gate.parents.end(), [&](const Parent& parent) {
           return parent.node != kNobody && !store::settled(state_.nodes[parent.node].state);

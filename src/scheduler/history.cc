@@ -11,6 +11,7 @@ namespace {
 // A person took a verdict back while no scheduler was there to hear of it.
 bool revived(Files& files, const run::RunFolder& folder, const store::RunRow& row) {
   if (row.state == RunState::cancelled) return !marked_cancelled(files, folder);
+  if (row.state == RunState::stopped) return stop_reason(files, folder).empty();
   const bool given_up = row.state == RunState::failed || row.state == RunState::invalid;
   return given_up && row.attempts > 0 && forgiven_attempts(files, folder) >= row.attempts;
 }
@@ -45,6 +46,7 @@ Result<NodeAndTracked> restore(
   if (revived(files, folder, row)) both.node.state = RunState::ready;
   if (row.attempts == 0) return both;
 
+  both.node.spared = spared(files, folder);
   Result<std::vector<store::AttemptRow>> attempts = store.attempts(row.id);
   if (!attempts) return std::move(attempts).error();
   const int forgiven = forgiven_attempts(files, folder);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -49,7 +50,10 @@ class Transition {
 
   void launch() {
     State& s = step_.state;
-    if (s.mode == Mode::running) refuse_impossible();
+    if (s.mode == Mode::running) {
+      refuse_impossible();
+      wake();  // the gate of a run that waited for one of these may be open now
+    }
     while (s.mode == Mode::running && s.active < s.policy.slots && !s.ready.empty()) {
       const std::optional<std::size_t> index = next_in_line(s, now_);
       if (!index || !affordable(*index)) return;
@@ -80,8 +84,12 @@ class Transition {
     account(node, ending);
     const bool was_packed = packed(need_of(node));
     Verdict verdict = judge(s.policy, node, ending);
-    if (node.cancelling && !store::settled(verdict.state))
-      verdict = {RunState::cancelled, 0, "cancelled"};
+    if (!store::settled(verdict.state)) {
+      if (node.cancelling)
+        verdict = {RunState::cancelled, 0, "cancelled"};
+      else if (!node.stopped_by.empty())
+        verdict = {RunState::stopped, 0, node.stopped_by};
+    }
     settle(index, verdict);
     if (!ending.never_started) look_at_the_sweep(ending, was_packed, verdict.state);
   }
@@ -100,12 +108,24 @@ class Transition {
   void retry(std::size_t index) {
     RunNode& node = step_.state.nodes[index];
     node.cancelling = false;
+    node.spared = node.spared || node.state == RunState::stopped || !node.stopped_by.empty();
+    node.stopped_by.clear();
     const bool has_result = node.state == RunState::done || node.state == RunState::diverged;
     if (node.state == RunState::active || has_result) return;
     forget(index);
     forgive(node);
     ask_again(step_.state, index);
     settle(index, {RunState::ready, 0, "retry asked for"});
+  }
+
+  // A run's held-out loss at so many tokens.
+  void evaluated(std::size_t index, double tokens, double loss) {
+    RunNode& node = step_.state.nodes[index];
+    if (node.contestant.bracket == kNoBracket || !std::isfinite(loss)) return;
+    Bracket& bracket = step_.state.brackets[node.contestant.bracket];
+    const std::optional<Standing> standing = bracket.reach(node.contestant, tokens, loss);
+    const bool complete = tokens >= node.contestant.tokens;
+    if (standing && standing->stops() && !complete) stop_early(index, describe(*standing));
   }
 
   // The checkpoint that a run wants of a parent is there, or never will be.
@@ -126,6 +146,20 @@ class Transition {
   }
 
  private:
+  // A rule wants the run to end, unless somebody needs it.
+  void stop_early(std::size_t index, const std::string& why) {
+    State& s = step_.state;
+    RunNode& node = s.nodes[index];
+    const bool may = node.state == RunState::active && node.wanted && !node.cancelling &&
+                     node.stopped_by.empty() && !node.spared;
+    if (!may) return;
+    for (const std::size_t child : children_of(s, index))
+      if (s.blocked.contains(child)) return;
+    node.stopped_by = "stopped early: " + why;
+    step_.actions.push_back({.kind = ActionKind::decide, .node = index, .text = node.stopped_by});
+    step_.actions.push_back({.kind = ActionKind::stop, .node = index});
+  }
+
   // There is room in the budget. Where active runs may yet leave enough, the next one waits for
   // them.
   bool affordable(std::size_t index) {
@@ -202,8 +236,7 @@ class Transition {
         return;
       case GateView::State::shut:
         leave_gate(s, index);
-        ++s.failures;
-        settle(index, {RunState::failed, 0, view.why});
+        settle(index, {RunState::skipped, 0, view.why});
         return;
     }
   }
@@ -227,13 +260,13 @@ class Transition {
     for (const std::size_t child : children_of(step_.state, index)) look(child);
   }
 
-  // The run has another state. One that failed for want of it waits again.
+  // The run has another state. One that was skipped for want of it waits again.
   void tell_children(std::size_t index) {
     State& s = step_.state;
     for (const std::size_t child : children_of(s, index)) {
       if (!s.nodes[child].blocked) continue;
       const bool comes_again = judge_arrivals(s, child, index);
-      if (comes_again && s.nodes[child].state == RunState::failed)
+      if (comes_again && s.nodes[child].state == RunState::skipped)
         settle(child,
                {RunState::ready,
                 0,
@@ -369,6 +402,9 @@ Step transition(State state, const MachineEvent& event, double now) {
       break;
     case EventKind::missing:
       transition.hear_of(event.node, event.parent, Arrival::absent, event.ending.detail);
+      break;
+    case EventKind::evaluated:
+      transition.evaluated(event.node, event.tokens, event.loss);
       break;
   }
   transition.wake();

@@ -26,6 +26,7 @@
 #include "scheduler/budget.h"
 #include "scheduler/capacity.h"
 #include "scheduler/gate.h"
+#include "scheduler/halving.h"
 #include "store/states.h"
 
 namespace ration::scheduler {
@@ -76,6 +77,9 @@ struct RunNode {
   double overtaken = -1;  // when a smaller run was first started before it, for want of room
   double flops_left = 0;  // that its next attempt is expected to take, or the active one
   bool counted = true;    // what its attempts use up counts against the caps
+  Contestant contestant = {};
+  bool spared = false;          // a person let it go on: no rule stops it any more
+  std::string stopped_by = {};  // a rule stopped it, and its worker was told: why
 };
 
 // One of the sweeps that are carried out together.
@@ -108,6 +112,7 @@ struct State {
   store::Usage used;  // by attempts that ended and count, those of earlier commands included
   double speed = 0;   // FLOP that a slot does in a second, as long as `used` does not tell; 0 = ?
   std::map<std::size_t, Gate> gates;  // of nodes that wait for others; see connect() in graph.h
+  std::vector<Bracket> brackets;      // runs that a rule compares; each remembers what it was told
   Mode mode = Mode::running;
   StopCause cause = StopCause::none;
 
@@ -146,8 +151,9 @@ enum class EventKind {
   cancel,
   retry,
   interrupt,
-  arrived,  // the checkpoint that it wants of one of its parents is there
-  missing,  // … and never will be: ending.detail says why
+  arrived,    // the checkpoint that it wants of one of its parents is there
+  missing,    // … and never will be: ending.detail says why
+  evaluated,  // its held-out loss at some point of the training
 };
 
 struct MachineEvent {
@@ -155,11 +161,14 @@ struct MachineEvent {
   std::size_t node = 0;
   Ending ending = {};
   std::size_t parent = 0;  // arrived, missing: its place in Gate::parents
+  double tokens = 0;       // evaluated: seen by then; of one run never less than before
+  double loss = 0;         // evaluated: nats a token
 };
 
 enum class ActionKind {
   launch,  // start an attempt
   stop,    // ask the worker to checkpoint and leave
+  decide,  // write down, before the worker is told, that a rule stops the run
   record,  // write the run's new state
   say,     // tell the person
 };
@@ -169,7 +178,7 @@ struct Action {
   std::size_t node = 0;
   RunState state = RunState::ready;  // record
   double delay = 0;                  // record: seconds until the next start
-  std::string text = {};             // record: why; say: what
+  std::string text = {};             // decide, record: why; say: what
 };
 
 struct Step {

@@ -18,6 +18,7 @@ using store::AttemptState;
 
 constexpr const char* kCancelled = "cancelled";
 constexpr const char* kRetry = "retry";
+constexpr const char* kStopped = "stopped";
 constexpr int kSignalBase = 128;  // a shell's way to say "ended by signal n"
 
 Ending by_signal(int number) {
@@ -145,6 +146,19 @@ Outcome outcome_without_result(Files& files,
   return outcome;
 }
 
+// A mark in a run's folder: an object, which is empty where the file is damaged; null where there
+// is none.
+Json read_mark(Files& files, const Path& file) {
+  if (!files.exists(file)) return Json();
+  const Result<std::string> text = files.read(file);
+  Result<Json> json = parse_json(text.value_or(""), file.string());
+  return json && json->is_object() ? std::move(*json) : Json::object();
+}
+
+Json member(const Json& mark, const char* key) {
+  return mark.is_object() ? mark.value(key, Json()) : Json();
+}
+
 }  // namespace
 
 RunState state_of_result(const Json& result) {
@@ -203,8 +217,11 @@ Result<void> mark_retry(Files& files, const run::RunFolder& folder, double now) 
   if (Result<void> made = files.make_folders(folder.path()); !made) return made;
   const Result<std::vector<int>> attempts = folder.attempts();
   const int last = attempts && !attempts->empty() ? attempts->back() : 0;
-  const std::string text = Json{{"t", now}, {"after_attempt", last}}.dump() + "\n";
-  if (Result<void> done = files.write_whole(folder.path() / kRetry, text); !done) return done;
+  Json mark = {{"t", now}, {"after_attempt", last}};
+  if (!stop_reason(files, folder).empty() || spared(files, folder)) mark["spared"] = true;
+  if (Result<void> done = files.write_whole(folder.path() / kRetry, mark.dump() + "\n"); !done)
+    return done;
+  if (Result<void> done = files.remove_all(folder.path() / kStopped); !done) return done;
   return files.remove_all(folder.path() / kCancelled);
 }
 
@@ -212,13 +229,28 @@ bool marked_cancelled(Files& files, const run::RunFolder& folder) {
   return files.exists(folder.path() / kCancelled);
 }
 
+Result<void> mark_stopped(Files& files,
+                          const run::RunFolder& folder,
+                          double now,
+                          const std::string& reason) {
+  return files.write_whole(folder.path() / kStopped,
+                           Json{{"t", now}, {"reason", reason}}.dump() + "\n");
+}
+
+std::string stop_reason(Files& files, const run::RunFolder& folder) {
+  const Json mark = read_mark(files, folder.path() / kStopped);
+  if (mark.is_null()) return "";
+  const Json reason = member(mark, "reason");
+  return reason.is_string() && !reason.get<std::string>().empty() ? reason.get<std::string>()
+                                                                  : "stopped early";
+}
+
+bool spared(Files& files, const run::RunFolder& folder) {
+  return member(read_mark(files, folder.path() / kRetry), "spared") == true;
+}
+
 int forgiven_attempts(Files& files, const run::RunFolder& folder) {
-  const Path file = folder.path() / kRetry;
-  if (!files.exists(file)) return 0;
-  const Result<std::string> text = files.read(file);
-  const Result<Json> json = parse_json(text.value_or(""), file.string());
-  if (!json || !json->is_object()) return 0;
-  const Json last = json->value("after_attempt", Json());
+  const Json last = member(read_mark(files, folder.path() / kRetry), "after_attempt");
   return last.is_number_integer() ? last.get<int>() : 0;
 }
 

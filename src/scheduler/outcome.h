@@ -44,11 +44,20 @@ Result<std::optional<Path>> checkpoint_of(Files& files,
                                           const run::RunFolder& folder,
                                           std::int64_t step);
 
-// What people decided about a run, as marks in its folder: `cancelled`, and `retry` with the number
-// of the last attempt that no longer counts.
+// What was decided about a run, as marks in its folder. By people: `cancelled`, and `retry` with
+// the number of the last attempt that no longer counts.
 Result<void> mark_cancelled(Files& files, const run::RunFolder& folder, double now);
 Result<void> mark_retry(Files& files, const run::RunFolder& folder, double now);
 bool marked_cancelled(Files& files, const run::RunFolder& folder);
+// What a rule of the sweep decided: the run ends early, for a reason. mark_retry() takes it back,
+// and spares the run from then on.
+Result<void> mark_stopped(Files& files,
+                          const run::RunFolder& folder,
+                          double now,
+                          const std::string& reason);
+// Why a rule stopped it; empty when none did.
+std::string stop_reason(Files& files, const run::RunFolder& folder);
+bool spared(Files& files, const run::RunFolder& folder);
 // Attempts up to this number do not count against the run.
 int forgiven_attempts(Files& files, const run::RunFolder& folder);
 

@@ -26,6 +26,10 @@ PlanRow classify(const PlannedRun& run, const RunRow* row) {
       return {&run, PlanClass::failed_before, row->reason};
     case RunState::cancelled:
       return {&run, PlanClass::cancelled, "cancelled; `ration retry` takes it back"};
+    case RunState::stopped:
+      return {&run, PlanClass::stopped, row->reason + "; `ration retry` lets it go on"};
+    case RunState::skipped:
+      return {&run, PlanClass::skipped, row->reason};
     case RunState::active:
       return {&run, PlanClass::to_continue, "active"};
     case RunState::ready:
@@ -39,7 +43,8 @@ PlanRow classify(const PlannedRun& run, const RunRow* row) {
 
 bool starts(PlanClass plan_class, bool retry_failed) {
   return plan_class == PlanClass::fresh || plan_class == PlanClass::to_continue ||
-         (plan_class == PlanClass::failed_before && retry_failed);
+         ((plan_class == PlanClass::failed_before || plan_class == PlanClass::skipped) &&
+          retry_failed);
 }
 
 Result<void> compare_with_older(const Sweep& sweep, const store::Reader& reader, Plan& plan) {
@@ -60,7 +65,7 @@ Result<void> compare_with_older(const Sweep& sweep, const store::Reader& reader,
 
 std::string_view name(PlanClass plan_class) {
   static constexpr std::array<std::string_view, kPlanClasses> kNames = {
-      "new", "to continue", "done", "diverged", "failed before", "cancelled"};
+      "new", "to continue", "done", "diverged", "failed before", "cancelled", "stopped", "skipped"};
   return kNames[static_cast<std::size_t>(plan_class)];
 }
 

@@ -19,8 +19,10 @@ enum class PlanClass {
   diverged,       // has a result that says so
   failed_before,  // failed or invalid; --retry-failed starts it again
   cancelled,      // by a person; `ration retry` takes it back
+  stopped,        // early, by a rule of a sweep; `ration retry` lets it go on
+  skipped,        // a run that it waits for failed; it waits again when that is retried
 };
-inline constexpr std::size_t kPlanClasses = 6;
+inline constexpr std::size_t kPlanClasses = 8;
 std::string_view name(PlanClass plan_class);
 
 struct PlanRow {

@@ -127,14 +127,17 @@ Result<void> Rebuild::history_of(const RunRow& row) {
   const bool alive = std::any_of(attempts->begin(), attempts->end(), [](const auto& attempt) {
     return !store::ended(attempt.state);
   });
-  RunState outcome = state.nodes[0].state;
-  if (store::settled(outcome) || marked_cancelled(files_, folder)) {
-    if (marked_cancelled(files_, folder)) outcome = RunState::cancelled;
-  } else {
-    outcome = RunState::ready;
+  store::RunUpdate update{.state = state.nodes[0].state};
+  const std::string stopped = stop_reason(files_, folder);
+  if (alive) {
+    update.state = RunState::active;
+  } else if (marked_cancelled(files_, folder)) {
+    update.state = RunState::cancelled;
+  } else if (!store::settled(update.state)) {
+    update.state = stopped.empty() ? RunState::ready : RunState::stopped;
+    update.reason = stopped;
   }
-  if (alive) outcome = RunState::active;
-  return writer_.update_run(row.id, {.state = outcome, .reason = ""});
+  return writer_.update_run(row.id, update);
 }
 
 Result<Ending> Rebuild::add_attempt(const RunRow& row, const run::RunFolder& folder, int number) {

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/unsynced_files.h"
 #include "scheduler/branches.h"
+#include "scheduler/early_stop.h"
 #include "scheduler/executors.h"
 #include "scheduler/graph.h"
 #include "scheduler/history.h"
@@ -209,7 +210,8 @@ int RunSummary::exit_code() const {
   if (detached) return 0;
   if (cause == StopCause::interrupt) return ration::exit_code(ErrorKind::interrupted);
   if (cause == StopCause::disk) return ration::exit_code(ErrorKind::resource);
-  const std::int64_t good = count(*this, RunState::done) + count(*this, RunState::diverged);
+  const std::int64_t good = count(*this, RunState::done) + count(*this, RunState::diverged) +
+                            count(*this, RunState::stopped);
   return good == runs ? 0 : 1;
 }
 
@@ -262,6 +264,10 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   Result<Nodes> nodes = gather(*store, outside, *members, wanted);
   if (!nodes) return std::move(nodes).error();
   if (Result<void> done = connect_branches(*all, *nodes); !done) return std::move(done).error();
+  if (Result<void> done =
+          place_contestants(*store, *all, sweep.stop, *members, nodes->state, nodes->tracked);
+      !done)
+    return std::move(done).error();
   nodes->state.policy = options.policy;
   if (Result<void> done = give_room(*store, *all, options, *room, *nodes); !done)
     return std::move(done).error();

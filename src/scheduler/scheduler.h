@@ -74,7 +74,8 @@ struct RunSummary {
   StopCause cause = StopCause::none;
   std::vector<store::RunRow> rows;  // in the order of starting
 
-  // 0 all have results, or detached; 1 some failed, 3 disk full, 5 interrupted.
+  // 0 all have results or were stopped early, or detached; 1 some failed, 3 disk full, 5
+  // interrupted.
   int exit_code() const;
   std::string one_line() const;  // "12 runs: 12 done in 43s (3 reused)"
 };

@@ -14,6 +14,7 @@ Result<Sweep> read_sweep(std::string_view text, const std::string& file) {
                .source = std::string(text),
                .sha256 = sha256_hex(text),
                .goal = definition->goal,
+               .stop = definition->stop,
                .definition = std::make_shared<const Definition>(std::move(*definition))};
 }
 

@@ -20,6 +20,7 @@
 #include "base/files.h"
 #include "base/result.h"
 #include "run/spec.h"
+#include "scheduler/stop_rules.h"
 
 namespace ration::scheduler {
 
@@ -36,6 +37,7 @@ struct Sweep {
   // [goal]: what is to be planned with the runs, as text by key ("budget" -> "1e15flop"). Nothing
   // here reads the values; the commands that plan do.
   std::map<std::string, std::string> goal = {};
+  StopRules stop = {};                           // [stop]
   std::shared_ptr<const Definition> definition;  // shared: immutable, and sweeps are copied
 };
 

@@ -6,7 +6,7 @@ namespace ration::store {
 namespace {
 
 constexpr std::array<std::string_view, kRunStates> kRunNames = {
-    "ready", "active", "done", "diverged", "failed", "cancelled", "invalid"};
+    "ready", "active", "done", "diverged", "failed", "cancelled", "invalid", "stopped", "skipped"};
 constexpr std::array<std::string_view, 6> kAttemptNames = {
     "created", "submitted", "running", "succeeded", "failed", "lost"};
 constexpr std::array<std::string_view, kFailureClasses> kFailureNames = {"none",

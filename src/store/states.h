@@ -16,8 +16,10 @@ enum class RunState : int {
   failed = 4,     // retries are used up
   cancelled = 5,  // by a person; `ration retry` takes it back
   invalid = 6,    // cannot run as it is: bad settings or data
+  stopped = 7,    // ended early by a rule of its sweep; `ration retry` lets it go on
+  skipped = 8,    // what it begins with will not come: a run that it waits for failed
 };
-inline constexpr int kRunStates = 7;
+inline constexpr int kRunStates = 9;
 
 enum class AttemptState : int {
   created = 0,    // recorded before anything was started

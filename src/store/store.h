@@ -156,6 +156,13 @@ struct MetricPoint {
   double value = 0;
 };
 
+// A held-out loss of a run.
+struct Evaluation {
+  std::int64_t step = 0;
+  double tokens = 0;  // seen by then
+  double loss = 0;    // nats a token
+};
+
 // A sweep at a glance.
 struct Progress {
   std::array<std::int64_t, kRunStates> by_state{};
@@ -232,6 +239,10 @@ class Reader {
   Result<std::vector<std::string>> sweeps_of(std::int64_t run) const;
   // Valid points: one for each name and step, steps that a later attempt repeated left out.
   Result<std::vector<MetricPoint>> metrics(std::int64_t run) const;
+  // Valid held-out losses of a run after a step, in order of steps; `run` is its whole id. Whatever
+  // its state: those of a run that was stopped early are no final losses.
+  Result<std::vector<Evaluation>> evaluations(std::string_view run,
+                                              std::int64_t after_step = -1) const;
 
   // All rows of a table, one at a time: by run-id, then name and step; fits as they were made. Runs
   // without a row are no error. Memory: the points of one run.

@@ -7,13 +7,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <functional>
 
 #include "run/settings_file.h"
 #include "scheduler/branches.h"
+#include "scheduler/early_stop.h"
 #include "scheduler/graph.h"
 #include "scheduler/history.h"
+#include "scheduler/scheduler.h"
 #include "store/store_fixture.h"
 
 namespace ration::scheduler {
@@ -155,8 +158,20 @@ class EngineTest : public store::StoreTest {
           gate_of_branch(spec, static_cast<std::size_t>(trunk - tracked.begin()));
     }
     EXPECT_TRUE(connect(state, std::move(gates)));
+    EXPECT_TRUE(
+        place_contestants(writer, all_runs(writer), stop_rules, rows(writer), state, tracked));
     Engine engine(writer, executor, real_files(), clock, notes, nullptr, options);
     return engine.run(std::move(state), std::move(tracked)).value();
+  }
+  static Expansion all_runs(const store::Writer& writer) {
+    Expansion all;
+    for (const RunRow& row : rows(writer)) {
+      PlannedRun planned;
+      planned.id = row.run;
+      planned.spec = writer.spec(row.id).value().spec;
+      all.runs.push_back(planned);
+    }
+    return all;
   }
   // Goes on until so many attempts were started.
   void kill_scheduler_after(std::size_t launches, store::Writer& writer) {
@@ -175,6 +190,7 @@ class EngineTest : public store::StoreTest {
   ScriptedExecutor executor{clock};
   Notes notes;
   Policy policy;
+  StopRules stop_rules;
   EngineOptions options;
 };
 
@@ -525,14 +541,14 @@ TEST_F(EngineTest, StartsABranchAsSoonAsItsTrunkLeavesTheCheckpoint) {
   EXPECT_EQ(rows(writer)[1].reason, "");
 }
 
-TEST_F(EngineTest, FailsABranchWithItsTrunkAndSaysSo) {
+TEST_F(EngineTest, SkipsABranchWhoseTrunkFailedAndSaysSo) {
   store::Writer writer = open_writer();
   add_sweep(writer, trunk_and_branch());
   executor.everyone = exits(2);
 
   run(writer);
 
-  EXPECT_THAT(states(writer), ElementsAre(RunState::invalid, RunState::failed));
+  EXPECT_THAT(states(writer), ElementsAre(RunState::invalid, RunState::skipped));
   EXPECT_THAT(rows(writer)[1].reason, HasSubstr("is invalid"));
   EXPECT_EQ(executor.launches.size(), 1);
 }
@@ -553,7 +569,7 @@ TEST_F(EngineTest, ARetryOfATrunkReleasesItsBranches) {
   add_sweep(writer, all);
   executor.everyone = exits(2);
   run(writer);
-  ASSERT_THAT(states(writer), ElementsAre(RunState::invalid, RunState::failed));
+  ASSERT_THAT(states(writer), ElementsAre(RunState::invalid, RunState::skipped));
   ASSERT_TRUE(mark_retry(real_files(), run_folder(all[0]), clock.now));
   ASSERT_TRUE(writer.update_run(rows(writer)[0].id, {.state = RunState::ready}));
   executor.workers = {trains_as_trunk(), succeeds()};
@@ -575,7 +591,7 @@ TEST_F(EngineTest, ARetryOfATrunkReleasesItsBranchesUnderAScheduler) {
   executor.while_waiting = [&] {
     if (++looks == 10) {
       ASSERT_THAT(states(writer),
-                  ElementsAre(RunState::invalid, RunState::failed, RunState::active));
+                  ElementsAre(RunState::invalid, RunState::skipped, RunState::active));
       ASSERT_TRUE(mark_retry(real_files(), run_folder(all[0]), clock.now));
       ASSERT_TRUE(real_files().write_whole(writer.layout().requests(),
                                            "retry " + run::run_id(all[0]) + "\n"));
@@ -628,15 +644,165 @@ TEST_F(EngineTest, WaitsNoLongerThanABackoffWhenTheWallClockWentBackBeforeAResta
   EXPECT_LE(clock.now - begin, 760);
 }
 
-TEST_F(EngineTest, FailsABranchWhoseTrunkKeptNoCheckpoint) {
+TEST_F(EngineTest, SkipsABranchWhoseTrunkKeptNoCheckpoint) {
   store::Writer writer = open_writer();
   add_sweep(writer, trunk_and_branch());
   executor.everyone = succeeds();
 
   run(writer);
 
-  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::failed));
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::skipped));
   EXPECT_THAT(rows(writer)[1].reason, HasSubstr("kept no checkpoint of step 4"));
+}
+
+// ---- Early stopping -----------------------------------------------------------------------------
+
+// Two runs of 64 tokens and another width each; the better one at half of them goes on.
+class EarlyStopTest : public EngineTest {
+ protected:
+  EarlyStopTest() {
+    stop_rules.halving.emplace();
+    stop_rules.halving->halving = {.eta = 2, .rungs = {0.5}, .least = 2};
+    policy.slots = 2;
+    executor.on_stop = [this](std::int64_t attempt, bool) { leave(attempt); };
+  }
+
+  static Worker trains(double loss) {
+    return [loss](run::RunFolder& folder, const Launch& launch) {
+      claim(folder, launch);
+      test::append_events(
+          folder, launch.number, {test::start_event(launch.token), test::val_event(2, loss)});
+      return false;
+    };
+  }
+
+  // The worker checkpoints and leaves, as it does when it is asked to.
+  void leave(std::int64_t attempt) {
+    for (const Launch& launch : executor.launches) {
+      if (launch.attempt != attempt) continue;
+      run::RunFolder of_run(real_files(), launch.run_folder);
+      EXPECT_TRUE(real_files().make_folders(of_run.attempt_path(launch.number) / "checkpoint-2"));
+      EXPECT_TRUE(of_run.write_exit_status(launch.number, 75));
+      executor.ended.push_back(attempt);
+    }
+  }
+
+  // The first run is the better one, and ends when it is alone.
+  void play_two(store::Writer& writer) {
+    executor.workers = {trains(3.0), trains(4.0)};
+    executor.while_waiting = [&] {
+      const RunRow first = rows(writer)[0];
+      if (rows(writer)[1].state != RunState::stopped || first.state != RunState::active) return;
+      run::RunFolder better = run_folder(two[0]);
+      succeeds()(better, executor.launches[0]);
+      executor.ended.push_back(executor.launches[0].attempt);
+    };
+  }
+
+  std::vector<run::RunSpec> two = {test::small_spec(8), test::small_spec(16)};
+};
+
+TEST_F(EarlyStopTest, EndsTheWorseOfTwoRunsAtTheRung) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, two);
+  play_two(writer);
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::stopped));
+  const RunRow stopped = rows(writer)[1];
+  EXPECT_THAT(stopped.reason, HasSubstr("a loss of 4.0000 nats at 50 % of its tokens"));
+  EXPECT_TRUE(std::isnan(stopped.final_loss)) << "what it had reached is no result";
+  EXPECT_THAT(notes.notes, testing::Contains(HasSubstr("is stopped early")));
+  const std::vector<store::EventRow> events = writer.events(stopped.id).value();
+  ASSERT_EQ(events.size(), 2);
+  EXPECT_THAT((std::vector<std::string>{events[0].what, events[1].what}),
+              testing::UnorderedElementsAre("asked to stop", "stopped"));
+}
+
+TEST_F(EarlyStopTest, GivesAFitNothingOfAStoppedRun) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, two);
+  play_two(writer);
+  run(writer);
+
+  const std::vector<store::Observation> seen =
+      writer.observations({.include_diverged = true}).value();
+
+  ASSERT_EQ(seen.size(), 1);
+  EXPECT_EQ(seen[0].run, run::run_id(two[0]));
+  EXPECT_EQ(writer.evaluations(run::run_id(two[1])).value().size(), 1) << "its curve is kept";
+}
+
+TEST_F(EarlyStopTest, DoesNotComeBackWithTheNextCommandNorARebuild) {
+  {
+    store::Writer writer = open_writer();
+    add_sweep(writer, two);
+    play_two(writer);
+    run(writer);
+    EXPECT_EQ(run(writer).launched, 0);
+  }
+
+  ASSERT_TRUE(rebuild_store(folder.path(), real_files(), clock));
+
+  store::Writer writer = open_writer();
+  EXPECT_THAT(states(writer), testing::UnorderedElementsAre(RunState::done, RunState::stopped));
+  EXPECT_EQ(run(writer).launched, 0);
+}
+
+TEST_F(EarlyStopTest, RemembersItsDecisionWhenTheSchedulerIsKilledBeforeTheWorkerIsTold) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, two);
+  play_two(writer);
+  executor.on_stop = [](std::int64_t, bool) { throw std::runtime_error("killed here"); };
+  EXPECT_THROW(run(writer), std::runtime_error);
+  ASSERT_THAT(states(writer), ElementsAre(RunState::active, RunState::active));
+  executor.sighting = {.kind = Sighting::Kind::alive};
+  executor.on_stop = [this](std::int64_t attempt, bool) { leave(attempt); };
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::stopped));
+  EXPECT_EQ(executor.launches.size(), 2) << "nothing was started again";
+}
+
+TEST_F(EarlyStopTest, ComparesWithRunsOfEarlierCommands) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, two);
+  policy.slots = 1;
+  executor.workers = {[this](run::RunFolder& of_run, const Launch& launch) {
+    claim(of_run, launch);
+    test::append_events(
+        of_run, launch.number, {test::start_event(launch.token), test::val_event(2, 3.0)});
+    EXPECT_TRUE(of_run.publish_result(test::result_of(two[0], launch.number, 3.0)).value());
+    return true;
+  }};
+  executor.everyone = goes_on();
+  kill_scheduler_after(2, writer);
+  executor.sighting = {.kind = Sighting::Kind::alive};
+  run::RunFolder second = run_folder(two[1]);
+  test::append_events(
+      second, 1, {test::start_event(executor.launches[1].token), test::val_event(2, 4.0)});
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::stopped));
+}
+
+TEST_F(EarlyStopTest, GoesOnFromItsCheckpointWhenAPersonRetriesIt) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, two);
+  play_two(writer);
+  run(writer);
+  ASSERT_TRUE(mark_retry(real_files(), run_folder(two[1]), clock.now));
+  executor.workers = {succeeds(3.9)};
+  executor.while_waiting = nullptr;
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::done));
+  EXPECT_EQ(executor.launches.back().number, 2);
+  EXPECT_TRUE(spared(real_files(), run_folder(two[1]))) << "no rule stops it again";
 }
 
 }  // namespace

@@ -38,6 +38,9 @@ class Play {
   void forsake(std::size_t node, const std::string& why) {
     play({.kind = EventKind::missing, .node = node, .ending = {.detail = why}});
   }
+  void evaluate(std::size_t node, double tokens, double loss) {
+    play({.kind = EventKind::evaluated, .node = node, .tokens = tokens, .loss = loss});
+  }
   void interrupt() { play({.kind = EventKind::interrupt}); }
   void wait(double seconds) {
     now += seconds;

@@ -64,6 +64,19 @@ TEST(Simulation, MeetsEveryKindOfFault) {
   EXPECT_GT(launched, 40 * 100) << "there were retries";
 }
 
+TEST(Simulation, StopsRunsEarlyInManyHistories) {
+  int histories = 0;
+  std::int64_t stopped = 0;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const Played played = play({.seed = seed, .runs = 100});
+    histories += played.stopped > 0 ? 1 : 0;
+    stopped += played.stopped;
+  }
+
+  EXPECT_GE(histories, 10);
+  EXPECT_GE(stopped, 200);
+}
+
 TEST(Simulation, NamesAreReadAsTheyAreWritten) {
   const Scenario written{.seed = 17, .runs = 25, .only = std::set<Fault>{{-1, 3}, {12, 1}}};
 
@@ -130,6 +143,40 @@ TEST(Simulation, FindsAMachineThatOpensAGateTooSoon) {
                 return transition(std::move(state), event, now);
               }),
               HasSubstr("that it needs"));
+}
+
+TEST(Simulation, FindsAMachineThatStopsTheBest) {
+  EXPECT_THAT(found_in([](State state, const MachineEvent& event, double now) {
+                Step step = transition(std::move(state), event, now);
+                if (event.kind != EventKind::evaluated) return step;
+                RunNode& node = step.state.nodes[event.node];
+                if (node.state != RunState::active || !node.stopped_by.empty()) return step;
+                node.stopped_by = "stopped early";
+                step.actions.push_back({.kind = ActionKind::decide, .node = event.node});
+                step.actions.push_back({.kind = ActionKind::stop, .node = event.node});
+                return step;
+              }),
+              HasSubstr("is stopped early although"));
+}
+
+TEST(Simulation, FindsAMachineThatStopsNobody) {
+  EXPECT_THAT(found_in([](State state, const MachineEvent& event, double now) {
+                if (event.kind == EventKind::evaluated) return Step{.state = std::move(state)};
+                return transition(std::move(state), event, now);
+              }),
+              HasSubstr("goes on although it is number"));
+}
+
+TEST(Simulation, FindsAMachineThatStartsAStoppedRunAgain) {
+  EXPECT_THAT(found_in([](State state, const MachineEvent& event, double now) {
+                Step step = transition(std::move(state), event, now);
+                RunNode& node = step.state.nodes[event.node];
+                if (event.kind != EventKind::ended || node.state != RunState::stopped) return step;
+                node.state = RunState::ready;
+                step.state = prepare(std::move(step.state), now);
+                return step;
+              }),
+              HasSubstr("although it was stopped early"));
 }
 
 TEST(Simulation, FindsAMachineThatForgetsADeadline) {

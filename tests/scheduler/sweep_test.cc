@@ -79,6 +79,48 @@ TEST(ReadSweep, RefusesNamesThatMeanSomethingToAShellOrAPath) {
   EXPECT_THAT(problems("name = 3"), ElementsAre("1:8 the name of the sweep cannot be used"));
 }
 
+TEST(ReadSweep, StopsNothingEarlyUnlessAsked) {
+  EXPECT_FALSE(read_sweep("name = 'x'", "sweep.toml")->stop.any());
+  EXPECT_FALSE(read_sweep("name = 'x'\n[stop]\n", "sweep.toml")->stop.any());
+}
+
+TEST(ReadSweep, ReadsTheRuleOfSuccessiveHalving) {
+  const Result<Sweep> plain = read_sweep("[stop.halving]\neta = 4\n", "sweep.toml");
+  const Result<Sweep> full =
+      read_sweep("[stop.halving]\nrungs = [0.2, 0.5]\nleast = 8\nbracket = ['tokens', 'width']\n",
+                 "sweep.toml");
+
+  ASSERT_TRUE(plain) << plain.error().describe();
+  ASSERT_TRUE(full) << full.error().describe();
+  EXPECT_EQ(plain->stop.halving->halving,
+            (Halving{.eta = 4, .rungs = {1.0 / 16, 1.0 / 4}, .least = 3}));
+  EXPECT_THAT(plain->stop.halving->bracket, ElementsAre("tokens"));
+  EXPECT_EQ(full->stop.halving->halving, (Halving{.eta = 3, .rungs = {0.2, 0.5}, .least = 8}));
+  EXPECT_THAT(full->stop.halving->bracket, ElementsAre("tokens", "width"));
+}
+
+TEST(ReadSweep, RefusesRulesOfStoppingThatMeanNothing) {
+  EXPECT_THAT(problems("stop = 3"), ElementsAre("1:8 stop must be a table"));
+  EXPECT_THAT(
+      problems("[stop]\nhalfing = 3\nhalving = 3\n"),
+      ElementsAre("2:1 unknown key \"halfing\" in stop", "3:11 stop.halving must be a table"));
+  EXPECT_THAT(hint("[stop]\nhalfing = 3\n"), HasSubstr("halving"));
+  EXPECT_THAT(problems("[stop.halving]\neta = 1.9\nleast = 1\nrungs = []\nbracket = 'width'\n"),
+              ElementsAre("2:7 eta must be a number from 2 to 100",
+                          "3:9 least must be a whole number from 2 to 1000000",
+                          "4:9 rungs must be a list of fractions",
+                          "5:11 bracket must be a list of settings"));
+  EXPECT_THAT(problems("[stop.halving]\nrungs = [0, 0.5, 0.4, 1]\nbracket = ['widht', 3]\n"),
+              ElementsAre("2:10 a rung must be a number above 0 and below 1",
+                          "2:18 rungs must rise",
+                          "2:23 a rung must be a number above 0 and below 1",
+                          "3:12 \"widht\" is no setting that changes results",
+                          "3:21 bracket names settings"));
+  EXPECT_THAT(problems("[stop.halving]\neta = true\nrung = [0.1]\n"),
+              ElementsAre("2:7 eta must be a number from 2 to 100",
+                          "3:1 unknown key \"rung\" in stop.halving"));
+}
+
 TEST(ReadSweep, KeepsTheGoalAsTextForTheCommandsThatPlan) {
   const Result<Sweep> sweep = read_sweep(
       "name = 'x'\n[goal]\nbudget = '1e15flop'\nunique = 2000000\ndelta = 1e-2\nlaw = 'auto'\n",

@@ -82,12 +82,21 @@ void Outside::stop(int id, double now) {
   end_at(id, now + kGrace * draw(kStop, attempt));
 }
 
+double Outside::worked(const Attempt& attempt, double now) const {
+  return std::min(plan(attempt.run).work_seconds,
+                  attempt.work_at_start + std::max(0.0, now - attempt.began - 1));
+}
+
 double Outside::checkpointed(const Attempt& attempt, double now) const {
-  const RunPlan& run = plan(attempt.run);
-  const double worked =
-      std::min(run.work_seconds, attempt.work_at_start + std::max(0.0, now - attempt.began - 1));
-  const double last = std::floor(worked / run.checkpoint_seconds) * run.checkpoint_seconds;
-  return std::max(attempt.work_at_start, last);
+  const double between = plan(attempt.run).checkpoint_seconds;
+  return std::max(attempt.work_at_start, std::floor(worked(attempt, now) / between) * between);
+}
+
+double Outside::logged(int run, double now) const {
+  double most = folder(run).logged;
+  for (const int id : folder(run).attempts)
+    if (attempt(id).alive) most = std::max(most, worked(attempt(id), now));
+  return most;
 }
 
 double Outside::saved(int run, double now) const {
@@ -124,6 +133,7 @@ void Outside::end(int id) {
                  1e-6;
   const double before = own.saved;
   own.saved = std::max(own.saved, checkpointed(attempt, now));  // also of one that is fenced
+  own.logged = std::max(own.logged, worked(attempt, now));
   Ending ending;
   if (fenced) {
     ending = {.failure = FailureClass::fenced};
@@ -161,6 +171,7 @@ void Outside::end_now(int id, double now, const Ending& ending) {
   --alive_;
   Folder& own = folder(attempt.run);
   own.saved = std::max(own.saved, checkpointed(attempt, now));
+  own.logged = std::max(own.logged, worked(attempt, now));
   attempt.ending = ending;
   attempt.ending.host = host_name_of(attempt.host);
   schedule(now + attempt.fate.report_seconds, id, true);

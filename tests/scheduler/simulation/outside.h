@@ -46,6 +46,8 @@ class Outside {
   std::optional<RunState> result(int run) const { return folder(run).result; }
   // Seconds of work in the newest checkpoint, that of a living attempt included.
   double saved(int run, double now) const;
+  // Seconds of work that its logs tell of, those of a living attempt included.
+  double logged(int run, double now) const;
   // Processes that nobody gave up, of all attempts.
   int alive() const { return alive_; }
 
@@ -64,6 +66,7 @@ class Outside {
  private:
   struct Folder {
     double saved = 0;
+    double logged = 0;
     std::optional<RunState> result;
     std::vector<int> attempts;
   };
@@ -86,6 +89,7 @@ class Outside {
   void end_at(int id, double when);
   void end_now(int id, double now, const Ending& ending);
   void end(int id);
+  double worked(const Attempt& attempt, double now) const;
   double checkpointed(const Attempt& attempt, double now) const;
   void publish(const Attempt& attempt, RunState state);
 

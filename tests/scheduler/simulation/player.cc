@@ -11,6 +11,8 @@ namespace ration::scheduler::simulation {
 namespace {
 
 constexpr double kTrunkPoll = 30;  // seconds between two looks at what branches wait for
+constexpr double kLossPoll = 60;   // … at held-out losses
+constexpr double kTenths = 10;     // of a run's work between two of these
 
 // Purposes of draws; those of Story and Outside lie below.
 enum : std::uint64_t {
@@ -57,6 +59,7 @@ Played Player::play() {
                 .at = now_,
                 .events = events_,
                 .launched = launched_,
+                .stopped = stopped_,
                 .met = met_};
   played.met.insert(outside_.met().begin(), outside_.met().end());
   return played;
@@ -75,6 +78,7 @@ void Player::advance() {
       disturbed_ < story_.disturbances().size() ? story_.disturbances()[disturbed_].at : kNever;
   double own = on_ ? next_start(state_) : all_settled() ? kNever : resumes_;
   if (on_ && !state_.blocked.empty()) own = std::min(own, next_trunks_);
+  if (on_ && story_.halving() && state_.active > 0) own = std::min(own, next_losses_);
   const double next = std::min({disturbance, own, outside_.next()});
   if (next == kNever) return promises_.broken("runs wait for something that never comes");
   now_ = std::max(now_, next);
@@ -89,6 +93,7 @@ void Player::advance() {
   }
   if (on_) {
     look_at_trunks();
+    look_at_all_losses();
     feed({.kind = EventKind::tick});
     if (steps_to_live_ != 0) promises_.after(state_, now_);
   }
@@ -117,6 +122,8 @@ void Player::disturb(int which, const Disturbance& disturbance) {
     case DisturbanceKind::retry:
       if (has_result(stored(run).state) || stored(run).state == RunState::active) return;
       stored(run).cancelled = false;
+      stored(run).spared = stored(run).spared || stored(run).stopped;
+      stored(run).stopped = false;
       stored(run).forgiven = static_cast<int>(stored(run).attempts.size());
       promises_.at_retry(run);
       if (on_)
@@ -163,6 +170,8 @@ void Player::begin() {
   state_.room = Occupancy(story_.capacity());
   state_.sweeps.clear();
   for (const double weight : story_.weights()) state_.sweeps.push_back({.weight = weight});
+  for (std::size_t i = 0; i < story_.brackets(); ++i)
+    state_.brackets.emplace_back(*story_.halving());
   for (int run = 0; run < static_cast<int>(records_.size()); ++run) {
     StoredRun& known = stored(run);
     RunNode node;
@@ -175,8 +184,20 @@ void Player::begin() {
       known.state = *outside_.result(run);
     else if (known.state != RunState::active && known.cancelled && !has_result(known.state))
       known.state = RunState::cancelled;
+    else if (known.state == RunState::ready && known.stopped)
+      known.state = RunState::stopped;
     node.state = known.state;
     node.cancelling = known.state == RunState::active && known.cancelled;
+    if (known.state == RunState::active && known.stopped) node.stopped_by = "stopped early";
+    node.spared = known.spared;
+    node.contestant = {.bracket = plan(run).bracket,
+                       .configuration = plan(run).configuration,
+                       .tokens = plan(run).work_seconds};
+    for (std::size_t i = 0; i < known.losses.size(); ++i)
+      state_.brackets[plan(run).bracket].reach(
+          node.contestant,
+          static_cast<double>(i + 1) / kTenths * plan(run).work_seconds,
+          known.losses[i]);
     node.not_before = known.not_before;
     node.need = plan(run).need;
     node.sweep = plan(run).sweep;
@@ -195,10 +216,11 @@ void Player::begin() {
   state_ = prepare(std::move(state_), now_);
   promises_.at_begin(state_);
   next_trunks_ = 0;
+  next_losses_ = 0;
   adopt();
 }
 
-// What runs wait for. Those that failed with their gates wait again where a parent may come.
+// What runs wait for. Those that were skipped wait again where a parent may come.
 std::map<std::size_t, Gate> Player::gates() {
   std::map<std::size_t, Gate> all;
   for (std::size_t i = 0; i < records_.size(); ++i) {
@@ -206,8 +228,7 @@ std::map<std::size_t, Gate> Player::gates() {
     if (run.gate && records_[i].attempts.empty()) all[i] = *run.gate;
     if (run.trunk >= 0) all[i].parents = {{.node = index(run.trunk), .wants = Wants::checkpoint}};
     const auto gate = all.find(i);
-    if (gate == all.end() || records_[i].state != RunState::failed || !records_[i].attempts.empty())
-      continue;
+    if (gate == all.end() || records_[i].state != RunState::skipped) continue;
     for (const Parent& parent : gate->second.parents)
       if (!store::settled(records_[parent.node].state))
         records_[i].state = state_.nodes[i].state = RunState::ready;
@@ -222,7 +243,7 @@ void Player::adopt() {
     live_[index(run)] = attempt.number;
     if (attempt.process < 0 || !outside_.seems_alive(attempt.process)) {
       conclude(run);
-    } else if (state_.nodes[index(run)].cancelling) {
+    } else if (state_.nodes[index(run)].cancelling || stored(run).stopped) {
       outside_.stop(attempt.process, now_);
     }
   }
@@ -254,6 +275,11 @@ void Player::perform(const Action& action) {
       if (live_[action.node] > 0 && stored(run).attempts.back().process >= 0)
         outside_.stop(stored(run).attempts.back().process, now_);
       return;
+    case ActionKind::decide:
+      if (!survives()) return;
+      stored(run).stopped = true;
+      promises_.at_decision(run);
+      return;
     case ActionKind::record:
       if (survives()) write(run, action);
       return;
@@ -263,6 +289,10 @@ void Player::perform(const Action& action) {
 }
 
 void Player::write(int run, const Action& action) {
+  if (action.state == RunState::stopped) {
+    ++stopped_;
+    promises_.at_stop(run);
+  }
   stored(run).state = action.state;
   stored(run).not_before = action.delay > 0 ? now_ + action.delay : 0;
 }
@@ -338,7 +368,36 @@ void Player::conclude(int run, bool not_startable) {
   }
   if (!recorded) promises_.broken(fmt::format("run {} ended and nothing was recorded", run));
   next_trunks_ = 0;
+  look_at_losses(run);
   feed({.kind = EventKind::tick});
+}
+
+void Player::look_at_all_losses() {
+  if (!story_.halving() || now_ < next_losses_) return;
+  next_losses_ = now_ + kLossPoll;
+  for (int run = 0; run < static_cast<int>(records_.size()); ++run)
+    if (live_[index(run)] > 0) look_at_losses(run);
+}
+
+// Reading a log and remembering what it said is one step.
+void Player::look_at_losses(int run) {
+  if (plan(run).bracket == kNoBracket) return;
+  const double tenth = plan(run).work_seconds / kTenths;
+  for (auto known = static_cast<double>(stored(run).losses.size());
+       known < kTenths && (known + 1) * tenth <= outside_.logged(run, now_) && survives();
+       ++known) {
+    const double loss = plan(run).loss + std::exp(-known);
+    stored(run).losses.push_back(loss);
+    const std::vector<std::size_t> children = children_of(state_, index(run));
+    const bool awaited = std::any_of(children.begin(), children.end(), [&](std::size_t child) {
+      return state_.blocked.contains(child);
+    });
+    feed({.kind = EventKind::evaluated,
+          .node = index(run),
+          .tokens = (known + 1) * tenth,
+          .loss = loss});
+    if (steps_to_live_ != 0) promises_.at_evaluation(run, awaited, state_);
+  }
 }
 
 void Player::look_at_trunks() {

@@ -22,7 +22,8 @@ struct Played {
   double at = 0;          // simulated seconds
   std::int64_t events = 0;
   std::int64_t launched = 0;
-  std::set<Fault> met;  // faults that happened
+  std::int64_t stopped = 0;  // early, by a rule
+  std::set<Fault> met;       // faults that happened
 };
 
 Played play(const Scenario& scenario, const Machine& machine = transition);
@@ -51,6 +52,8 @@ class Player {
   // `not_startable`: the executor could not start it at all.
   void conclude(int run, bool not_startable = false);
   void look_at_trunks();
+  void look_at_all_losses();
+  void look_at_losses(int run);
   void report(int attempt);
   void write(int run, const Action& action);
   // A durable step; false when the scheduler was killed before it.
@@ -68,6 +71,7 @@ class Player {
   std::size_t disturbed_ = 0;  // disturbances that are over
   std::int64_t events_ = 0;
   std::int64_t launched_ = 0;
+  std::int64_t stopped_ = 0;
   std::set<Fault> met_;
 
   // Of one life of the scheduler.
@@ -79,6 +83,7 @@ class Player {
   std::vector<MachineEvent> queue_;  // that actions gave rise to
   int steps_to_live_ = -1;           // durable steps until it is killed; -1 = it is not
   double next_trunks_ = 0;
+  double next_losses_ = 0;
 };
 
 }  // namespace ration::scheduler::simulation

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <numeric>
 
 namespace ration::scheduler::simulation {
 namespace {
@@ -12,6 +14,7 @@ constexpr int kRecountEvery = 50;  // events between two counts of everything
 constexpr int kFruitless = 5;      // starts in a row that may come to nothing
 constexpr double kPatience = 600;  // seconds for which smaller runs may pass a large one
 constexpr double kRounding = 1e-6;
+constexpr double kSame = 1e-12;  // sums of the same losses in another order
 
 }  // namespace
 
@@ -236,6 +239,7 @@ void Promises::at_launch(int run, const State& state, double now) {
   if (known.state == RunState::cancelled || known.cancelled) say("although it was cancelled");
   if (known.state == RunState::invalid || known.state == RunState::failed)
     say("although it was given up");
+  if (known.state == RunState::stopped || known.stopped) say("although it was stopped early");
   for (const StoredAttempt& attempt : known.attempts)
     if (!attempt.ended) say(fmt::format("beside its attempt {}", attempt.number));
   for (const StoredAttempt& attempt : known.attempts)
@@ -281,6 +285,73 @@ void Promises::at_retry(int run) {
 
 void Promises::at_failure(int run) {
   if (exhausted(run).empty()) broken(fmt::format("run {} is given up with tries left", run));
+}
+
+// ---- Early stopping -----------------------------------------------------------------------------
+
+std::optional<Standing> Promises::standing(int run) const {
+  constexpr double kTenths = 10;
+  const RunPlan& own = story_->runs()[static_cast<std::size_t>(run)];
+  const Halving& rule = *story_->halving();
+  const auto known = static_cast<double>(stored(run).losses.size()) / kTenths;
+  std::optional<double> rung;
+  for (const double each : rule.rungs)
+    if (known * own.work_seconds >= each * own.work_seconds &&
+        (known - 1 / kTenths) * own.work_seconds < each * own.work_seconds)
+      rung = each;
+  if (!rung) return std::nullopt;
+  std::map<std::size_t, std::vector<double>> losses;  // by configuration, at this rung
+  for (std::size_t i = 0; i < records_->size(); ++i) {
+    const RunPlan& other = story_->runs()[i];
+    if (other.bracket != own.bracket) continue;
+    for (std::size_t k = 0; k < (*records_)[i].losses.size(); ++k)
+      if (static_cast<double>(k + 1) / kTenths * other.work_seconds >= *rung * other.work_seconds) {
+        losses[other.configuration].push_back((*records_)[i].losses[k]);
+        break;
+      }
+  }
+  const auto mean = [](const std::vector<double>& values) {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  };
+  Standing standing{.rung = *rung, .loss = mean(losses.at(own.configuration)), .of = losses.size()};
+  for (const auto& [configuration, values] : losses)
+    standing.rank += mean(values) < standing.loss - kSame ? 1 : 0;
+  standing.best =
+      static_cast<std::size_t>(std::ceil(static_cast<double>(losses.size()) / rule.eta));
+  standing.enough = losses.size() >= static_cast<std::size_t>(rule.least);
+  return standing;
+}
+
+void Promises::at_decision(int run) {
+  const StoredRun& known = stored(run);
+  const auto say = [&](std::string_view what) {
+    broken(fmt::format("run {} is stopped early although {}", run, what));
+  };
+  if (known.state != RunState::active) say("it is not active");
+  if (known.spared) say("a person let it go on");
+  const std::optional<Standing> where = standing(run);
+  if (!where) return say("it reached no rung");
+  if (!where->enough) say(fmt::format("only {} reached the rung", where->of));
+  if (where->rank <= where->best)
+    say(fmt::format("it is number {} of {}, and {} go on", where->rank, where->of, where->best));
+}
+
+void Promises::at_evaluation(int run, bool awaited, const State& state) {
+  const RunNode& node = state.nodes[static_cast<std::size_t>(run)];
+  const std::optional<Standing> where = standing(run);
+  const bool complete = stored(run).losses.size() == 10;
+  const bool may = node.state == RunState::active && !node.cancelling && !stored(run).spared;
+  if (where && where->stops() && may && !complete && !awaited && !stored(run).stopped)
+    broken(fmt::format("run {} goes on although it is number {} of {}, and {} do",
+                       run,
+                       where->rank,
+                       where->of,
+                       where->best));
+}
+
+void Promises::at_stop(int run) {
+  if (!stored(run).stopped) broken(fmt::format("run {} is stopped, and no rule said so", run));
+  if (outside_->result(run)) broken(fmt::format("run {} is stopped although it has a result", run));
 }
 
 void Promises::after(const State& state, double now) {

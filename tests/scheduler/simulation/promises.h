@@ -27,6 +27,11 @@ class Promises {
   void at_retry(int run);
   // The machine gave a run up for what its attempts came to.
   void at_failure(int run);
+  // A rule of early stopping decided to end a run, and its end by that.
+  void at_decision(int run);
+  void at_stop(int run);
+  // A held-out loss of the run became known; `awaited`: another run waited for it then.
+  void at_evaluation(int run, bool awaited, const State& state);
   // All that an event led to was done.
   void after(const State& state, double now);
   // An attempt takes up room, and leaves it.
@@ -47,6 +52,9 @@ class Promises {
   std::string exhausted(int run) const;
   void occupy(const StoredAttempt& attempt, int sign);
   bool fits(const Need& need) const;
+  // How a run compares at the last rung that it reached with its newest loss; nothing when it
+  // reached none with that.
+  std::optional<Standing> standing(int run) const;
   double share(const Need& need, std::size_t gpu) const;
   bool overdue(std::size_t run, double now) const;
   void at_passing(std::size_t launched, bool last, const State& state, double now);

@@ -22,8 +22,11 @@ struct StoredRun {
   RunState state = RunState::ready;
   double not_before = 0;  // seconds
   std::vector<StoredAttempt> attempts = {};
-  int forgiven = 0;        // attempts up to this number do not count
-  bool cancelled = false;  // a person's mark
+  int forgiven = 0;                 // attempts up to this number do not count
+  bool cancelled = false;           // a person's mark
+  bool stopped = false;             // a rule's
+  bool spared = false;              // a person took one of those back
+  std::vector<double> losses = {};  // held out, known: one for each tenth of the work
 };
 
 using Records = std::vector<StoredRun>;

@@ -18,7 +18,8 @@ enum : std::uint64_t {
   kDisturbance,
   kCapacity,
   kNeed,
-  kFate,  // the last: fates draw more than one
+  kFate,  // fates draw more than one
+  kHalving = 50,
 };
 
 constexpr double kStorm = 5000;  // seconds in which things go wrong
@@ -106,6 +107,7 @@ Story::Story(const Scenario& scenario) : scenario_(scenario) {
   draw_capacity();
   draw_runs();
   draw_caps();
+  draw_halving();
   draw_disturbances();
 }
 
@@ -183,6 +185,25 @@ void Story::draw_caps() {
   if (draw(kPolicy, 8) < 0.3) policy_.caps.flops = work * (0.1 + draw(kPolicy, 9));
   if (draw(kPolicy, 10) < 0.2) policy_.caps.hours = work / 3600 * (0.1 + draw(kPolicy, 11));
   if (draw(kPolicy, 12) < 0.5) speed_ = 0.5 + draw(kPolicy, 13);
+}
+
+// Trunks and branches are never compared.
+void Story::draw_halving() {
+  if (draw(kHalving, 0) < 0.5) return;
+  const double first = 0.05 + 0.3 * draw(kHalving, 1);
+  halving_ = {.eta = 2 + 2 * draw(kHalving, 2),
+              .rungs = {first, first + 0.6 * draw(kHalving, 3)},
+              .least = 2 + static_cast<int>(draw(kHalving, 4) * 5)};
+  brackets_ = 1 + static_cast<std::size_t>(draw(kHalving, 5) * 3);
+  std::set<int> trunks;
+  for (const RunPlan& run : runs_) trunks.insert(run.trunk);
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    if (runs_[i].trunk >= 0 || trunks.contains(static_cast<int>(i))) continue;
+    runs_[i].configuration = i / 2;
+    runs_[i].bracket =
+        static_cast<std::size_t>(draw(kHalving, 6, i / 2) * static_cast<double>(brackets_));
+    runs_[i].loss = 3 + draw(kHalving, 7, i / 2) + 0.2 * draw(kHalving, 8, i);
+  }
 }
 
 void Story::draw_disturbances() {

@@ -42,6 +42,9 @@ struct RunPlan {
   Need need = {};
   std::size_t sweep = 0;
   std::int64_t priority = 0;
+  std::size_t bracket = kNoBracket;
+  std::size_t configuration = 0;
+  double loss = 0;  // that it would come to
 };
 
 enum class DisturbanceKind {
@@ -87,6 +90,9 @@ class Story {
   const Policy& policy() const { return policy_; }
   // FLOP a second of work that a command knows of from elsewhere; 0 = nothing is known.
   double speed() const { return speed_; }
+  // Early stopping, where the history has it.
+  const std::optional<Halving>& halving() const { return halving_; }
+  std::size_t brackets() const { return brackets_; }
   int hosts() const { return hosts_; }
   const Capacity& capacity() const { return capacity_; }
   const std::vector<double>& weights() const { return weights_; }  // of the sweeps
@@ -107,12 +113,15 @@ class Story {
   void draw_capacity();
   void draw_runs();
   void draw_caps();
+  void draw_halving();
   Gate draw_gate(std::uint64_t run) const;
   Need draw_need(std::uint64_t run) const;
   void draw_disturbances();
 
   Scenario scenario_;
   Policy policy_;
+  std::optional<Halving> halving_;
+  std::size_t brackets_ = 0;
   double speed_ = 0;
   int hosts_ = 1;
   double calm_ = 0;

@@ -1,0 +1,66 @@
+#include "scheduler/early_stop.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+#include <unordered_map>
+
+namespace ration::scheduler {
+namespace {
+
+// What compared runs have in common, as one word.
+std::string key_of(const run::RunSpec& spec, const std::vector<std::string>& settings) {
+  std::string key;
+  for (const std::string& setting : settings)
+    key += std::visit([](const auto& value) { return fmt::format("{};", value); },
+                      run::get(spec, setting));
+  return key;
+}
+
+bool shares_training(const PlannedRun& run) {
+  return !run.spec.branch_from.empty() || !run.execution.keep_steps.empty();
+}
+
+}  // namespace
+
+Result<void> place_contestants(const store::Reader& store,
+                               const Expansion& all,
+                               const StopRules& rules,
+                               const std::vector<store::RunRow>& members,
+                               State& state,
+                               std::vector<Tracked>& tracked) {
+  if (!rules.halving) return {};
+  std::unordered_map<std::string_view, std::size_t> node_of;
+  for (std::size_t i = 0; i < tracked.size(); ++i) node_of.emplace(tracked[i].id, i);
+  std::unordered_map<std::string_view, const store::RunRow*> row_of;
+  for (const store::RunRow& row : members) row_of.emplace(row.run, &row);
+  std::map<std::string, std::size_t> brackets;
+  std::map<std::string, std::size_t> configurations;
+  for (const PlannedRun& run : all.runs) {
+    if (shares_training(run)) continue;
+    const auto [bracket, fresh] =
+        brackets.try_emplace(key_of(run.spec, rules.halving->bracket), state.brackets.size());
+    if (fresh) state.brackets.emplace_back(rules.halving->halving);
+    const std::size_t configuration =
+        configurations.try_emplace(store::cell_key(run.spec), configurations.size()).first->second;
+    Contestant contestant{.bracket = bracket->second,
+                          .configuration = configuration,
+                          .tokens = static_cast<double>(run.spec.tokens)};
+    const auto node = node_of.find(run.id);
+    const auto row = row_of.find(run.id);
+    if (row != row_of.end() && row->second->attempts > 0) {
+      Result<std::vector<store::Evaluation>> known = store.evaluations(run.id);
+      if (!known) return std::move(known).error();
+      for (const store::Evaluation& each : *known)
+        if (std::isfinite(each.loss))
+          state.brackets[contestant.bracket].reach(contestant, each.tokens, each.loss);
+      if (node != node_of.end() && !known->empty())
+        tracked[node->second].evaluated_step = known->back().step;
+    }
+    if (node != node_of.end()) state.nodes[node->second].contestant = contestant;
+  }
+  return {};
+}
+
+}  // namespace ration::scheduler
