@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "base/text.h"
@@ -151,29 +152,45 @@ std::string plan_text(
 
 }  // namespace
 
-Result<int> dry_run(const Arguments& arguments, const Sweep& sweep, const SweepOptions& options) {
-  Result<Expansion> expansion = expand(sweep, real_files(), options.expand);
-  if (!expansion) return std::move(expansion).error();
+Result<int> dry_run(const Arguments& arguments,
+                    std::span<const Sweep> sweeps,
+                    const SweepOptions& options) {
+  if (std::optional<Error> error = conflict(sweeps)) return std::move(*error);
   std::optional<store::Reader> reader;
   if (real_files().exists(store::Layout{options.store}.database())) {
     Result<store::Reader> opened = store::Reader::open(real_files(), options.store);
     if (!opened) return std::move(opened).error();
     reader = std::move(*opened);
   }
-  const Result<Room> room = room_for(*expansion, options);
-  if (!room) return room.error();
-  const int slots = room->at_once;
-  Result<Plan> plan = make_plan(
-      sweep,
-      std::move(*expansion),
-      reader ? &*reader : nullptr,
-      {.slots = slots, .retry_failed = options.retry_failed, .usage = options.policy.caps.any()});
-  if (!plan) return std::move(plan).error();
-  const Disk disk{.needed = disk_bytes(*plan, options, slots), .free = free_bytes(options.store)};
-  if (arguments.console.json)
-    arguments.console.print_json(plan_json(sweep, *plan, disk, options.policy.caps, slots));
-  else
-    arguments.console.print(plan_text(sweep, *plan, disk, options.policy.caps, slots));
+  const Console& console = arguments.console;
+  std::map<std::string, std::string> asked;  // run-ids, and the sweep that asks first
+  Json plans = Json::array();
+  for (const Sweep& sweep : sweeps) {
+    Result<Expansion> expansion = expand(sweep, real_files(), options.expand);
+    if (!expansion) return std::move(expansion).error();
+    const Result<Room> room = room_for(*expansion, options);
+    if (!room) return room.error();
+    const int slots = room->at_once;
+    Result<Plan> plan = make_plan(sweep,
+                                  std::move(*expansion),
+                                  reader ? &*reader : nullptr,
+                                  {.slots = slots,
+                                   .retry_failed = options.retry_failed,
+                                   .usage = options.policy.caps.any(),
+                                   .shared = &asked});
+    if (!plan) return std::move(plan).error();
+    const Disk disk{.needed = disk_bytes(*plan, options, slots), .free = free_bytes(options.store)};
+    if (console.json)
+      plans.push_back(plan_json(sweep, *plan, disk, options.policy.caps, slots));
+    else
+      console.print((asked.empty() ? "" : "\n") +
+                    plan_text(sweep, *plan, disk, options.policy.caps, slots));
+    if (sweeps.size() > 1)
+      for (const PlanRow& row : plan->rows) asked.try_emplace(row.run->id, sweep.name);
+  }
+  if (console.json)
+    console.print_json(
+        sweeps.size() == 1 ? plans[0] : Json{{"schema", "ration.sweep_plans/1"}, {"plans", plans}});
   return 0;
 }
 

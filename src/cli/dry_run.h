@@ -1,6 +1,8 @@
 #pragma once
 
-// `ration run --dry-run`: what a sweep would do, take and leave on the disk. Writes nothing.
+// `ration run --dry-run`: what sweeps would do, take and leave on the disk. Writes nothing.
+
+#include <span>
 
 #include "cli/command.h"
 #include "scheduler/scheduler.h"
@@ -8,7 +10,7 @@
 namespace ration::cli {
 
 Result<int> dry_run(const Arguments& arguments,
-                    const scheduler::Sweep& sweep,
+                    std::span<const scheduler::Sweep> sweeps,
                     const scheduler::SweepOptions& options);
 
 }  // namespace ration::cli

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
+#include <set>
 
 #include "base/text.h"
 #include "cli/commands.h"
@@ -148,15 +151,36 @@ Json summary_json(const RunSummary& summary) {
           {"rows", rows}};
 }
 
-void print_summary(const Arguments& arguments, const RunSummary& summary) {
+// The worst of all.
+int exit_code(const std::vector<RunSummary>& summaries) {
+  int worst = 0;
+  for (const RunSummary& summary : summaries) worst = std::max(worst, summary.exit_code());
+  return worst;
+}
+
+void print_json(const Console& console, const std::vector<RunSummary>& summaries) {
+  if (summaries.size() == 1) return console.print_json(summary_json(summaries.front()));
+  Json sweeps = Json::array();
+  for (const RunSummary& summary : summaries) sweeps.push_back(summary_json(summary));
+  console.print_json(
+      {{"schema", "ration.sweep_runs/1"}, {"sweeps", sweeps}, {"exit", exit_code(summaries)}});
+}
+
+void print_summaries(const Arguments& arguments, const std::vector<RunSummary>& summaries) {
   const Console& console = arguments.console;
-  if (console.json) return console.print_json(summary_json(summary));
+  if (console.json) return print_json(console, summaries);
   if (console.quiet) {
-    for (const store::RunRow& row : summary.rows) console.print(row.run + "\n");
+    std::set<std::string> printed;
+    for (const RunSummary& summary : summaries)
+      for (const store::RunRow& row : summary.rows)
+        if (printed.insert(row.run).second) console.print(row.run + "\n");
     return;
   }
-  console.note(fmt::format("sweep {}: {}", summary.sweep.name, summary.one_line()));
-  console.print(runs_table(summary.rows, kRowsShown));
+  for (const RunSummary& summary : summaries) {
+    console.note(fmt::format("sweep {}: {}", summary.sweep.name, summary.one_line()));
+    console.print(runs_table(summary.rows, kRowsShown));
+  }
+  const RunSummary& summary = summaries.front();  // what follows is common to all
   if (summary.damaged_lines > 0)
     console.note(
         fmt::format("{} lines of event logs were damaged and left out", summary.damaged_lines));
@@ -164,38 +188,59 @@ void print_summary(const Arguments& arguments, const RunSummary& summary) {
     console.note(fmt::format("{} runs go on by themselves", summary.left_running));
   if (summary.detached && summary.left_running > 0)
     console.note("the same command continues, from any host that sees this folder");
-  if (summary.exit_code() == 5) console.note("interrupted; the same command continues");
+  if (exit_code(summaries) == 5) console.note("interrupted; the same command continues");
 }
 
-Result<int> run_run(const Arguments& arguments) {
-  const std::string& file = arguments.positional.front();
-  Result<SweepOptions> options = sweep_options(arguments);
-  if (!options) return std::move(options).error();
-  Result<std::string> text = real_files().read(file);
-  if (!text) return std::move(text).error();
-  Result<Sweep> sweep = read_sweep(*text, file);
-  if (!sweep) return std::move(sweep).error();
-  Result<bool> loop = wants_loop(arguments);
-  if (!loop) return std::move(loop).error();
-  if (*loop && options->detach)
+Result<std::vector<Sweep>> read_sweeps(const std::vector<std::string>& files) {
+  std::vector<Sweep> sweeps;
+  for (const std::string& file : files) {
+    Result<std::string> text = real_files().read(file);
+    if (!text) return std::move(text).error();
+    Result<Sweep> sweep = read_sweep(*text, file);
+    if (!sweep) return std::move(sweep).error();
+    sweeps.push_back(std::move(*sweep));
+  }
+  return sweeps;
+}
+
+// What --until does not go together with.
+std::optional<Error> against_loop(const SweepOptions& options, std::size_t sweeps) {
+  if (sweeps > 1)
+    return Error{.kind = ErrorKind::usage,
+                 .what = "--until is for one sweep",
+                 .hint = "give one sweep file; a [[block]] for each group of runs joins several"};
+  if (options.detach)
     return Error{.kind = ErrorKind::usage,
                  .what = "--until decides while runs end: it cannot be detached",
                  .hint = "leave out --detach; Ctrl-C leaves, and the same command continues"};
-  if (*loop && options->policy.caps.any())
+  if (options.policy.caps.any())
     return Error{.kind = ErrorKind::usage,
                  .what =
                      "--max-flops, --max-hours and --max-cost are for sweeps that are carried "
                      "out whole",
                  .hint = "with --until, --spend limits the compute of the runs it chooses"};
+  return std::nullopt;
+}
+
+Result<int> run_run(const Arguments& arguments) {
+  Result<SweepOptions> options = sweep_options(arguments);
+  if (!options) return std::move(options).error();
+  Result<std::vector<Sweep>> sweeps = read_sweeps(arguments.positional);
+  if (!sweeps) return std::move(sweeps).error();
+  Result<bool> loop = wants_loop(arguments);
+  if (!loop) return std::move(loop).error();
+  if (*loop)
+    if (std::optional<Error> error = against_loop(*options, sweeps->size()))
+      return std::move(*error);
   ConsoleObserver observer(arguments.console);
-  if (*loop) return run_loop_command(arguments, *sweep, *options, observer);
-  if (arguments.flag("dry-run")) return dry_run(arguments, *sweep, *options);
+  if (*loop) return run_loop_command(arguments, sweeps->front(), *options, observer);
+  if (arguments.flag("dry-run")) return dry_run(arguments, *sweeps, *options);
   StopSignals signals;
-  Result<RunSummary> summary =
-      run_sweep(*sweep, *options, {real_files(), system_clock(), observer, &signals});
-  if (!summary) return std::move(summary).error();
-  print_summary(arguments, *summary);
-  return summary->exit_code();
+  Result<std::vector<RunSummary>> summaries =
+      run_sweeps(*sweeps, *options, {real_files(), system_clock(), observer, &signals});
+  if (!summaries) return std::move(summaries).error();
+  print_summaries(arguments, *summaries);
+  return exit_code(*summaries);
 }
 
 std::vector<Option> run_options() {
@@ -284,17 +329,20 @@ Command run_command() {
   for (Option& option : loop_options()) options.push_back(std::move(option));
   return {
       .name = "run",
-      .summary = "Carry out a sweep; repeat it at any time, finished runs are kept",
-      .arguments = "SWEEP.toml",
+      .summary = "Carry out sweeps; repeat it at any time, finished runs are kept",
+      .arguments = "SWEEP.toml…",
       .min_arguments = 1,
-      .max_arguments = 1,
+      .max_arguments = 100,
       .options = std::move(options),
       .description =
           "  ration run sweep.toml --dry-run\n"
           "  ration run sweep.toml -j 2\n"
+          "  ration run large.toml small.toml\n"
           "  ration run sweep.toml --until \"interval(epochs) < 25%\" --spend 1e14flop --budget "
           "1e15flop --unique 2Mtok\n"
           "\n"
+          "Several sweeps share the room by their `weight`; a run that more than one asks for is "
+          "trained once.\n"
           "Ctrl-C once: nothing more is started, active runs write a checkpoint; twice: leave at "
           "once. The same command continues, also after a crash.",
       .execute = run_run};

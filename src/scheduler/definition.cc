@@ -64,9 +64,10 @@ class DefinitionReader {
     StopRules stop;
     if (const Member* member = root->find("stop"))
       stop = read_stop_rules(member->node, *source_, names_, problems_);
+    if (const Member* weight = root->find("weight")) read_weight(weight->node);
     const bool multiply = read_blocks_word(*root);
     Section top{.title = "the top of the file"};
-    read_members(*root, top, {"name", "goal", "stop", "let", "blocks", "block"});
+    read_members(*root, top, {"name", "weight", "goal", "stop", "let", "blocks", "block"});
     std::vector<Section> inner;
     if (const Member* block = root->find("block")) inner = read_blocks(block->node);
     if (multiply && inner.size() > 1) inner = {joined(std::move(inner))};
@@ -76,7 +77,8 @@ class DefinitionReader {
                           .names = names_,
                           .name = name_,
                           .goal = std::move(goal_),
-                          .stop = std::move(stop)};
+                          .stop = std::move(stop),
+                          .weight = weight_};
     for (const Section& section : inner) definition.blocks.push_back(block_of(top, section));
     if (!problems_.empty()) return std::move(problems_).take(summary);
     return definition;
@@ -103,6 +105,21 @@ class DefinitionReader {
       report({},
              "the sweep has no name, and the file's cannot be used as one",
              "add name = \"…\": " + hint);
+  }
+
+  void read_weight(const Node& node) {
+    constexpr double kMost = 1e6;
+    const auto* whole = std::get_if<std::int64_t>(&node.value);
+    const auto* real = std::get_if<double>(&node.value);
+    const double weight = whole != nullptr  ? static_cast<double>(*whole)
+                          : real != nullptr ? *real
+                                            : 0;
+    if (node.kind == Node::Kind::value && weight > 0 && weight <= kMost)
+      weight_ = weight;
+    else
+      report(node.place,
+             "weight must be a number above 0 and at most 1e6",
+             "beside other sweeps of one command, twice the weight has twice the room; default 1");
   }
 
   // Words for the commands that plan: kept as they are, so that the scheduler need not know them.
@@ -306,6 +323,7 @@ class DefinitionReader {
   SectionReader sections_;
   std::string name_;
   std::map<std::string, std::string> goal_;
+  double weight_ = 1;
   std::size_t variables_ = 0;
 };
 

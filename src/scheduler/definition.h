@@ -61,6 +61,7 @@ struct Definition {
   std::string name;                              // of the sweep
   std::map<std::string, std::string> goal = {};  // Sweep::goal
   StopRules stop = {};                           // Sweep::stop
+  double weight = 1;                             // Sweep::weight
   std::vector<Block> blocks = {};
 };
 

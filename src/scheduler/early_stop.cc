@@ -28,6 +28,7 @@ Result<void> place_contestants(const store::Reader& store,
                                const Expansion& all,
                                const StopRules& rules,
                                const std::vector<store::RunRow>& members,
+                               std::size_t sweep,
                                State& state,
                                std::vector<Tracked>& tracked) {
   if (!rules.halving) return {};
@@ -38,7 +39,9 @@ Result<void> place_contestants(const store::Reader& store,
   std::map<std::string, std::size_t> brackets;
   std::map<std::string, std::size_t> configurations;
   for (const PlannedRun& run : all.runs) {
-    if (shares_training(run)) continue;
+    const auto node = node_of.find(run.id);
+    const bool of_another = node != node_of.end() && state.nodes[node->second].sweep != sweep;
+    if (of_another || shares_training(run)) continue;
     const auto [bracket, fresh] =
         brackets.try_emplace(key_of(run.spec, rules.halving->bracket), state.brackets.size());
     if (fresh) state.brackets.emplace_back(rules.halving->halving);
@@ -47,7 +50,6 @@ Result<void> place_contestants(const store::Reader& store,
     Contestant contestant{.bracket = bracket->second,
                           .configuration = configuration,
                           .tokens = static_cast<double>(run.spec.tokens)};
-    const auto node = node_of.find(run.id);
     const auto row = row_of.find(run.id);
     if (row != row_of.end() && row->second->attempts > 0) {
       Result<std::vector<store::Evaluation>> known = store.evaluations(run.id);

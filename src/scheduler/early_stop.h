@@ -10,7 +10,7 @@
 
 namespace ration::scheduler {
 
-// Places the nodes that the sweep asks for in brackets, and tells these all held-out losses of its
+// Places the nodes of sweep number `sweep` in brackets, and tells these all held-out losses of its
 // runs that the store has: nothing is decided about them any more. Trunks and branches stay out,
 // since others need a trunk's checkpoints, and a branch sees no early rung. `members`: the rows of
 // the sweep. Cost: a query for each run that was started.
@@ -18,6 +18,7 @@ Result<void> place_contestants(const store::Reader& store,
                                const Expansion& all,
                                const StopRules& rules,
                                const std::vector<store::RunRow>& members,
+                               std::size_t sweep,
                                State& state,
                                std::vector<Tracked>& tracked);
 

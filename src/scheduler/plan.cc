@@ -64,8 +64,15 @@ Result<void> compare_with_older(const Sweep& sweep, const store::Reader& reader,
 }  // namespace
 
 std::string_view name(PlanClass plan_class) {
-  static constexpr std::array<std::string_view, kPlanClasses> kNames = {
-      "new", "to continue", "done", "diverged", "failed before", "cancelled", "stopped", "skipped"};
+  static constexpr std::array<std::string_view, kPlanClasses> kNames = {"new",
+                                                                        "to continue",
+                                                                        "done",
+                                                                        "diverged",
+                                                                        "failed before",
+                                                                        "cancelled",
+                                                                        "stopped",
+                                                                        "skipped",
+                                                                        "shared"};
   return kNames[static_cast<std::size_t>(plan_class)];
 }
 
@@ -95,6 +102,9 @@ Result<Plan> make_plan(const Sweep& sweep,
   for (const PlannedRun& run : plan.expansion.runs) {
     const auto found = known.find(run.id);
     PlanRow row = classify(run, found == known.end() ? nullptr : &found->second);
+    if (options.shared != nullptr && starts(row.plan_class, options.retry_failed))
+      if (const auto other = options.shared->find(run.id); other != options.shared->end())
+        row = {&run, PlanClass::shared, fmt::format("{} asks for it, too", other->second)};
     ++plan.counts[static_cast<std::size_t>(row.plan_class)];
     plan.flops_total += run.facts.flops;
     if (starts(row.plan_class, options.retry_failed))

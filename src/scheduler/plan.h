@@ -3,6 +3,7 @@
 // What a sweep would do, compared with what the store holds. Writes nothing.
 
 #include <array>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,8 +22,9 @@ enum class PlanClass {
   cancelled,      // by a person; `ration retry` takes it back
   stopped,        // early, by a rule of a sweep; `ration retry` lets it go on
   skipped,        // a run that it waits for failed; it waits again when that is retried
+  shared,         // another sweep of the same command asks for it first
 };
-inline constexpr std::size_t kPlanClasses = 8;
+inline constexpr std::size_t kPlanClasses = 9;
 std::string_view name(PlanClass plan_class);
 
 struct PlanRow {
@@ -48,6 +50,8 @@ struct PlanOptions {
   int slots = 1;              // runs at once, for the estimate
   bool retry_failed = false;  // failed runs would be started again
   bool usage = false;         // also tell what is used and expected
+  // Run-ids that other sweeps of the command ask for, with their names; null = none.
+  const std::map<std::string, std::string>* shared = nullptr;
 };
 
 // What a run that took `planned` FLOPs in all has yet to do, as far as its log tells.

@@ -43,17 +43,32 @@ store::SweepRecord record_of(const Sweep& sweep, const Expansion& expansion) {
   return record;
 }
 
-// The sweep's runs, and the runs of other sweeps that are alive: those are followed to their end,
-// since they take up slots and nobody else records them.
+// One of the sweeps that are carried out together.
+struct Asked {
+  const Sweep* sweep = nullptr;
+  Expansion all;
+  Expansion chosen;              // to be carried out
+  std::set<std::string> wanted;  // ids of these
+  store::SweepRow row = {};
+  std::vector<RunRow> members = {};  // as they were before
+};
+
+// Runs of the sweeps, each as one of the first sweep that asks for it, and other runs that are
+// alive: those are followed to their end, since they take up slots and nobody else records them.
 struct Nodes {
   State state;
   std::vector<Tracked> tracked;
 };
 
-Result<void> add_node(
-    const store::Writer& store, Outside& outside, const RunRow& row, bool wanted, Nodes& nodes) {
+Result<void> add_node(const store::Writer& store,
+                      Outside& outside,
+                      const RunRow& row,
+                      bool wanted,
+                      std::size_t sweep,
+                      Nodes& nodes) {
   Result<NodeAndTracked> both = restore(store, outside.files, outside.clock, row, wanted);
   if (!both) return std::move(both).error();
+  both->node.sweep = sweep;
   nodes.state.nodes.push_back(std::move(both->node));
   nodes.tracked.push_back(std::move(both->tracked));
   return {};
@@ -61,50 +76,53 @@ Result<void> add_node(
 
 Result<Nodes> gather(const store::Writer& store,
                      Outside& outside,
-                     const std::vector<RunRow>& members,
-                     const std::set<std::string>& wanted) {
+                     const std::vector<Asked>& sweeps) {
   Nodes nodes;
+  nodes.state.sweeps.clear();
   std::set<std::string> seen;
-  for (const RunRow& row : members) {
-    seen.insert(row.run);
-    const bool is_wanted = wanted.contains(row.run);
-    if (!is_wanted && row.state != RunState::active) continue;
-    if (Result<void> done = add_node(store, outside, row, is_wanted, nodes); !done)
-      return std::move(done).error();
+  for (std::size_t i = 0; i < sweeps.size(); ++i) {
+    nodes.state.sweeps.push_back({.weight = sweeps[i].sweep->weight});
+    for (const RunRow& row : sweeps[i].members)
+      if (sweeps[i].wanted.contains(row.run) && seen.insert(row.run).second)
+        if (Result<void> done = add_node(store, outside, row, true, i, nodes); !done)
+          return std::move(done).error();
   }
+  nodes.state.sweeps.emplace_back();
   Result<store::Progress> all = store.progress(std::nullopt);
   if (!all) return std::move(all).error();
   for (const RunRow& row : all->active)
     if (!seen.contains(row.run))
-      if (Result<void> done = add_node(store, outside, row, false, nodes); !done)
+      if (Result<void> done = add_node(store, outside, row, false, sweeps.size(), nodes); !done)
         return std::move(done).error();
   return nodes;
 }
 
 // Lets branches wait for their trunks.
-Result<void> connect_branches(const Expansion& expansion, Nodes& nodes) {
+Result<void> connect_branches(const std::vector<Asked>& sweeps, Nodes& nodes) {
   std::unordered_map<std::string_view, std::size_t> node_of;
   for (std::size_t i = 0; i < nodes.tracked.size(); ++i) node_of.emplace(nodes.tracked[i].id, i);
   std::map<std::size_t, Gate> gates;
-  for (const PlannedRun& run : expansion.runs) {
-    const auto branch = node_of.find(run.id);
-    if (run.spec.branch_from.empty() || branch == node_of.end()) continue;
-    const auto trunk = node_of.find(run.spec.branch_from);
-    gates[branch->second] =
-        gate_of_branch(run.spec, trunk == node_of.end() ? kNobody : trunk->second);
-  }
+  for (const Asked& asked : sweeps)
+    for (const PlannedRun& run : asked.all.runs) {
+      const auto branch = node_of.find(run.id);
+      if (run.spec.branch_from.empty() || branch == node_of.end()) continue;
+      const auto trunk = node_of.find(run.spec.branch_from);
+      gates[branch->second] =
+          gate_of_branch(run.spec, trunk == node_of.end() ? kNobody : trunk->second);
+    }
   return connect(nodes.state, std::move(gates));
 }
 
 Result<void> give_room(const store::Writer& store,
-                       const Expansion& all,
+                       const std::vector<Asked>& sweeps,
                        const SweepOptions& options,
                        const Room& room,
                        Nodes& nodes) {
   nodes.state.policy.slots = room.slots;
   nodes.state.room = Occupancy(room.capacity);
   std::unordered_map<std::string_view, const PlannedRun*> planned;
-  for (const PlannedRun& run : all.runs) planned.emplace(run.id, &run);
+  for (const Asked& asked : sweeps)
+    for (const PlannedRun& run : asked.all.runs) planned.emplace(run.id, &run);
   for (std::size_t i = 0; i < nodes.tracked.size(); ++i) {
     RunNode& node = nodes.state.nodes[i];
     if (const auto found = planned.find(node.id); found != planned.end()) {
@@ -122,22 +140,26 @@ Result<void> give_room(const store::Writer& store,
 
 // What is used of the budget, and what each run would add.
 Result<void> open_accounts(const store::Writer& store,
-                           const Sweep& sweep,
-                           const Expansion& all,
-                           const std::vector<RunRow>& members,
+                           const std::vector<Asked>& sweeps,
                            Nodes& nodes) {
   std::unordered_map<std::string_view, double> left;  // by run-id
-  for (const PlannedRun& run : all.runs) left[run.id] = run.facts.flops;
-  for (const RunRow& row : members)
-    // Of a living attempt nothing is in `used` yet.
-    if (const auto found = left.find(row.run); found != left.end() && row.state != RunState::active)
-      found->second = flops_left(row, found->second);
+  std::vector<std::string> names;
+  for (const Asked& asked : sweeps) {
+    names.push_back(asked.sweep->name);
+    for (const PlannedRun& run : asked.all.runs) left[run.id] = run.facts.flops;
+  }
+  for (const Asked& asked : sweeps)
+    for (const RunRow& row : asked.members)
+      // Of a living attempt nothing is in `used` yet.
+      if (const auto found = left.find(row.run);
+          found != left.end() && row.state != RunState::active)
+        found->second = flops_left(row, found->second);
   for (RunNode& node : nodes.state.nodes) {
     const auto found = left.find(node.id);
     node.counted = found != left.end();
     if (node.counted) node.flops_left = found->second;
   }
-  Result<store::Usage> used = store.usage_of_sweep(sweep.name);
+  Result<store::Usage> used = store.usage_of_sweeps(names);
   if (!used) return std::move(used).error();
   nodes.state.used = *used;
   Result<store::Progress> progress = store.progress(std::nullopt);
@@ -187,8 +209,7 @@ Result<void> summarise(const store::Writer& store,
 }
 
 // Runs to start need a trainer; without one nothing is written.
-Result<Path> trainer_for(const Sweep& sweep,
-                         const Expansion& expansion,
+Result<Path> trainer_for(const std::vector<Asked>& sweeps,
                          const SweepOptions& options,
                          Outside& outside) {
   std::optional<store::Reader> reader;
@@ -197,14 +218,84 @@ Result<Path> trainer_for(const Sweep& sweep,
     if (!opened) return std::move(opened).error();
     reader = std::move(*opened);
   }
-  Result<Plan> plan = make_plan(
-      sweep, expansion, reader ? &*reader : nullptr, {.retry_failed = options.retry_failed});
-  if (!plan) return std::move(plan).error();
-  if (plan->flops_to_do == 0) return Path();
-  return find_trainer(options.trainer);
+  for (const Asked& asked : sweeps) {
+    Result<Plan> plan = make_plan(*asked.sweep,
+                                  asked.chosen,
+                                  reader ? &*reader : nullptr,
+                                  {.retry_failed = options.retry_failed});
+    if (!plan) return std::move(plan).error();
+    if (plan->flops_to_do > 0) return find_trainer(options.trainer);
+  }
+  return Path();
+}
+
+Result<Asked> ask(const Sweep& sweep, const SweepOptions& options, Outside& outside) {
+  Asked asked{.sweep = &sweep};
+  ExpandOptions whole = options.expand;
+  whole.only.clear();
+  Result<Expansion> all = expand(sweep, outside.files, whole);
+  if (!all) return std::move(all).error();
+  asked.all = std::move(*all);
+  Result<Expansion> chosen =
+      options.expand.only.empty() ? asked.all : expand(sweep, outside.files, options.expand);
+  if (!chosen) return std::move(chosen).error();
+  asked.chosen = std::move(*chosen);
+  if (options.runs)
+    std::erase_if(asked.chosen.runs,
+                  [&](const PlannedRun& run) { return !options.runs->contains(run.id); });
+  add_trunks(asked.all, asked.chosen);
+  for (const PlannedRun& run : asked.chosen.runs) asked.wanted.insert(run.id);
+  return asked;
+}
+
+// The room for all of them together.
+Result<Room> room_of(const std::vector<Asked>& sweeps, const SweepOptions& options) {
+  if (sweeps.size() == 1) return room_for(sweeps[0].chosen, options);
+  Expansion together;
+  for (const Asked& asked : sweeps)
+    together.runs.insert(together.runs.end(), asked.chosen.runs.begin(), asked.chosen.runs.end());
+  return room_for(together, options);
+}
+
+Result<void> enter(store::Writer& store, Asked& asked) {
+  Result<store::SweepRow> row = store.register_sweep(record_of(*asked.sweep, asked.all));
+  if (!row) return std::move(row).error();
+  asked.row = std::move(*row);
+  Result<std::vector<RunRow>> members = store.runs(asked.row.id);
+  if (!members) return std::move(members).error();
+  asked.members = std::move(*members);
+  return {};
+}
+
+// What became of one of the sweeps; what they share of the engine is added by the caller.
+Result<RunSummary> summary_of(const store::Writer& store, const Asked& asked) {
+  RunSummary summary{.sweep = asked.row};
+  std::unordered_map<std::string_view, std::int64_t> attempts;
+  for (const RunRow& member : asked.members) {
+    attempts[member.run] = member.attempts;
+    if (asked.wanted.contains(member.run) &&
+        (member.state == RunState::done || member.state == RunState::diverged))
+      ++summary.reused;
+  }
+  if (Result<void> done = summarise(store, asked.wanted, summary); !done)
+    return std::move(done).error();
+  for (const RunRow& row : summary.rows) summary.launched += row.attempts - attempts[row.run];
+  return summary;
 }
 
 }  // namespace
+
+std::optional<Error> conflict(std::span<const Sweep> sweeps) {
+  std::map<std::string_view, std::string_view> files;  // by name
+  for (const Sweep& sweep : sweeps)
+    if (const auto [first, fresh] = files.try_emplace(sweep.name, sweep.file); !fresh)
+      return Error{
+          .kind = ErrorKind::usage,
+          .what = fmt::format(
+              "{} and {} are both sweeps of the name {}", first->second, sweep.file, sweep.name),
+          .hint = "give one of them another `name`, or leave one out"};
+  return std::nullopt;
+}
 
 int RunSummary::exit_code() const {
   if (detached) return 0;
@@ -228,51 +319,47 @@ std::string RunSummary::one_line() const {
 }
 
 Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Outside outside) {
+  Result<std::vector<RunSummary>> summaries = run_sweeps({&sweep, 1}, options, outside);
+  if (!summaries) return std::move(summaries).error();
+  return std::move(summaries->front());
+}
+
+Result<std::vector<RunSummary>> run_sweeps(std::span<const Sweep> sweeps,
+                                           const SweepOptions& options,
+                                           Outside outside) {
   const double begin = outside.clock.monotonic_seconds();
-  ExpandOptions whole = options.expand;
-  whole.only.clear();
-  Result<Expansion> all = expand(sweep, outside.files, whole);
-  if (!all) return std::move(all).error();
-  Result<Expansion> chosen =
-      options.expand.only.empty() ? all : expand(sweep, outside.files, options.expand);
-  if (!chosen) return std::move(chosen).error();
-  if (options.runs)
-    std::erase_if(chosen->runs,
-                  [&](const PlannedRun& run) { return !options.runs->contains(run.id); });
-  add_trunks(*all, *chosen);
-  std::set<std::string> wanted;
-  for (const PlannedRun& run : chosen->runs) wanted.insert(run.id);
-  const Result<Room> room = room_for(*chosen, options);
+  if (std::optional<Error> error = conflict(sweeps)) return std::move(*error);
+  std::vector<Asked> all;
+  for (const Sweep& sweep : sweeps) {
+    Result<Asked> asked = ask(sweep, options, outside);
+    if (!asked) return std::move(asked).error();
+    all.push_back(std::move(*asked));
+  }
+  const Result<Room> room = room_of(all, options);
   if (!room) return room.error();
-  Result<Path> trainer = trainer_for(sweep, *chosen, options, outside);
+  Result<Path> trainer = trainer_for(all, options, outside);
   if (!trainer) return std::move(trainer).error();
 
   Result<store::Writer> store = store::Writer::open(
       outside.files, outside.clock, options.store, {.take_over = options.take_over});
   if (!store) return std::move(store).error();
   for (const std::string& warning : store->warnings()) outside.observer.note(warning);
-  Result<store::SweepRow> row = store->register_sweep(record_of(sweep, *all));
-  if (!row) return std::move(row).error();
-  RunSummary summary{.sweep = std::move(*row)};
-  Result<std::vector<RunRow>> members = store->runs(summary.sweep.id);
-  if (!members) return std::move(members).error();
-  for (const RunRow& member : *members)
-    if (wanted.contains(member.run) &&
-        (member.state == RunState::done || member.state == RunState::diverged))
-      ++summary.reused;
+  for (Asked& asked : all)
+    if (Result<void> done = enter(*store, asked); !done) return std::move(done).error();
 
-  Result<Nodes> nodes = gather(*store, outside, *members, wanted);
+  Result<Nodes> nodes = gather(*store, outside, all);
   if (!nodes) return std::move(nodes).error();
-  if (Result<void> done = connect_branches(*all, *nodes); !done) return std::move(done).error();
-  if (Result<void> done =
-          place_contestants(*store, *all, sweep.stop, *members, nodes->state, nodes->tracked);
-      !done)
-    return std::move(done).error();
+  if (Result<void> done = connect_branches(all, *nodes); !done) return std::move(done).error();
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (Result<void> done = place_contestants(
+            *store, all[i].all, sweeps[i].stop, all[i].members, i, nodes->state, nodes->tracked);
+        !done)
+      return std::move(done).error();
   nodes->state.policy = options.policy;
-  if (Result<void> done = give_room(*store, *all, options, *room, *nodes); !done)
+  if (Result<void> done = give_room(*store, all, options, *room, *nodes); !done)
     return std::move(done).error();
   if (options.policy.caps.any())
-    if (Result<void> done = open_accounts(*store, sweep, *all, *members, *nodes); !done)
+    if (Result<void> done = open_accounts(*store, all, *nodes); !done)
       return std::move(done).error();
   const bool on_cluster = options.executor == ExecutorKind::slurm;
   if (options.retry_failed)
@@ -298,17 +385,22 @@ Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Ou
   Result<EngineEnd> end = engine.run(std::move(nodes->state), std::move(nodes->tracked));
   if (!end) return std::move(end).error();
 
-  summary.launched = end->launched;
-  summary.adopted = end->adopted;
-  summary.damaged_lines = end->damaged_lines;
-  summary.cause = end->state.cause;
-  if (end->left_at_once) {
-    summary.detached = detach && end->stop_requests == 0;
-    if (end->stop_requests > 0) summary.cause = StopCause::interrupt;
+  std::vector<RunSummary> summaries;
+  for (const Asked& asked : all) {
+    Result<RunSummary> summary = summary_of(*store, asked);
+    if (!summary) return std::move(summary).error();
+    if (all.size() == 1) summary->launched = end->launched;
+    summary->adopted = end->adopted;
+    summary->damaged_lines = end->damaged_lines;
+    summary->cause = end->state.cause;
+    if (end->left_at_once) {
+      summary->detached = detach && end->stop_requests == 0;
+      if (end->stop_requests > 0) summary->cause = StopCause::interrupt;
+    }
+    summary->seconds = outside.clock.monotonic_seconds() - begin;
+    summaries.push_back(std::move(*summary));
   }
-  summary.seconds = outside.clock.monotonic_seconds() - begin;
-  if (Result<void> done = summarise(*store, wanted, summary); !done) return std::move(done).error();
-  return summary;
+  return summaries;
 }
 
 }  // namespace ration::scheduler

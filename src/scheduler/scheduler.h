@@ -12,6 +12,7 @@
 #include <array>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,16 @@ struct RunSummary {
 };
 
 Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Outside outside);
+
+// Why these cannot be carried out together: two of one name.
+std::optional<Error> conflict(std::span<const Sweep> sweeps);
+
+// Several at once, which share the room by their weights; a run that more than one asks for is
+// trained once, as one of the first. `options` hold for each. One summary each, in their order;
+// what was adopted, damaged and left running is that of all. Also refused: what conflict() tells.
+Result<std::vector<RunSummary>> run_sweeps(std::span<const Sweep> sweeps,
+                                           const SweepOptions& options,
+                                           Outside outside);
 
 // What a request came to, for each run in order.
 struct RequestOutcome {

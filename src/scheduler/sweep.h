@@ -37,7 +37,10 @@ struct Sweep {
   // [goal]: what is to be planned with the runs, as text by key ("budget" -> "1e15flop"). Nothing
   // here reads the values; the commands that plan do.
   std::map<std::string, std::string> goal = {};
-  StopRules stop = {};                           // [stop]
+  StopRules stop = {};  // [stop]
+  // Of its share beside other sweeps of one command, above 0 to 1e6: twice the weight, twice the
+  // room.
+  double weight = 1;
   std::shared_ptr<const Definition> definition;  // shared: immutable, and sweeps are copied
 };
 

@@ -229,6 +229,8 @@ class Reader {
   // Of all attempts that ended of runs that any version of this sweep asks for, whoever started
   // them.
   Result<Usage> usage_of_sweep(std::string_view name) const;
+  // A run of several of them counts once.
+  Result<Usage> usage_of_sweeps(const std::vector<std::string>& names) const;
   Result<Usage> usage_of_attempt(std::int64_t attempt) const;
   // Spec and execution as stored.
   Result<run::RunFile> spec(std::int64_t run) const;

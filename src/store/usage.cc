@@ -37,13 +37,17 @@ Usage usage(const Database& database, std::string_view which, auto key) {
 
 }  // namespace
 
-Result<Usage> Reader::usage_of_sweep(std::string_view name) const {
+Result<Usage> Reader::usage_of_sweeps(const std::vector<std::string>& names) const {
   return guarded([&] {
     return usage(*database_,
                  "a.state >= 3 AND a.run IN (SELECT m.run FROM sweep_runs m JOIN sweeps s ON "
-                 "s.id = m.sweep WHERE s.name = ?)",
-                 name);
+                 "s.id = m.sweep WHERE s.name IN (SELECT value FROM json_each(?)))",
+                 std::string_view(Json(names).dump()));
   });
+}
+
+Result<Usage> Reader::usage_of_sweep(std::string_view name) const {
+  return usage_of_sweeps({std::string(name)});
 }
 
 Result<Usage> Reader::usage_of_attempt(std::int64_t attempt) const {

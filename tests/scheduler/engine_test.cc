@@ -159,7 +159,7 @@ class EngineTest : public store::StoreTest {
     }
     EXPECT_TRUE(connect(state, std::move(gates)));
     EXPECT_TRUE(
-        place_contestants(writer, all_runs(writer), stop_rules, rows(writer), state, tracked));
+        place_contestants(writer, all_runs(writer), stop_rules, rows(writer), 0, state, tracked));
     Engine engine(writer, executor, real_files(), clock, notes, nullptr, options);
     return engine.run(std::move(state), std::move(tracked)).value();
   }

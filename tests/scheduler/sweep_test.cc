@@ -121,6 +121,16 @@ TEST(ReadSweep, RefusesRulesOfStoppingThatMeanNothing) {
                           "3:1 unknown key \"rung\" in stop.halving"));
 }
 
+TEST(ReadSweep, WeighsAsMuchAsAnyOtherUnlessToldOtherwise) {
+  EXPECT_EQ(read_sweep("", "a.toml")->weight, 1);
+  EXPECT_EQ(read_sweep("weight = 2", "a.toml")->weight, 2);
+  EXPECT_EQ(read_sweep("weight = 0.5", "a.toml")->weight, 0.5);
+  for (const char* weight : {"0", "-1", "2e6", "'2'", "true", "[1]"})
+    EXPECT_THAT(problems(std::string("weight = ") + weight),
+                ElementsAre("1:10 weight must be a number above 0 and at most 1e6"))
+        << weight;
+}
+
 TEST(ReadSweep, KeepsTheGoalAsTextForTheCommandsThatPlan) {
   const Result<Sweep> sweep = read_sweep(
       "name = 'x'\n[goal]\nbudget = '1e15flop'\nunique = 2000000\ndelta = 1e-2\nlaw = 'auto'\n",
