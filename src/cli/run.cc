@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/dry_run.h"
+#include "cli/law_of_sweep.h"
 #include "cli/option_reader.h"
 #include "cli/run_loop.h"
 #include "cli/store_option.h"
@@ -233,6 +234,9 @@ Result<int> run_run(const Arguments& arguments) {
     if (std::optional<Error> error = against_loop(*options, sweeps->size()))
       return std::move(*error);
   ConsoleObserver observer(arguments.console);
+  Result<Foreteller> law = laws_of(*sweeps, options->store, observer);
+  if (!law) return std::move(law).error();
+  options->law = std::move(*law);
   if (*loop) return run_loop_command(arguments, sweeps->front(), *options, observer);
   if (arguments.flag("dry-run")) return dry_run(arguments, *sweeps, *options);
   StopSignals signals;

@@ -24,43 +24,48 @@ bool shares_training(const PlannedRun& run) {
 
 }  // namespace
 
-Result<void> place_contestants(const store::Reader& store,
-                               const Expansion& all,
-                               const StopRules& rules,
-                               const std::vector<store::RunRow>& members,
-                               std::size_t sweep,
-                               State& state,
-                               std::vector<Tracked>& tracked) {
-  if (!rules.halving) return {};
+Result<void> prepare_stopping(const store::Reader& store,
+                              const EarlyStopping& stopping,
+                              State& state,
+                              std::vector<Tracked>& tracked) {
+  const StopRules& rules = stopping.sweep->stop;
+  if (!rules.any()) return {};
+  if (rules.predicted) state.sweeps[stopping.number].foresight = rules.predicted->foresight;
   std::unordered_map<std::string_view, std::size_t> node_of;
   for (std::size_t i = 0; i < tracked.size(); ++i) node_of.emplace(tracked[i].id, i);
   std::unordered_map<std::string_view, const store::RunRow*> row_of;
-  for (const store::RunRow& row : members) row_of.emplace(row.run, &row);
+  for (const store::RunRow& row : *stopping.members) row_of.emplace(row.run, &row);
   std::map<std::string, std::size_t> brackets;
   std::map<std::string, std::size_t> configurations;
-  for (const PlannedRun& run : all.runs) {
+  for (const PlannedRun& run : stopping.all->runs) {
     const auto node = node_of.find(run.id);
-    const bool of_another = node != node_of.end() && state.nodes[node->second].sweep != sweep;
+    const bool of_another =
+        node != node_of.end() && state.nodes[node->second].sweep != stopping.number;
     if (of_another || shares_training(run)) continue;
-    const auto [bracket, fresh] =
-        brackets.try_emplace(key_of(run.spec, rules.halving->bracket), state.brackets.size());
-    if (fresh) state.brackets.emplace_back(rules.halving->halving);
-    const std::size_t configuration =
-        configurations.try_emplace(store::cell_key(run.spec), configurations.size()).first->second;
-    Contestant contestant{.bracket = bracket->second,
-                          .configuration = configuration,
-                          .tokens = static_cast<double>(run.spec.tokens)};
+    Contestant contestant{.tokens = static_cast<double>(run.spec.tokens)};
+    if (rules.halving) {
+      const auto [bracket, fresh] =
+          brackets.try_emplace(key_of(run.spec, rules.halving->bracket), state.brackets.size());
+      if (fresh) state.brackets.emplace_back(rules.halving->halving);
+      contestant.bracket = bracket->second;
+      contestant.configuration =
+          configurations.try_emplace(store::cell_key(run.spec), configurations.size())
+              .first->second;
+    }
     const auto row = row_of.find(run.id);
     if (row != row_of.end() && row->second->attempts > 0) {
       Result<std::vector<store::Evaluation>> known = store.evaluations(run.id);
       if (!known) return std::move(known).error();
       for (const store::Evaluation& each : *known)
-        if (std::isfinite(each.loss))
+        if (std::isfinite(each.loss) && rules.halving)
           state.brackets[contestant.bracket].reach(contestant, each.tokens, each.loss);
       if (node != node_of.end() && !known->empty())
         tracked[node->second].evaluated_step = known->back().step;
     }
-    if (node != node_of.end()) state.nodes[node->second].contestant = contestant;
+    if (node == node_of.end()) continue;
+    state.nodes[node->second].contestant = contestant;
+    if (rules.predicted && stopping.law != nullptr && *stopping.law)
+      state.nodes[node->second].foreseen = (*stopping.law)(*stopping.sweep, run.spec);
   }
   return {};
 }

@@ -5,21 +5,28 @@
 #include <vector>
 
 #include "scheduler/engine.h"
+#include "scheduler/scheduler.h"
 #include "scheduler/sweep.h"
 #include "store/store.h"
 
 namespace ration::scheduler {
 
-// Places the nodes of sweep number `sweep` in brackets, and tells these all held-out losses of its
-// runs that the store has: nothing is decided about them any more. Trunks and branches stay out,
-// since others need a trunk's checkpoints, and a branch sees no early rung. `members`: the rows of
-// the sweep. Cost: a query for each run that was started.
-Result<void> place_contestants(const store::Reader& store,
-                               const Expansion& all,
-                               const StopRules& rules,
-                               const std::vector<store::RunRow>& members,
-                               std::size_t sweep,
-                               State& state,
-                               std::vector<Tracked>& tracked);
+// Of one sweep that is carried out, maybe beside others.
+struct EarlyStopping {
+  const Sweep* sweep = nullptr;
+  std::size_t number = 0;  // of State::sweeps
+  const Expansion* all = nullptr;
+  const std::vector<store::RunRow>* members = nullptr;  // the rows of its runs
+  const Foreteller* law = nullptr;                      // for [stop.predicted]; null: none
+};
+
+// Places the nodes of the sweep in brackets, tells these all held-out losses of its runs that the
+// store has (nothing is decided about them any more), and each node what the law says of it. Trunks
+// and branches stay out, since others need a trunk's checkpoints, and a branch sees no early rung.
+// Cost: a query for each run that was started.
+Result<void> prepare_stopping(const store::Reader& store,
+                              const EarlyStopping& stopping,
+                              State& state,
+                              std::vector<Tracked>& tracked);
 
 }  // namespace ration::scheduler

@@ -11,7 +11,8 @@
 namespace ration::scheduler {
 
 Result<void> Engine::look_at_evaluations(std::size_t node) {
-  if (state_.nodes[node].contestant.bracket == kNoBracket) return {};
+  const RunNode& watched = state_.nodes[node];
+  if (watched.contestant.bracket == kNoBracket && !watched.foreseen) return {};
   Result<std::vector<store::Evaluation>> news =
       writer_.evaluations(tracked_[node].id, tracked_[node].evaluated_step);
   if (!news) return std::move(news).error();

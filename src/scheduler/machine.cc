@@ -120,12 +120,18 @@ class Transition {
 
   // A run's held-out loss at so many tokens.
   void evaluated(std::size_t index, double tokens, double loss) {
-    RunNode& node = step_.state.nodes[index];
-    if (node.contestant.bracket == kNoBracket || !std::isfinite(loss)) return;
-    Bracket& bracket = step_.state.brackets[node.contestant.bracket];
-    const std::optional<Standing> standing = bracket.reach(node.contestant, tokens, loss);
-    const bool complete = tokens >= node.contestant.tokens;
-    if (standing && standing->stops() && !complete) stop_early(index, describe(*standing));
+    State& s = step_.state;
+    RunNode& node = s.nodes[index];
+    if (!std::isfinite(loss)) return;
+    std::optional<Standing> standing;
+    if (node.contestant.bracket != kNoBracket)
+      standing = s.brackets[node.contestant.bracket].reach(node.contestant, tokens, loss);
+    if (tokens >= node.contestant.tokens) return;
+    if (standing && standing->stops()) stop_early(index, describe(*standing));
+    const double fraction = tokens / node.contestant.tokens;
+    const std::optional<Foresight>& rule = s.sweeps[node.sweep].foresight;
+    if (node.foreseen && rule && suffices(*rule, *node.foreseen, fraction, loss))
+      stop_early(index, describe(*node.foreseen, fraction));
   }
 
   // The checkpoint that a run wants of a parent is there, or never will be.

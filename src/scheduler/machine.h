@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -25,6 +26,7 @@
 
 #include "scheduler/budget.h"
 #include "scheduler/capacity.h"
+#include "scheduler/foresight.h"
 #include "scheduler/gate.h"
 #include "scheduler/halving.h"
 #include "store/states.h"
@@ -78,8 +80,9 @@ struct RunNode {
   double flops_left = 0;  // that its next attempt is expected to take, or the active one
   bool counted = true;    // what its attempts use up counts against the caps
   Contestant contestant = {};
-  bool spared = false;          // a person let it go on: no rule stops it any more
-  std::string stopped_by = {};  // a rule stopped it, and its worker was told: why
+  std::optional<Foreseen> foreseen = {};  // by a law; contestant.tokens is set then
+  bool spared = false;                    // a person let it go on: no rule stops it any more
+  std::string stopped_by = {};            // a rule stopped it, and its worker was told: why
 };
 
 // One of the sweeps that are carried out together.
@@ -87,6 +90,7 @@ struct SweepShare {
   double weight = 1;  // above 0; twice the weight is twice the room
   double used = 0;    // since this command began: seconds times the part of the room
   double active = 0;  // part of the room that its runs take up now; derived
+  std::optional<Foresight> foresight = {};  // ends its runs that have a prediction
 };
 
 // Runs of one sweep that need the same stand in one line.

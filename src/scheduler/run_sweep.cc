@@ -351,8 +351,14 @@ Result<std::vector<RunSummary>> run_sweeps(std::span<const Sweep> sweeps,
   if (!nodes) return std::move(nodes).error();
   if (Result<void> done = connect_branches(all, *nodes); !done) return std::move(done).error();
   for (std::size_t i = 0; i < all.size(); ++i)
-    if (Result<void> done = place_contestants(
-            *store, all[i].all, sweeps[i].stop, all[i].members, i, nodes->state, nodes->tracked);
+    if (Result<void> done = prepare_stopping(*store,
+                                             {.sweep = &sweeps[i],
+                                              .number = i,
+                                              .all = &all[i].all,
+                                              .members = &all[i].members,
+                                              .law = &options.law},
+                                             nodes->state,
+                                             nodes->tracked);
         !done)
       return std::move(done).error();
   nodes->state.policy = options.policy;

@@ -10,6 +10,7 @@
 // written), a missing trainer, a full disk, a store in use.
 
 #include <array>
+#include <functional>
 #include <optional>
 #include <set>
 #include <span>
@@ -26,6 +27,11 @@
 #include "scheduler/sweep.h"
 
 namespace ration::scheduler {
+
+// What a law says of a run of a sweep; nothing where it says nothing. The scheduler knows no law,
+// so whoever does passes one in.
+using Foreteller =
+    std::function<std::optional<Foreseen>(const Sweep& sweep, const run::RunSpec& spec)>;
 
 // The world as the scheduler sees it; all are references that outlive the call.
 struct Outside {
@@ -57,6 +63,8 @@ struct SweepOptions {
   SlurmConfig slurm = {};
   // With ExecutorKind::slurm: submit, note what ended, and leave.
   bool detach = false;
+  // For sweeps with [stop.predicted]; empty = no run is stopped so.
+  Foreteller law = {};
   EngineOptions engine = {};
 };
 

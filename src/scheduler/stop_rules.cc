@@ -25,8 +25,11 @@ class StopReader {
       if (member.key == "halving") {
         if (is_table(member.node, "stop.halving", "[stop.halving] with a line eta = 3"))
           rules.halving = read_halving(member.node);
+      } else if (member.key == "predicted") {
+        if (is_table(member.node, "stop.predicted", "[stop.predicted] with a line within = 0.01"))
+          rules.predicted = read_predicted(member.node);
       } else {
-        unknown(member, "stop", {"halving"});
+        unknown(member, "stop", {"halving", "predicted"});
       }
     }
     return rules;
@@ -62,6 +65,38 @@ class StopReader {
     const double eta = rule.halving.eta;
     if (!rungs_given) rule.halving.rungs = {1 / (eta * eta), 1 / eta};
     return rule;
+  }
+
+  ForesightRule read_predicted(const Node& table) {
+    ForesightRule rule;
+    for (const Member& member : table.members) {
+      const Node& node = member.node;
+      if (member.key == "after") {
+        rule.foresight.after = part(node, "after", "part of its tokens that a run has seen");
+      } else if (member.key == "within") {
+        rule.foresight.within =
+            part(node, "within", "widest interval, as a part of the predicted loss");
+      } else if (member.key == "fit") {
+        const std::string* file = node.text();
+        if (file != nullptr && !file->empty())
+          rule.fit = *file;
+        else
+          report(node.place,
+                 "fit must be the name of a file",
+                 "as `ration fit … -o FILE` writes it; left out: the newest fit of this sweep");
+      } else {
+        unknown(member, "stop.predicted", {"after", "within", "fit"});
+      }
+    }
+    return rule;
+  }
+
+  double part(const Node& node, std::string_view key, std::string hint) {
+    const std::optional<double> value = number_of(node);
+    if (value && *value > 0 && *value < 1) return *value;
+    report(
+        node.place, fmt::format("{} must be a number above 0 and below 1", key), std::move(hint));
+    return 0.5;
   }
 
   std::vector<double> read_rungs(const Node& node) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scheduler/document.h"
+#include "scheduler/foresight.h"
 #include "scheduler/halving.h"
 #include "scheduler/names.h"
 
@@ -19,11 +20,17 @@ struct HalvingRule {
   std::vector<std::string> bracket = {"tokens"};
 };
 
+struct ForesightRule {
+  Foresight foresight = {};
+  std::string fit = {};  // file of a fit, relative to the sweep's; empty: the store's
+};
+
 // Both are off unless the file asks for them.
 struct StopRules {
   std::optional<HalvingRule> halving = {};
+  std::optional<ForesightRule> predicted = {};
 
-  bool any() const { return halving.has_value(); }
+  bool any() const { return halving || predicted; }
 };
 
 // Reads the table; what cannot be used adds to `problems`.

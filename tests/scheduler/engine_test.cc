@@ -158,8 +158,15 @@ class EngineTest : public store::StoreTest {
           gate_of_branch(spec, static_cast<std::size_t>(trunk - tracked.begin()));
     }
     EXPECT_TRUE(connect(state, std::move(gates)));
-    EXPECT_TRUE(
-        place_contestants(writer, all_runs(writer), stop_rules, rows(writer), 0, state, tracked));
+    const Expansion all = all_runs(writer);
+    const std::vector<RunRow> members = rows(writer);
+    Sweep sweep;
+    sweep.stop = stop_rules;
+    EXPECT_TRUE(prepare_stopping(
+        writer,
+        {.sweep = &sweep, .number = 0, .all = &all, .members = &members, .law = &law},
+        state,
+        tracked));
     Engine engine(writer, executor, real_files(), clock, notes, nullptr, options);
     return engine.run(std::move(state), std::move(tracked)).value();
   }
@@ -191,6 +198,7 @@ class EngineTest : public store::StoreTest {
   Notes notes;
   Policy policy;
   StopRules stop_rules;
+  Foreteller law;
   EngineOptions options;
 };
 
@@ -803,6 +811,26 @@ TEST_F(EarlyStopTest, GoesOnFromItsCheckpointWhenAPersonRetriesIt) {
   EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::done));
   EXPECT_EQ(executor.launches.back().number, 2);
   EXPECT_TRUE(spared(real_files(), run_folder(two[1]))) << "no rule stops it again";
+}
+
+TEST_F(EarlyStopTest, EndsARunWhoseFinalLossTheLawTells) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, two);
+  stop_rules = {};
+  stop_rules.predicted.emplace();
+  law = [&](const Sweep&, const run::RunSpec& spec) {
+    return spec == two[1]
+               ? std::optional(Foreseen{.loss = 3.9, .low = 3.89, .high = 3.91, .interval = 0.9})
+               : std::nullopt;
+  };
+  play_two(writer);
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::stopped));
+  EXPECT_THAT(rows(writer)[1].reason,
+              HasSubstr("the law predicts its final loss at 50 % of its tokens: 3.9000 nats, "
+                        "3.8900 to 3.9100 (90 %)"));
 }
 
 }  // namespace

@@ -500,7 +500,7 @@ TEST(Documentation, SweepExamplesHaveTheRunsTheySay) {
     ++examples;
   }
 
-  EXPECT_EQ(examples, 11);
+  EXPECT_EQ(examples, 12);
 }
 
 constexpr const char* kTrunk =

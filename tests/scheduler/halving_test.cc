@@ -207,5 +207,52 @@ TEST(EarlyStop, HearsALossThatIsNoNumberAsNothing) {
   EXPECT_THAT(sweep.stopped(), IsEmpty());
 }
 
+// ---- By the law ---------------------------------------------------------------------------------
+
+constexpr Foresight kRule = {.after = 0.5, .within = 0.01};
+constexpr Foreseen kNarrow = {.loss = 4.0, .low = 3.99, .high = 4.02, .interval = 0.9};
+
+TEST(Foresight, WaitsForItsPartOfTheTokensAndANarrowInterval) {
+  EXPECT_TRUE(suffices(kRule, kNarrow, 0.5, 4.5));
+  EXPECT_FALSE(suffices(kRule, kNarrow, 0.49, 4.5));
+  EXPECT_FALSE(suffices(kRule, {.loss = 4.0, .low = 3.97, .high = 4.02}, 0.5, 4.5));
+}
+
+TEST(Foresight, LetsARunGoOnThatIsBetterThanTheLawAllows) {
+  EXPECT_TRUE(suffices(kRule, kNarrow, 0.8, 3.99));
+  EXPECT_FALSE(suffices(kRule, kNarrow, 0.8, 3.98));
+}
+
+TEST(Foresight, EndsARunAtItsFirstEvaluationThatIsLateEnough) {
+  Play sweep(2, slots(2));
+  sweep.state.sweeps[0].foresight = kRule;
+  for (RunNode& node : sweep.state.nodes) node.contestant.tokens = 100;
+  sweep.state.nodes[1].foreseen = kNarrow;
+  sweep.tick();
+
+  sweep.evaluate(1, 40, 4.6);
+  EXPECT_THAT(sweep.stopped(), IsEmpty());
+  sweep.evaluate(0, 60, 4.6);
+  EXPECT_THAT(sweep.stopped(), IsEmpty()) << "no law says anything of it";
+  sweep.evaluate(1, 60, 4.4);
+
+  EXPECT_THAT(sweep.stopped(), ElementsAre(1));
+  sweep.end(1, {.failure = FailureClass::preempted, .progressed = true});
+  EXPECT_EQ(sweep.run(1), RunState::stopped);
+  EXPECT_THAT(sweep.reason(1), HasSubstr("the law predicts its final loss"));
+}
+
+TEST(Foresight, LeavesACompleteRunItsResult) {
+  Play sweep(1);
+  sweep.state.sweeps[0].foresight = kRule;
+  sweep.state.nodes[0].contestant.tokens = 100;
+  sweep.state.nodes[0].foreseen = kNarrow;
+  sweep.tick();
+
+  sweep.evaluate(0, 100, 4.0);
+
+  EXPECT_THAT(sweep.stopped(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace ration::scheduler

@@ -121,6 +121,25 @@ TEST(ReadSweep, RefusesRulesOfStoppingThatMeanNothing) {
                           "3:1 unknown key \"rung\" in stop.halving"));
 }
 
+TEST(ReadSweep, ReadsTheRuleOfPrediction) {
+  const Result<Sweep> plain = read_sweep("[stop.predicted]\n", "sweep.toml");
+  const Result<Sweep> full =
+      read_sweep("[stop.predicted]\nafter = 0.7\nwithin = 0.005\nfit = 'law.json'\n", "sweep.toml");
+
+  ASSERT_TRUE(plain) << plain.error().describe();
+  ASSERT_TRUE(full) << full.error().describe();
+  EXPECT_EQ(plain->stop.predicted->foresight, (Foresight{.after = 0.5, .within = 0.01}));
+  EXPECT_EQ(plain->stop.predicted->fit, "");
+  EXPECT_FALSE(plain->stop.halving);
+  EXPECT_EQ(full->stop.predicted->foresight, (Foresight{.after = 0.7, .within = 0.005}));
+  EXPECT_EQ(full->stop.predicted->fit, "law.json");
+  EXPECT_THAT(problems("[stop.predicted]\nafter = 1\nwithin = 0\nfit = ''\nwhen = 2\n"),
+              ElementsAre("2:9 after must be a number above 0 and below 1",
+                          "3:10 within must be a number above 0 and below 1",
+                          "4:7 fit must be the name of a file",
+                          "5:1 unknown key \"when\" in stop.predicted"));
+}
+
 TEST(ReadSweep, WeighsAsMuchAsAnyOtherUnlessToldOtherwise) {
   EXPECT_EQ(read_sweep("", "a.toml")->weight, 1);
   EXPECT_EQ(read_sweep("weight = 2", "a.toml")->weight, 2);

@@ -169,7 +169,8 @@ void Player::begin() {
   state_.speed = story_.speed();
   state_.room = Occupancy(story_.capacity());
   state_.sweeps.clear();
-  for (const double weight : story_.weights()) state_.sweeps.push_back({.weight = weight});
+  for (const double weight : story_.weights())
+    state_.sweeps.push_back({.weight = weight, .foresight = story_.foresight()});
   for (std::size_t i = 0; i < story_.brackets(); ++i)
     state_.brackets.emplace_back(*story_.halving());
   for (int run = 0; run < static_cast<int>(records_.size()); ++run) {
@@ -190,6 +191,7 @@ void Player::begin() {
     node.cancelling = known.state == RunState::active && known.cancelled;
     if (known.state == RunState::active && known.stopped) node.stopped_by = "stopped early";
     node.spared = known.spared;
+    node.foreseen = plan(run).foreseen;
     node.contestant = {.bracket = plan(run).bracket,
                        .configuration = plan(run).configuration,
                        .tokens = plan(run).work_seconds};

@@ -322,6 +322,16 @@ std::optional<Standing> Promises::standing(int run) const {
   return standing;
 }
 
+bool Promises::foretold(int run) const {
+  const std::optional<Foreseen>& foreseen = story_->runs()[static_cast<std::size_t>(run)].foreseen;
+  const StoredRun& known = stored(run);
+  if (!foreseen || !story_->foresight() || known.losses.empty()) return false;
+  const double fraction = static_cast<double>(known.losses.size()) / 10;
+  return fraction > story_->foresight()->after - kRounding && fraction < 1 &&
+         foreseen->high - foreseen->low <= 0.01 * foreseen->loss &&
+         known.losses.back() >= foreseen->low;
+}
+
 void Promises::at_decision(int run) {
   const StoredRun& known = stored(run);
   const auto say = [&](std::string_view what) {
@@ -329,6 +339,7 @@ void Promises::at_decision(int run) {
   };
   if (known.state != RunState::active) say("it is not active");
   if (known.spared) say("a person let it go on");
+  if (foretold(run)) return;
   const std::optional<Standing> where = standing(run);
   if (!where) return say("it reached no rung");
   if (!where->enough) say(fmt::format("only {} reached the rung", where->of));

@@ -52,6 +52,8 @@ class Promises {
   std::string exhausted(int run) const;
   void occupy(const StoredAttempt& attempt, int sign);
   bool fits(const Need& need) const;
+  // The law says what the run will come to, and the newest of its losses does not deny it.
+  bool foretold(int run) const;
   // How a run compares at the last rung that it reached with its newest loss; nothing when it
   // reached none with that.
   std::optional<Standing> standing(int run) const;

@@ -194,6 +194,8 @@ void Story::draw_halving() {
   halving_ = {.eta = 2 + 2 * draw(kHalving, 2),
               .rungs = {first, first + 0.6 * draw(kHalving, 3)},
               .least = 2 + static_cast<int>(draw(kHalving, 4) * 5)};
+  if (draw(kHalving, 12) < 0.5)
+    foresight_ = {.after = 0.2 + 0.7 * draw(kHalving, 13), .within = 0.01};
   brackets_ = 1 + static_cast<std::size_t>(draw(kHalving, 5) * 3);
   std::set<int> trunks;
   for (const RunPlan& run : runs_) trunks.insert(run.trunk);
@@ -203,6 +205,10 @@ void Story::draw_halving() {
     runs_[i].bracket =
         static_cast<std::size_t>(draw(kHalving, 6, i / 2) * static_cast<double>(brackets_));
     runs_[i].loss = 3 + draw(kHalving, 7, i / 2) + 0.2 * draw(kHalving, 8, i);
+    if (!foresight_ || draw(kHalving, 9, i) < 0.7) continue;
+    const double loss = runs_[i].loss + 0.4 * draw(kHalving, 10, i) - 0.2;
+    const double half = 0.03 * draw(kHalving, 11, i);
+    runs_[i].foreseen = {.loss = loss, .low = loss - half, .high = loss + half, .interval = 0.9};
   }
 }
 

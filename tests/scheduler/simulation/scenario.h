@@ -45,6 +45,7 @@ struct RunPlan {
   std::size_t bracket = kNoBracket;
   std::size_t configuration = 0;
   double loss = 0;  // that it would come to
+  std::optional<Foreseen> foreseen = {};
 };
 
 enum class DisturbanceKind {
@@ -92,6 +93,7 @@ class Story {
   double speed() const { return speed_; }
   // Early stopping, where the history has it.
   const std::optional<Halving>& halving() const { return halving_; }
+  const std::optional<Foresight>& foresight() const { return foresight_; }
   std::size_t brackets() const { return brackets_; }
   int hosts() const { return hosts_; }
   const Capacity& capacity() const { return capacity_; }
@@ -121,6 +123,7 @@ class Story {
   Scenario scenario_;
   Policy policy_;
   std::optional<Halving> halving_;
+  std::optional<Foresight> foresight_;
   std::size_t brackets_ = 0;
   double speed_ = 0;
   int hosts_ = 1;
