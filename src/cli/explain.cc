@@ -10,6 +10,7 @@
 #include "cli/table.h"
 #include "scheduler/local_executor.h"
 #include "scheduler/outcome.h"
+#include "scheduler/supervisor.h"
 
 namespace ration::cli {
 namespace {
@@ -41,7 +42,8 @@ std::string clock_text(double unix_seconds) {
   return text.data();
 }
 
-std::string why(const store::RunRow& row, double now) {
+// `held`: a scheduler has the store.
+std::string why(const store::RunRow& row, double now, bool held) {
   switch (row.state) {
     case RunState::done:
       return fmt::format("finished with a held-out loss of {:.4f} nats", row.final_loss);
@@ -70,7 +72,8 @@ std::string why(const store::RunRow& row, double now) {
     return fmt::format(
         "{}; may start again in {}", row.reason, format_duration(row.not_before - now));
   if (row.reason.starts_with("waits for ")) return row.reason;
-  const std::string waits = "waits for a free slot of `ration run`";
+  const std::string waits = held ? "waits for a free slot of `ration run`"
+                                 : "no `ration run` is on; one of its sweep starts it";
   return row.reason.empty() ? waits : row.reason + "; " + waits;
 }
 
@@ -84,24 +87,37 @@ std::string shell_quote(const std::string& word) {
   return quoted + "'";
 }
 
+// The program that trained a run's newest attempt; where none has begun, the one that would.
+std::string trainer_of(const run::RunFolder& folder, const std::vector<AttemptRow>& attempts) {
+  if (!attempts.empty()) {
+    const auto note =
+        scheduler::read_supervisor_note(real_files(), folder.attempt_path(attempts.back().number));
+    if (note && !note->trainer.empty()) return shell_quote(note->trainer);
+  }
+  const Result<Path> found = scheduler::find_trainer("");
+  return found ? shell_quote(found->string()) : "ration-train";
+}
+
 std::string started_with(const store::Reader& store,
                          const store::RunRow& row,
                          const AttemptRow& attempt,
+                         const std::string& trainer,
                          std::int64_t threads) {
-  const Result<Path> trainer = scheduler::find_trainer("");
   return fmt::format(
       "GOMP_SPINCOUNT=0 OMP_NUM_THREADS={0} MKL_NUM_THREADS={0} {1} {2} --attempt {3} "
       "--token {4}",
       threads,
-      trainer ? shell_quote(trainer->string()) : "ration-train",
+      trainer,
       shell_quote(store.layout().run(row.run).string()),
       attempt.number,
       attempt.token);
 }
 
 // In a folder of its own, so that the store stays as it is.
-std::string reproduce(const store::Reader& store, const store::RunRow& row, std::int64_t threads) {
-  const Result<Path> trainer = scheduler::find_trainer("");
+std::string reproduce(const store::Reader& store,
+                      const store::RunRow& row,
+                      const std::string& trainer,
+                      std::int64_t threads) {
   const std::string copy = "reproduce/" + row.run;
   return fmt::format(
       "mkdir -p {0} && cp {1} {0}/\n"
@@ -109,7 +125,7 @@ std::string reproduce(const store::Reader& store, const store::RunRow& row, std:
       copy,
       shell_quote(run::RunFolder(real_files(), store.layout().run(row.run)).spec_path().string()),
       threads,
-      trainer ? shell_quote(trainer->string()) : "ration-train");
+      trainer);
 }
 
 Result<Explanation> explain(const store::Reader& store, const std::string& prefix) {
@@ -127,7 +143,10 @@ Result<Explanation> explain(const store::Reader& store, const std::string& prefi
   Result<std::vector<std::string>> sweeps = store.sweeps_of(e.row.id);
   if (!sweeps) return std::move(sweeps).error();
   e.sweeps = std::move(*sweeps);
-  e.why = why(e.row, system_clock().unix_seconds());
+  const double now = system_clock().unix_seconds();
+  const Result<std::optional<std::string>> holder = store.holder(now);
+  if (!holder) return holder.error();
+  e.why = why(e.row, now, holder->has_value());
   const run::RunFolder folder(real_files(), store.layout().run(e.row.run));
   if (!e.attempts.empty())
     e.last_words =
@@ -142,9 +161,10 @@ Result<Explanation> explain(const store::Reader& store, const std::string& prefi
                           file->spec.branch_from,
                           trunk ? store::name(trunk->state) : "not in this store");
   }
+  const std::string trainer = trainer_of(folder, e.attempts);
   if (!e.attempts.empty())
-    e.command = started_with(store, e.row, e.attempts.back(), file->execution.threads);
-  e.reproduce = reproduce(store, e.row, file->execution.threads);
+    e.command = started_with(store, e.row, e.attempts.back(), trainer, file->execution.threads);
+  e.reproduce = reproduce(store, e.row, trainer, file->execution.threads);
   return e;
 }
 

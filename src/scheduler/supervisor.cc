@@ -45,7 +45,8 @@ Result<void> write_note(Files& files, const Path& folder, const SupervisorNote& 
                      {"started", note.started},
                      {"supervisor", to_json(note.supervisor)},
                      {"worker", to_json(note.worker)},
-                     {"gpus", note.gpus}};
+                     {"gpus", note.gpus},
+                     {"trainer", note.trainer}};
   return files.write_whole(folder / kNote, json.dump() + "\n");
 }
 
@@ -150,6 +151,7 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
                       .host = options.host.empty() ? host_name() : options.host,
                       .started = system_clock().unix_seconds(),
                       .supervisor = this_process()};
+  note.trainer = options.trainer.string();
   for (std::size_t begin = 0; begin < options.gpus.size();) {
     const std::size_t end = std::min(options.gpus.find(',', begin), options.gpus.size());
     note.gpus.push_back(options.gpus.substr(begin, end - begin));
@@ -192,7 +194,8 @@ std::optional<SupervisorNote> read_supervisor_note(Files& files, const Path& att
                           .started = json->at("started"),
                           .supervisor = process_from_json(json->at("supervisor")),
                           .worker = process_from_json(json->at("worker")),
-                          .gpus = json->value("gpus", std::vector<std::string>())};
+                          .gpus = json->value("gpus", std::vector<std::string>()),
+                          .trainer = json->value("trainer", "")};
   } catch (const Json::exception&) {
     return std::nullopt;
   }

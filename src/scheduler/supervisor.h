@@ -39,6 +39,7 @@ struct SupervisorNote {
   ProcessId supervisor;
   ProcessId worker;                    // pid 0 until it was started
   std::vector<std::string> gpus = {};  // that it was given
+  std::string trainer = {};            // the worker's program; empty in notes of older programs
 };
 
 // Nothing when there is none (not claimed by a supervisor, or killed before it could write).

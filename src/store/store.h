@@ -219,6 +219,9 @@ class Reader {
   // The newest fit, of a law when `law` is not empty; nothing when there is none.
   Result<std::optional<StoredFit>> newest_fit(std::string_view law = {}) const;
 
+  // The scheduler that has the store at `now` (UNIX seconds), as "process 17 on node3"; nothing
+  // when none has.
+  Result<std::optional<std::string>> holder(double now) const;
   Result<std::vector<SweepRow>> sweeps() const;
   // By name (its newest version), name-version, or path of its file.
   Result<SweepRow> find_sweep(std::string_view name_or_file) const;
