@@ -367,6 +367,20 @@ const std::vector<Row<Execution>>& execution_rows() {
                    kAny,
                    "steps whose checkpoints are kept for branches, such as 120,240; filled in by "
                    "[trunk] of a sweep")),
+      later(row<X>("gpu",
+                   &X::gpu,
+                   "GPUs",
+                   0,
+                   1,
+                   "part of a GPU that the run takes, so that several share one; 0 leaves it to "
+                   "--gpu-share, which is all of it unless given")),
+      later(row<X>("gpu_mem",
+                   &X::gpu_mem,
+                   "bytes",
+                   0,
+                   1e15,
+                   "memory of a GPU that the run takes, such as 10GiB, so that several share one; "
+                   "goes before gpu; 0 leaves it to --gpu-memory")),
   };
   return rows;
 }

@@ -91,6 +91,8 @@ struct Execution {
   std::string products = "auto";        // on a processor: auto | own | library | mixed
   bool deterministic = true;            // on a GPU
   std::string keep_steps;               // checkpoints that branches need: "120,240"
+  double gpu = 0;                       // part of a GPU that it takes; 0 = the command says it
+  double gpu_mem = 0;                   // bytes of a GPU's memory that it takes; 0 = `gpu` says it
 
   bool operator==(const Execution&) const = default;
 };

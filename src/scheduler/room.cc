@@ -26,8 +26,8 @@ Error too_large(const PlannedRun& run, const Need& need, const Capacity& capacit
                               capacity.gpus.size() == 1 ? "" : "s",
                               format_quantity(largest, "B")),
           .hint =
-              "a tenth of a GPU's memory stays in reserve; ask for less with --gpu-memory or "
-              "`processes`, or use a larger GPU"};
+              "a tenth of a GPU's memory stays in reserve; ask for less with gpu_mem, "
+              "--gpu-memory or `processes`, or use a larger GPU"};
 }
 
 // How many runs fit when they come in their order.
@@ -51,8 +51,9 @@ Need need_of(const run::Execution& execution, const SweepOptions& options, const
   need.gpus = static_cast<int>(execution.processes);
   // Processes of one run take GPUs by their numbers, one each.
   if (need.gpus > 1) return need;
-  need.gpu_bytes = options.gpu_memory;
-  if (need.gpu_bytes == 0) need.gpu_share = options.gpu_share;
+  const bool own = execution.gpu > 0 || execution.gpu_mem > 0;
+  need.gpu_bytes = own ? execution.gpu_mem : options.gpu_memory;
+  if (need.gpu_bytes == 0) need.gpu_share = own ? execution.gpu : options.gpu_share;
   return need;
 }
 
@@ -65,7 +66,11 @@ Result<Room> room_for(const Expansion& expansion, const SweepOptions& options) {
   room.slots = options.slots > 0 ? options.slots : kMostSlots;
   if (options.slots == 0)
     room.capacity.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const bool counts_gpus = options.slots == 0 || options.gpu_share > 0 || options.gpu_memory > 0;
+  const bool counts_gpus =
+      options.slots == 0 || options.gpu_share > 0 || options.gpu_memory > 0 ||
+      std::any_of(expansion.runs.begin(), expansion.runs.end(), [](const PlannedRun& run) {
+        return run.execution.gpu > 0 || run.execution.gpu_mem > 0;
+      });
   const bool any = std::any_of(expansion.runs.begin(),
                                expansion.runs.end(),
                                [](const PlannedRun& run) { return may_use_gpu(run.execution); });

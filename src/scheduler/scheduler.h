@@ -48,7 +48,8 @@ struct SweepOptions {
   // with a thread each.
   int slots = 0;
   // What a run on a GPU takes of it, unless it trains with several processes: a part of it, above 0
-  // to 1, or of its memory in bytes; both 0 = all of it. `gpu_memory` goes before `gpu_share`.
+  // to 1, or of its memory in bytes; both 0 = all of it. `gpu_memory` goes before `gpu_share`, and
+  // what a run's own settings say (gpu, gpu_mem) before both.
   double gpu_share = 0;
   double gpu_memory = 0;
   // The worker's program; empty = beside this program, or on PATH.

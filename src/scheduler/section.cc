@@ -22,14 +22,15 @@ std::string_view kind_name(const Node& node) {
   return "a number";
 }
 
-// "131Ktok" for settings counted in tokens, "1h30m" for those in minutes.
+// "131Ktok" for settings counted in tokens, "1h30m" for those in minutes, "10GiB" in bytes.
 std::optional<Result<run::Value>> quantity(const run::Field& field, const Node& node) {
   const std::string* text = node.text();
   if (text == nullptr || std::holds_alternative<std::string>(field.default_value))
     return std::nullopt;
   const bool minutes = field.unit == "min";
-  if (!minutes && field.unit != "tokens") return std::nullopt;
-  const Result<double> number = parse_quantity(*text, minutes ? "s" : "tok");
+  const bool bytes = field.unit == "bytes";
+  if (!minutes && !bytes && field.unit != "tokens") return std::nullopt;
+  const Result<double> number = parse_quantity(*text, minutes ? "s" : bytes ? "B" : "tok");
   if (!number) {
     Error error = number.error();
     error.what = fmt::format("{}: {}", field.name, error.what);

@@ -483,6 +483,26 @@ TEST(StarterSweep, ExpandsOverAnyFolderName) {
                         "to 65536\n"));
 }
 
+TEST_F(Expand, ReadsWhatARunTakesOfAGpu) {
+  const std::string body = "[fixed]\ntokens = 6400\n[grid]\nwidth = [16, 32]\n";
+  const Expansion plan = expand(body +
+                                "[derive]\ngpu = 'if(width > 16, 0.5, 0.25)'\n[zip]\ndevice = "
+                                "['cuda']\ngpu_mem = ['10GiB']\n");
+
+  ASSERT_EQ(plan.runs.size(), 2);
+  EXPECT_EQ(plan.runs[0].execution.gpu_mem, 10.0 * (1 << 30));
+  EXPECT_EQ(plan.runs[0].execution.gpu, 0.25);
+  EXPECT_EQ(plan.runs[1].execution.gpu, 0.5);
+  EXPECT_EQ(plan.runs[0].id, expand(body).runs[0].id) << "it changes no result: the same run";
+}
+
+TEST_F(Expand, RefusesAPartOfAGpuThatIsNone) {
+  for (const char* line : {"gpu = 1.5", "gpu = -1", "gpu_mem = '10Gtok'", "gpu_mem = -1"})
+    EXPECT_THAT(problems(std::string("[fixed]\ntokens = 6400\n") + line + "\n"),
+                ElementsAre(testing::StartsWith("4:")))
+        << line;
+}
+
 // Each example of the documentation that ends in a line `# N runs` has that many.
 TEST(Documentation, SweepExamplesHaveTheRunsTheySay) {
   const PreparedFolder folder(10'000'000);

@@ -96,6 +96,45 @@ TEST_F(GpuMachine, LetsRunsShareAGpuByMemory) {
   EXPECT_EQ(need_of(runs("cuda").runs[0].execution, options_, room).gpu_bytes, options_.gpu_memory);
 }
 
+TEST_F(GpuMachine, HeedsWhatASingleRunAsksForBeforeWhatTheCommandSays) {
+  has("GPU-1a, 81559\\n");
+  options_.gpu_memory = 30.0 * (1 << 30);
+  Expansion expansion = runs("cuda");
+  expansion.runs[0].execution.gpu = 0.25;
+  expansion.runs[1].execution.gpu_mem = 10.0 * (1 << 30);
+
+  const scheduler::Room room = room_for(expansion, options_).value();
+
+  const auto need = [&](std::size_t i) {
+    return need_of(expansion.runs[i].execution, options_, room);
+  };
+  EXPECT_EQ(need(0).gpu_share, 0.25);
+  EXPECT_EQ(need(0).gpu_bytes, 0);
+  EXPECT_EQ(need(1).gpu_bytes, 10.0 * (1 << 30));
+  EXPECT_EQ(need(2).gpu_bytes, options_.gpu_memory);
+}
+
+TEST_F(GpuMachine, CountsGpusBesideANumberOfRunsWhereOneAsksForAPart) {
+  has("GPU-1a, 81559\\n");
+  options_.slots = 4;
+  Expansion expansion = runs("cuda");
+  expansion.runs[0].execution.gpu = 0.5;
+
+  EXPECT_THAT(room_for(expansion, options_)->capacity.gpus, SizeIs(1));
+}
+
+TEST_F(GpuMachine, RefusesASingleRunThatIsLargerThanAnyGpu) {
+  has("GPU-1a, 40960\\n");
+  Expansion expansion = runs("cuda");
+  expansion.runs[1].execution.gpu_mem = 40.0 * (1 << 30);
+
+  const Result<scheduler::Room> room = room_for(expansion, options_);
+
+  ASSERT_FALSE(room);
+  EXPECT_EQ(room.error().kind, ErrorKind::usage);
+  EXPECT_THAT(room.error().what, HasSubstr("run bbbbbbbbbbbb asks for"));
+}
+
 TEST_F(GpuMachine, GivesEachProcessOfARunAGpu) {
   has("GPU-1a, 81559\\nGPU-2b, 81559\\n");
   options_.gpu_share = 0.25;
