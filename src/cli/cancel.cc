@@ -111,7 +111,7 @@ Command cancel_command() {
 
 Command retry_command() {
   return {.name = "retry",
-          .summary = "Let failed or cancelled runs start again",
+          .summary = "Let failed, cancelled or stopped runs start again",
           .arguments = "RUN…",
           .max_arguments = kMany,
           .options = {store_option(),
