@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -510,10 +512,22 @@ Json rows_to_json(const Owner& owner, const std::vector<Row<Owner>>& rows) {
   return object;
 }
 
+void append_canonical(std::string& text, std::int64_t value) {
+  std::array<char, 24> digits{};
+  text.append(digits.data(), std::to_chars(digits.begin(), digits.end(), value).ptr);
+}
+void append_canonical(std::string& text, bool value) { text += value ? "true" : "false"; }
+template <class T>
+void append_canonical(std::string& text, const T& value) {
+  text += canonical_json(Json(value)).value();  // a checked spec holds no NaN
+}
+
 // canonical_json(rows_to_json(owner, rows)) without the tree: identities of thousands of runs are
 // computed at once. `rows` must be the one table of this owner.
 template <class Owner>
-std::string canonical_text(const Owner& owner, const std::vector<Row<Owner>>& rows) {
+std::string canonical_text_of(const Owner& owner,
+                              const std::vector<Row<Owner>>& rows,
+                              std::span<const std::string_view> without = {}) {
   static const std::vector<const Row<Owner>*> sorted = [&] {
     std::vector<const Row<Owner>*> all;
     for (const Row<Owner>& r : rows) all.push_back(&r);
@@ -523,17 +537,33 @@ std::string canonical_text(const Owner& owner, const std::vector<Row<Owner>>& ro
     return all;
   }();
   std::string text;
+  text.reserve(2048);
   for (const Row<Owner>* r : sorted) {
-    const Value its_value = read(owner, r->member);
-    if (r->later && its_value == r->field.default_value) continue;
-    text += text.empty() ? "{\"" : ",\"";
-    text += r->field.name;
-    text += "\":";
-    text += std::visit(  // a checked spec holds no NaN
-        [](const auto& value) { return canonical_json(Json(value)).value(); },
-        its_value);
+    if (std::find(without.begin(), without.end(), r->field.name) != without.end()) continue;
+    std::visit(
+        [&]<class T>(T Owner::*member) {
+          const T& value = owner.*member;
+          if (r->later && value == std::get<T>(r->field.default_value)) return;
+          text += text.empty() ? "{\"" : ",\"";
+          text += r->field.name;
+          text += "\":";
+          append_canonical(text, value);
+        },
+        r->member);
   }
   return text + "}";
+}
+
+template <class Owner>
+Json difference_of(const Owner& owner, const Owner& common, const std::vector<Row<Owner>>& rows) {
+  Json rest = Json::object();
+  for (const Row<Owner>& r : rows)
+    std::visit(
+        [&](auto member) {
+          if (!(owner.*member == common.*member)) rest[r.field.name] = owner.*member;
+        },
+        r.member);
+  return rest;
 }
 
 std::optional<Value> value_of(const Json& json) {
@@ -692,11 +722,25 @@ Result<Execution> execution_from_json(const Json& object, const std::string& fil
   return rows_from_json(object, execution_rows(), file);
 }
 
+std::string canonical_text(const RunSpec& spec, std::span<const std::string_view> without) {
+  return canonical_text_of(spec, spec_rows(), without);
+}
+std::string canonical_text(const Execution& execution) {
+  return canonical_text_of(execution, execution_rows());
+}
+
+Json difference(const RunSpec& spec, const RunSpec& common) {
+  return difference_of(spec, common, spec_rows());
+}
+Json difference(const Execution& execution, const Execution& common) {
+  return difference_of(execution, common, execution_rows());
+}
+
 std::string run_id(const RunSpec& spec) {
   Sha256 hash;
   hash.update(kSchema);
   hash.update("\n");
-  hash.update(canonical_text(spec, spec_rows()));
+  hash.update(canonical_text(spec));
   return hash.hex().substr(0, 32);
 }
 

@@ -18,7 +18,7 @@ struct Query {
 // Times, hosts, processes, reasons in words and row ids are left out: they differ between two
 // histories that end in the same place. So are lost attempts: nothing was executed in them, and
 // nothing need be on the disk that tells of them.
-constexpr std::array<Query, 8> kDump = {{
+constexpr std::array<Query, 7> kDump = {{
     {"sweeps", "SELECT name, lower(hex(version)), source FROM sweeps ORDER BY 1, 2"},
     {"members",
      "SELECT s.name, lower(hex(s.version)), m.ordinal, m.priority, lower(hex(r.hash)), m.tags "
@@ -29,10 +29,6 @@ constexpr std::array<Query, 8> kDump = {{
      "epochs, flops, flops_kaplan, flops_6nd, flops_6nd_head, flops_palm, flops_chinchilla, "
      "best_step, best_loss, final_loss, (SELECT count(*) FROM attempts a WHERE a.run = runs.id AND "
      "a.state <> 5) FROM runs ORDER BY 1"},
-    {"settings",
-     "SELECT lower(hex(r.hash)), n.name, p.num, p.txt FROM run_params p JOIN runs r ON r.id = "
-     "p.run "
-     "JOIN names n ON n.id = p.key ORDER BY 1, 2"},
     {"attempts",
      "SELECT lower(hex(r.hash)), a.number, lower(hex(a.token)), a.state, a.class, a.exit_code, "
      "a.from_step, a.valid_to, a.last_step, a.log_offset, a.log_seq, a.damaged FROM attempts a "

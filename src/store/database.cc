@@ -81,13 +81,12 @@ std::string uri_of(const Path& file, std::string_view query) {
 
 }  // namespace
 
-Statement::Statement(sqlite3* connection, std::string_view sql, const Path& file) : file_(file) {
-  const int code = sqlite3_prepare_v2(
-      connection, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr);
-  if (code != SQLITE_OK) fail(connection, code, file_);
-}
+Statement::Statement(const Database& database, std::string_view sql)
+    : statement_(database.take(sql)), database_(&database) {}
 
-Statement::~Statement() { sqlite3_finalize(statement_); }
+Statement::~Statement() {
+  if (statement_ != nullptr) database_->give_back(statement_);
+}
 
 void Statement::reset() { sqlite3_reset(statement_); }
 
@@ -128,7 +127,7 @@ bool Statement::step() {
   if (code == SQLITE_DONE) return false;
   sqlite3* connection = sqlite3_db_handle(statement_);
   const int extended = sqlite3_extended_errcode(connection);
-  fail(connection, extended, file_);
+  fail(connection, extended, database_->file());
 }
 
 std::int64_t Statement::integer(int column) const {
@@ -149,9 +148,10 @@ std::string Statement::text(int column) const {
 
 std::string Statement::blob_as_hex(int column) const {
   const auto* bytes = static_cast<const unsigned char*>(sqlite3_column_blob(statement_, column));
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string hex;
   for (int i = 0; i < sqlite3_column_bytes(statement_, column); ++i)
-    hex += fmt::format("{:02x}", bytes[i]);
+    hex += {kDigits[bytes[i] >> 4U], kDigits[bytes[i] & 15U]};
   return hex;
 }
 
@@ -185,7 +185,39 @@ Database::Database(Path file, Access access, double busy_seconds) : file_(std::m
   sqlite3_db_config(connection_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
 }
 
-Database::~Database() { sqlite3_close_v2(connection_); }
+Database::~Database() {
+  for (const auto& [sql, statement] : kept_) sqlite3_finalize(statement);
+  sqlite3_close_v2(connection_);
+}
+
+// Each text is kept once; a second statement of it that is in use at the same time is not kept. Nor
+// are pragmas: SQLite looks at some settings while it prepares them.
+sqlite3_stmt* Database::take(std::string_view sql) const {
+  if (const auto found = kept_.find(sql); found != kept_.end() && found->second != nullptr)
+    return std::exchange(found->second, nullptr);
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(connection_,
+                                      sql.data(),
+                                      static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT,
+                                      &statement,
+                                      nullptr);
+  if (code != SQLITE_OK) fail(connection_, code, file_);
+  constexpr std::size_t kMost = 100;  // some texts hold values, and seldom come again
+  if (kept_.size() < kMost && !sql.starts_with("PRAGMA")) kept_.emplace(sql, nullptr);
+  return statement;
+}
+
+void Database::give_back(sqlite3_stmt* statement) const {
+  const auto place = kept_.find(std::string_view(sqlite3_sql(statement)));
+  if (place == kept_.end() || place->second != nullptr) {
+    sqlite3_finalize(statement);
+    return;
+  }
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  place->second = statement;
+}
 
 void Database::execute(const std::string& sql) const {
   const int code = sqlite3_exec(connection_, sql.c_str(), nullptr, nullptr, nullptr);

@@ -4,6 +4,7 @@
 // every public function of the room catches it (guarded) and returns the Error.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,13 +49,15 @@ struct Hex {
   std::string_view digits;
 };
 
+class Database;
+
 // A prepared statement; parameters count from 1, columns from 0. NaN is stored as NULL and NULL
 // read as NaN.
 class Statement {
  public:
-  Statement(sqlite3* connection, std::string_view sql, const Path& file);
+  Statement(const Database& database, std::string_view sql);
   Statement(Statement&& other) noexcept
-      : statement_(std::exchange(other.statement_, nullptr)), file_(std::move(other.file_)) {}
+      : statement_(std::exchange(other.statement_, nullptr)), database_(other.database_) {}
   Statement& operator=(Statement&&) = delete;
   ~Statement();
 
@@ -102,7 +105,7 @@ class Statement {
   }
 
   sqlite3_stmt* statement_ = nullptr;
-  Path file_;
+  const Database* database_;
 };
 
 enum class Access { read, write };
@@ -114,7 +117,8 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  Statement prepare(std::string_view sql) const { return {connection_, sql, file_}; }
+  // Statements are prepared once: the database keeps them for the next who asks for the same text.
+  Statement prepare(std::string_view sql) const { return {*this, sql}; }
   void execute(const std::string& sql) const;        // one or more statements without parameters
   std::int64_t integer(std::string_view sql) const;  // first column of the first row; 0 without one
   std::int64_t last_insert() const;
@@ -124,8 +128,13 @@ class Database {
   const Path& file() const { return file_; }
 
  private:
+  friend class Statement;
+  sqlite3_stmt* take(std::string_view sql) const;
+  void give_back(sqlite3_stmt* statement) const;
+
   sqlite3* connection_ = nullptr;
   Path file_;
+  mutable std::map<std::string, sqlite3_stmt*, std::less<>> kept_;  // null while in use
 };
 
 // BEGIN IMMEDIATE … COMMIT; without commit() everything is undone. `durable`: the commit survives a

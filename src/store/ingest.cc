@@ -161,7 +161,9 @@ void save_log(Database& database, const LogState& log, const Digest& digest) {
 class PointInserter {
  public:
   PointInserter(Database& database, std::int64_t attempt)
-      : attempt_(attempt), one_(statement(database, 1)), many_(statement(database, kMany)) {}
+      : attempt_(attempt),
+        one_(database.prepare(text_for<1>())),
+        many_(database.prepare(text_for<kMany>())) {}
 
   void add(std::int64_t name, std::span<const Point> points) {
     for (; points.size() >= kMany; points = points.subspan(kMany))
@@ -172,12 +174,16 @@ class PointInserter {
  private:
   static constexpr std::size_t kMany = 32;
 
-  static Statement statement(Database& database, std::size_t rows) {
-    std::string sql = "INSERT INTO metrics(attempt, name, step, value, wall) VALUES";
-    for (std::size_t row = 0; row < rows; ++row)
-      sql += fmt::format(
-          "{}(?1,?2,?{},?{},?{})", row > 0 ? "," : "", 3 * row + 3, 3 * row + 4, 3 * row + 5);
-    return database.prepare(sql + " ON CONFLICT DO NOTHING");
+  template <std::size_t rows>
+  static const std::string& text_for() {
+    static const std::string text = [] {
+      std::string sql = "INSERT INTO metrics(attempt, name, step, value, wall) VALUES";
+      for (std::size_t row = 0; row < rows; ++row)
+        sql += fmt::format(
+            "{}(?1,?2,?{},?{},?{})", row > 0 ? "," : "", 3 * row + 3, 3 * row + 4, 3 * row + 5);
+      return sql + " ON CONFLICT DO NOTHING";
+    }();
+    return text;
   }
 
   void insert(Statement& statement, std::int64_t name, std::span<const Point> points) const {

@@ -31,6 +31,8 @@ SELECT lower(hex(r.hash)) AS run, lower(hex(r.cell)) AS cell,
   r.best_step, r.tokens_seen, r.attempts, r.wall_s, r.finished, r.config
 FROM runs r;
 )sql",
+    // A row for each setting of each run, which nothing ever read: `runs` holds them as JSON.
+    "DROP TABLE run_params",
 };
 
 }  // namespace

@@ -1,18 +1,22 @@
 #include <fmt/format.h>
 
+#include <array>
+
 #include "base/hash.h"
+#include "run/settings_file.h"
 #include "store/database.h"
 #include "store/store.h"
 
 namespace ration::store {
 
 std::string cell_key(const run::RunSpec& spec) {
-  Json settings = run::to_json(spec);
-  settings.erase("seed");
-  settings.erase("subset_seed");
+  constexpr std::array<std::string_view, 2> kOfReplicas = {"seed", "subset_seed"};
+  if (spec.branch_from.empty())
+    return sha256_hex(run::canonical_text(spec, kOfReplicas)).substr(0, 32);
   // Each replica has a trunk of its own; that there is one stays part of the cell.
-  if (settings.contains("branch_from")) settings["branch_from"] = "trunk";
-  return sha256_hex(canonical_json(settings).value()).substr(0, 32);  // a spec holds no NaN
+  run::RunSpec branch = spec;
+  branch.branch_from = "trunk";
+  return sha256_hex(run::canonical_text(branch, kOfReplicas)).substr(0, 32);
 }
 
 Result<std::vector<Observation>> Reader::observations(const ObservationQuery& query) const {

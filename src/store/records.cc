@@ -3,40 +3,31 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "run/settings_file.h"
 
 namespace ration::store {
 namespace {
 
 constexpr const char* kSchema = "ration.sweep_record/1";
 
-// Members of `object` that differ from `common`.
-Json difference(const Json& object, const Json& common) {
-  Json rest = Json::object();
-  for (const auto& [key, value] : object.items())
-    if (const auto same = common.find(key); same == common.end() || *same != value)
-      rest[key] = value;
-  return rest;
-}
-
 Json record_json(const SweepRecord& sweep, const std::string& source_file) {
   const Member& first = sweep.members.front();
-  const Json spec = run::to_json(first.spec);
-  const Json execution = run::to_json(first.execution);
   Json runs = Json::array();
   for (const Member& member : sweep.members)
     runs.push_back({{"id", member.id},
                     {"ordinal", member.ordinal},
                     {"priority", member.priority},
                     {"tags", Json::parse(member.tags, nullptr, false)},
-                    {"spec", difference(run::to_json(member.spec), spec)},
-                    {"execution", difference(run::to_json(member.execution), execution)}});
+                    {"spec", run::difference(member.spec, first.spec)},
+                    {"execution", run::difference(member.execution, first.execution)}});
   return {{"schema", kSchema},
           {"name", sweep.name},
           {"version", sweep_version(sweep)},
           {"file", sweep.file},
           {"source", source_file},
           {"used", sweep.used},
-          {"common", {{"spec", spec}, {"execution", execution}}},
+          {"common",
+           {{"spec", run::to_json(first.spec)}, {"execution", run::to_json(first.execution)}}},
           {"runs", std::move(runs)}};
 }
 
@@ -115,17 +106,13 @@ Result<SweepRecord> read_sweep_record(Files& files, const Path& membership_file)
   }
 }
 
-RunInserter::RunInserter(Database& database,
-                         std::function<std::int64_t(const std::string&)> name_id)
+RunInserter::RunInserter(Database& database)
     : database_(database),
       insert_run_(database.prepare(
           "INSERT INTO runs(hash, cell, config, execution, params, n_block, n_embed, n_head, "
           "n_total, tokens, unique_tokens, epochs, seed, subset_seed, step_tokens, flops_kaplan, "
           "flops_6nd, flops_6nd_head, flops, flops_palm, flops_chinchilla, created) "
-          "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")),
-      insert_setting_(
-          database.prepare("INSERT INTO run_params(key, run, num, txt) VALUES(?,?,?,?)")),
-      name_id_(std::move(name_id)) {}
+          "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")) {}
 
 std::int64_t RunInserter::add(const Member& member,
                               const std::string& config,
@@ -162,34 +149,7 @@ std::int64_t RunInserter::add(const Member& member,
             flops(5),
             created)
       .run();
-  const std::int64_t run = database_.last_insert();
-  const auto fields = run::identity_fields();
-  settings_.resize(fields.size());
-  for (std::size_t i = 0; i < fields.size(); ++i)
-    settings_[i].push_back({.run = run, .value = run::get(spec, fields[i].name)});
-  return run;
-}
-
-void RunInserter::finish() {
-  const auto fields = run::identity_fields();
-  for (std::size_t i = 0; i < settings_.size(); ++i) {
-    const std::int64_t key = name_id_(fields[i].name);
-    for (const auto& [run, value] : settings_[i]) {
-      std::optional<double> number;
-      std::optional<std::string> word;
-      if (const auto* text = std::get_if<std::string>(&value))
-        word = *text;
-      else
-        number = std::visit(
-            []<class T>(const T& v) {
-              if constexpr (std::is_arithmetic_v<T>) return static_cast<double>(v);
-              return 0.0;
-            },
-            value);
-      insert_setting_.bind(key, run, number, word).run();
-    }
-  }
-  settings_.clear();
+  return database_.last_insert();
 }
 
 }  // namespace ration::store

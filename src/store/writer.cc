@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "base/tokens.h"
+#include "run/settings_file.h"
 #include "store/database.h"
 #include "store/lock.h"
 #include "store/records.h"
@@ -98,7 +99,6 @@ Result<SweepRow> Writer::register_sweep(const SweepRecord& sweep) {
   if (Result<void> done = write_sweep_record(*files_, layout_, record); !done)
     return std::move(done).error();
   fault_point("sweep-before-commit");
-  names_.clear();  // an undone transaction may have taken names back
   Result<std::string> version = write(
       [&] {
         const std::string id = sweep_version(record);
@@ -126,10 +126,10 @@ void Writer::add_members(std::int64_t sweep, const SweepRecord& record) {
   Statement link = database_->prepare(
       "INSERT INTO sweep_runs(sweep, ordinal, run, priority, tags) VALUES(?,?,?,?,?) "
       "ON CONFLICT DO UPDATE SET priority = excluded.priority, tags = excluded.tags");
-  RunInserter insert(*database_, [this](const std::string& name) { return name_id(name); });
+  RunInserter insert(*database_);
   for (const Member& member : record.members) {
-    const std::string config = canonical_json(run::to_json(member.spec)).value();
-    const std::string how = canonical_json(run::to_json(member.execution)).value();
+    const std::string config = run::canonical_text(member.spec);
+    const std::string how = run::canonical_text(member.execution);
     std::int64_t run = 0;
     if (find.bind(Hex{member.id}).step()) {
       run = find.integer(0);
@@ -143,7 +143,6 @@ void Writer::add_members(std::int64_t sweep, const SweepRecord& record) {
     }
     link.bind(sweep, member.ordinal, run, member.priority, member.tags).run();
   }
-  insert.finish();
 }
 
 Result<std::vector<std::int64_t>> Writer::begin_attempts(std::span<const NewAttempt> attempts,
@@ -316,15 +315,12 @@ Result<std::int64_t> Writer::add_attempt(const AttemptRow& attempt) {
 }
 
 Result<std::int64_t> Writer::add_run(const Member& member) {
-  names_.clear();  // an undone transaction may have taken names back
   return write([&] {
-    RunInserter insert(*database_, [this](const std::string& name) { return name_id(name); });
-    const std::int64_t run = insert.add(member,
-                                        canonical_json(run::to_json(member.spec)).value(),
-                                        canonical_json(run::to_json(member.execution)).value(),
-                                        clock_->unix_seconds());
-    insert.finish();
-    return run;
+    return RunInserter(*database_)
+        .add(member,
+             run::canonical_text(member.spec),
+             run::canonical_text(member.execution),
+             clock_->unix_seconds());
   });
 }
 

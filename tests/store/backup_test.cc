@@ -98,7 +98,10 @@ class Migration : public Backup {
       finish(writer, add_sweep(writer, {spec})[0], spec, 2.5);
       dump = writer.dump().value();
     }
-    execute("DROP INDEX runs_by_text; PRAGMA user_version=1");
+    execute(
+        "DROP INDEX runs_by_text; CREATE TABLE run_params(key INT NOT NULL REFERENCES names, "
+        "run INT NOT NULL REFERENCES runs, num REAL, txt TEXT, PRIMARY KEY(key, run)) "
+        "WITHOUT ROWID; INSERT INTO run_params VALUES(1, 1, 16, NULL); PRAGMA user_version=1");
   }
   std::string dump;
 };

@@ -1,6 +1,6 @@
 // How fast event logs become rows: store_measure RUNS POINTS writes the logs of RUNS runs with
-// POINTS training lines each, takes them all into a new store, and prints seconds, rows and memory
-// as JSON.
+// POINTS training lines each, takes them all into a new store, and prints seconds, those of its own
+// CPU time, rows and memory as JSON.
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -39,6 +39,15 @@ double peak_mib() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  double sum = 0;
+  for (const timeval& part : {usage.ru_utime, usage.ru_stime})
+    sum += static_cast<double>(part.tv_sec) + 1e-6 * static_cast<double>(part.tv_usec);
+  return sum;
+}
+
 Result<void> measure(int runs, std::int64_t points) {
   const test::TemporaryFolder folder;
   Result<Writer> writer = Writer::open(real_files(), system_clock(), folder.path());
@@ -70,6 +79,7 @@ Result<void> measure(int runs, std::int64_t points) {
 
   const double before = peak_mib();
   const double began = system_clock().monotonic_seconds();
+  const double used = cpu_seconds();
   std::int64_t events = 0;
   for (bool more = true; more;) {
     Result<IngestSummary> taken = writer->ingest(attempts);
@@ -78,13 +88,17 @@ Result<void> measure(int runs, std::int64_t points) {
     more = taken->more;
   }
   const double seconds = system_clock().monotonic_seconds() - began;
+  const double cpu = cpu_seconds() - used;
   const auto metrics = static_cast<double>((events - runs) * 7);
   fmt::print(
-      "{{\"rows\": {}, \"seconds\": {:.4f}, \"rows_per_s\": {:.0f}, \"log_bytes\": {}, "
+      "{{\"rows\": {}, \"seconds\": {:.4f}, \"cpu_s\": {:.4f}, \"rows_per_s\": {:.0f}, "
+      "\"rows_per_cpu_s\": {:.0f}, \"log_bytes\": {}, "
       "\"mib_before\": {:.0f}, \"mib_peak\": {:.0f}}}\n",
       metrics,
       seconds,
+      cpu,
       metrics / seconds,
+      metrics / cpu,
       lines.size() * static_cast<std::size_t>(runs),
       before,
       peak_mib());
