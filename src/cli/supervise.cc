@@ -39,6 +39,8 @@ Command slurm_task_command() {
 Command supervise_command() {
   return {.name = "supervise",
           .summary = "Supervise attempts as `ration run` asks over standard input, which starts it",
+          .arguments = "[FOLDER]",
+          .max_arguments = 1,
           .execute = run_supervise,
           .hidden = true};
 }

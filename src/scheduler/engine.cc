@@ -242,8 +242,8 @@ Result<void> Engine::look_at_logs() {
   if (now < next_look_) return {};
   next_look_ = now + options_.poll_seconds;
   std::vector<std::int64_t> attempts;
-  for (const auto& [attempt, live] : live_)
-    if (!executor_.queued(attempt)) attempts.push_back(attempt);
+  for (const std::int64_t attempt : executor_.begun())
+    if (live_.contains(attempt)) attempts.push_back(attempt);
   if (!attempts.empty()) {
     Result<store::IngestSummary> taken = writer_.ingest(attempts);
     if (!taken) return std::move(taken).error();
@@ -271,8 +271,8 @@ void Engine::stop(std::size_t node) {
 void Engine::enforce_stops() {
   const double now = clock_.monotonic_seconds();
   for (const auto& [attempt, live] : live_)
-    if (state_.nodes[live.node].cancelling && live.stop_asked > 0 &&
-        now > live.stop_asked + options_.grace_seconds)
+    if (live.stop_asked > 0 && now > live.stop_asked + options_.grace_seconds &&
+        state_.nodes[live.node].cancelling)
       executor_.stop(attempt, true);
 }
 

@@ -105,7 +105,9 @@ class Engine {
   Result<void> feed(const MachineEvent& event);
   Result<void> perform(const Action& action);
   Result<void> launch(const std::vector<std::size_t>& nodes);
-  Result<std::optional<Launch>> launch_of(std::size_t node, const store::SettingsText& settings);
+  Result<std::optional<Launch>> launch_of(std::size_t node,
+                                          const store::SettingsText& settings,
+                                          const run::Execution& execution);
   Result<int> next_number(std::size_t node);
   // `not_startable`: why the executor could not start it at all; empty when it did.
   Result<void> conclude(std::int64_t attempt, const std::string& not_startable = {});

@@ -23,6 +23,13 @@ run::Execution halved(run::Execution execution, const run::RunSpec& spec, int ti
   return execution;
 }
 
+Result<run::Execution> execution_of(const store::SettingsText& settings) {
+  const std::string place = fmt::format("settings of run {} in the database", settings.id);
+  const Result<Json> json = parse_json(settings.execution, place);
+  if (!json) return json.error();
+  return run::execution_from_json(*json, place);
+}
+
 }  // namespace
 
 // The next attempt has a number that neither the database nor the folder knows.
@@ -39,23 +46,19 @@ Result<int> Engine::next_number(std::size_t node) {
 
 // Nothing when it cannot be started here; the machine was told why.
 Result<std::optional<Launch>> Engine::launch_of(std::size_t node,
-                                                const store::SettingsText& settings) {
+                                                const store::SettingsText& settings,
+                                                const run::Execution& execution) {
   const RunNode& run = state_.nodes[node];
   Launch launch{.run_folder = folder_of(node).path(),
                 .memory_factor = memory_factor(run),
                 .avoid = run.avoid,
                 .gpus = run.gpus};
-  const std::string place = fmt::format("settings of run {} in the database", settings.id);
-  const Result<Json> json = parse_json(settings.execution, place);
-  if (!json) return json.error();
-  const Result<run::Execution> execution = run::execution_from_json(*json, place);
-  if (!execution) return execution.error();
-  launch.threads = execution->threads;
+  launch.threads = execution.threads;
   launch.settings = run::run_json_text(settings.id, settings.spec, settings.execution);
   if (const int times = halvings(run); times > 0) {
     Result<run::RunFile> file = writer_.spec(tracked_[node].run);
     if (!file) return std::move(file).error();
-    launch.settings = run::run_json(file->spec, halved(*execution, file->spec, times));
+    launch.settings = run::run_json(file->spec, halved(execution, file->spec, times));
   }
 
   const auto failed = [&](const Error& error) {
@@ -90,8 +93,13 @@ Result<void> Engine::launch(const std::vector<std::size_t>& nodes) {
   std::vector<Launch> launches;
   std::vector<Live> lives;
   std::vector<store::NewAttempt> rows;
+  Result<run::Execution> execution = run::Execution();
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    Result<std::optional<Launch>> launch = launch_of(nodes[i], (*settings)[i]);
+    // Mostly that of the run before.
+    if (i == 0 || (*settings)[i].execution != (*settings)[i - 1].execution)
+      execution = execution_of((*settings)[i]);
+    if (!execution) return std::move(execution).error();
+    Result<std::optional<Launch>> launch = launch_of(nodes[i], (*settings)[i], *execution);
     if (!launch) return std::move(launch).error();
     if (!*launch) continue;
     (*launch)->token = tokens[i];

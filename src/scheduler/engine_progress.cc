@@ -24,11 +24,13 @@ void Engine::report() {
   snapshot.active = state_.active_wanted;
   snapshot.waiting = static_cast<std::int64_t>(state_.waiting.size());
   double under_way = 0;
-  for (const auto& [attempt, live] : live_) {
-    if (executor_.queued(attempt)) continue;
-    const Result<store::RunRow> row = writer_.find_run(tracked_[live.node].id);
+  for (const std::int64_t attempt : executor_.begun()) {
+    const auto live = live_.find(attempt);
+    if (live == live_.end()) continue;
+    const Tracked& run = tracked_[live->second.node];
+    const Result<store::RunRow> row = writer_.find_run(run.id);
     if (row && row->tokens > 0)
-      under_way += std::min(1.0, row->tokens_seen / row->tokens) * tracked_[live.node].flops;
+      under_way += std::min(1.0, row->tokens_seen / row->tokens) * run.flops;
   }
   const double now = clock_.monotonic_seconds();
   if (flops_at_start_ == 0) flops_at_start_ = settled + under_way;

@@ -62,8 +62,9 @@ class Executor {
   // Ids of attempts that ended. Returns when there is one, after `seconds`, or when `wake` (a file
   // descriptor, -1 = none) becomes readable.
   virtual Result<std::vector<std::int64_t>> wait(double seconds, int wake) = 0;
-  // As far as is known it has not begun: there is nothing of it to read yet.
-  virtual bool queued(std::int64_t /*attempt*/) const { return false; }
+  // Attempts that may have begun and are not over, in ascending order. Of the others there is
+  // nothing to read yet: a queue may hold ten thousand of them.
+  virtual std::vector<std::int64_t> begun() const = 0;
   // Asks the worker to checkpoint and leave; with `force`, ends it. Nothing when it is over.
   virtual void stop(std::int64_t attempt, bool force) = 0;
 };

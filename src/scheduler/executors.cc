@@ -29,6 +29,14 @@ Result<std::vector<std::int64_t>> Executors::wait(double seconds, int wake) {
   return ended;
 }
 
+std::vector<std::int64_t> Executors::begun() const {
+  std::vector<std::int64_t> attempts = local_.begun();
+  const std::vector<std::int64_t> more = slurm_.begun();
+  attempts.insert(attempts.end(), more.begin(), more.end());
+  std::sort(attempts.begin(), attempts.end());
+  return attempts;
+}
+
 void Executors::stop(std::int64_t attempt, bool force) {
   // Each knows its own attempts, and does nothing about others.
   local_.stop(attempt, force);

@@ -26,7 +26,7 @@ class Executors final : public Executor {
   Result<Placement> start(const Launch& launch) override;
   Result<Sighting> find(const Launch& launch, const Placement& recorded) override;
   Result<std::vector<std::int64_t>> wait(double seconds, int wake) override;
-  bool queued(std::int64_t attempt) const override { return slurm_.queued(attempt); }
+  std::vector<std::int64_t> begun() const override;
   void stop(std::int64_t attempt, bool force) override;
 
  private:

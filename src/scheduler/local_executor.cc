@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -69,47 +68,54 @@ LocalExecutor::LocalExecutor(Files& files, LocalOptions options)
     : files_(&files), options_(std::move(options)), pool_(options_.ration) {}
 
 LocalExecutor::~LocalExecutor() {
-  for (auto& [attempt, followed] : followed_)
-    if (followed.descriptor >= 0) close(followed.descriptor);
+  for (const auto& [attempt, followed] : followed_) close_pidfd(followed);
+}
+
+void LocalExecutor::close_pidfd(const Followed& followed) {
+  if (followed.by != By::pool && followed.descriptor >= 0) close(followed.descriptor);
 }
 
 Result<Placement> LocalExecutor::start(const Launch& launch) {
-  Result<std::int64_t> pid = pool_.start({.trainer = options_.trainer,
-                                          .run_folder = launch.run_folder,
-                                          .number = launch.number,
-                                          .token = launch.token,
-                                          .threads = launch.threads,
-                                          .gpus = fmt::format("{}", fmt::join(launch.gpus, ","))});
-  if (!pid) return std::move(pid).error();
-  // Not reaped before this process says so, so the number is still its own.
-  ProcessId process = identify(*pid).value_or(ProcessId{.boot = boot_id(), .pid = *pid});
-  follow(launch, process, true);
-  return Placement{.host = host_name(), .process = std::move(process)};
+  Result<SupervisorPool::Started> started =
+      pool_.start({.trainer = options_.trainer,
+                   .run_folder = launch.run_folder,
+                   .number = launch.number,
+                   .token = launch.token,
+                   .threads = launch.threads,
+                   .gpus = fmt::format("{}", fmt::join(launch.gpus, ","))});
+  if (!started) return std::move(started).error();
+  followed_[launch.attempt] = {.launch = launch,
+                               .process = started->process,
+                               .descriptor = started->descriptor,
+                               .by = By::pool};
+  return Placement{.host = host_name(), .process = std::move(started->process)};
 }
 
-void LocalExecutor::follow(const Launch& launch, const ProcessId& process, bool supervisor) {
+void LocalExecutor::follow(const Launch& launch, const ProcessId& process, By by) {
   Followed& followed = followed_[launch.attempt];
-  if (followed.descriptor >= 0) close(followed.descriptor);
+  close_pidfd(followed);
   followed = {
       .launch = launch,
       .process = process,
       .descriptor = static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(process.pid), 0)),
-      .supervisor = supervisor};
+      .by = by};
 }
 
 std::optional<Sighting> LocalExecutor::sight_living(const Launch& launch,
                                                     const Placement& recorded) {
   const run::RunFolder folder(*files_, launch.run_folder);
-  std::vector<std::pair<ProcessId, bool>> candidates;  // process, is the supervisor
+  // A supervisor may carry out another attempt by now.
+  if (files_->exists(folder.exit_path(launch.number))) return std::nullopt;
+  std::vector<std::pair<ProcessId, By>> candidates;
   const auto note = read_supervisor_note(*files_, folder.attempt_path(launch.number));
   if (note && note->token == launch.token) {
-    candidates.emplace_back(note->supervisor, true);
-    candidates.emplace_back(note->worker, false);
+    candidates.emplace_back(note->supervisor, By::supervisor);
+    candidates.emplace_back(note->worker, By::worker);
   }
-  candidates.emplace_back(recorded.process, true);
-  for (const auto& [process, supervisor] : candidates) {
+  candidates.emplace_back(recorded.process, By::supervisor);
+  for (const auto& [process, by] : candidates) {
     if (process.pid == 0) continue;
-    follow(launch, process, supervisor);  // first, so that the number cannot change hands between
+    follow(launch, process, by);  // first, so that the number cannot change hands between
     if (alive(process))
       return Sighting{.kind = Sighting::Kind::alive,
                       .placement = {.host = host_name(), .process = process}};
@@ -117,12 +123,12 @@ std::optional<Sighting> LocalExecutor::sight_living(const Launch& launch,
   const std::vector<ProcessId> found =
       find_processes([&](std::string_view word) { return word == launch.token; });
   if (found.empty()) return std::nullopt;
-  // The supervisor is older than its worker.
+  // The worker is older than the processes that it started.
   const auto eldest =
       std::min_element(found.begin(), found.end(), [](const ProcessId& a, const ProcessId& b) {
         return std::pair(a.start, a.pid) < std::pair(b.start, b.pid);
       });
-  follow(launch, *eldest, found.size() > 1);
+  follow(launch, *eldest, By::worker);
   return Sighting{.kind = Sighting::Kind::alive,
                   .placement = {.host = host_name(), .process = *eldest}};
 }
@@ -131,6 +137,7 @@ Result<Sighting> LocalExecutor::find(const Launch& launch, const Placement& reco
   const Path attempt = run::RunFolder(*files_, launch.run_folder).attempt_path(launch.number);
   for (const double deadline = system_clock().monotonic_seconds() + kClaimPatience;;) {
     if (std::optional<Sighting> living = sight_living(launch, recorded)) return *living;
+    close_pidfd(followed_[launch.attempt]);
     followed_.erase(launch.attempt);
     if (read_supervisor_note(*files_, attempt)) return Sighting{.kind = Sighting::Kind::ended};
     if (buried(*files_, attempt)) return Sighting{.kind = Sighting::Kind::absent};
@@ -167,44 +174,48 @@ std::vector<std::int64_t> LocalExecutor::gone(double seconds, int wake) const {
   return over;
 }
 
-bool LocalExecutor::reap(Followed& followed) {
-  const run::RunFolder folder(*files_, followed.launch.run_folder);
-  int status = 0;
-  const auto pid = static_cast<pid_t>(followed.process.pid);
-  const bool child = followed.supervisor && waitpid(pid, &status, WNOHANG) == pid;
-  if (!followed.supervisor || files_->exists(folder.exit_path(followed.launch.number))) return true;
-  if (child && WIFEXITED(status)) {
-    // The supervisor could not write the file, for want of space; we may have more luck.
-    const auto note = read_supervisor_note(*files_, folder.attempt_path(followed.launch.number));
-    if (note && note->token == followed.launch.token) {
-      const Result<void> ignored =
-          run::RunFolder(*files_, followed.launch.run_folder)
-              .write_exit_status(followed.launch.number, WEXITSTATUS(status));
-      (void)ignored;
-    }
-    return true;
+bool LocalExecutor::reap(const Followed& followed) {
+  if (followed.by == By::worker) return true;
+  run::RunFolder folder(*files_, followed.launch.run_folder);
+  const int number = followed.launch.number;
+  const std::optional<int> told =
+      followed.by == By::pool ? pool_.ended(followed.descriptor) : std::nullopt;
+  if (files_->exists(folder.exit_path(number))) return true;
+  if (!told) return !sight_living(followed.launch, {});  // killed; its worker may live on
+  // The supervisor could not write the file, for want of space; we may have more luck. Or the
+  // attempt was not its to begin.
+  const auto note = read_supervisor_note(*files_, folder.attempt_path(number));
+  if (note && note->token == followed.launch.token) {
+    const Result<void> ignored = folder.write_exit_status(number, *told);
+    (void)ignored;
   }
-  // Killed. Its worker may live on.
-  return !sight_living(followed.launch, {});
+  return true;
 }
 
 Result<std::vector<std::int64_t>> LocalExecutor::wait(double seconds, int wake) {
   std::vector<std::int64_t> ended;
   for (const std::int64_t attempt : gone(seconds, wake)) {
-    Followed followed = followed_[attempt];  // a copy: reap() may follow another process instead
+    const Followed followed = followed_[attempt];  // reap() may follow another process instead
     if (!reap(followed)) continue;
-    if (followed_[attempt].descriptor >= 0) close(followed_[attempt].descriptor);
+    close_pidfd(followed_[attempt]);
     followed_.erase(attempt);
     ended.push_back(attempt);
   }
   return ended;
 }
 
+std::vector<std::int64_t> LocalExecutor::begun() const {
+  std::vector<std::int64_t> attempts;
+  for (const auto& [attempt, followed] : followed_) attempts.push_back(attempt);
+  return attempts;
+}
+
 void LocalExecutor::stop(std::int64_t attempt, bool force) {
   const auto found = followed_.find(attempt);
   if (found == followed_.end()) return;
   const Followed& followed = found->second;
-  if (!force || !followed.supervisor) {
+  if (followed.by == By::pool) pool_.use_no_more(followed.descriptor);
+  if (!force || followed.by == By::worker) {
     send_signal(followed.process, force ? SIGKILL : SIGTERM);
     return;
   }

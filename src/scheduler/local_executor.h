@@ -27,23 +27,31 @@ class LocalExecutor final : public Executor {
   Result<Placement> start(const Launch& launch) override;
   Result<Sighting> find(const Launch& launch, const Placement& recorded) override;
   Result<std::vector<std::int64_t>> wait(double seconds, int wake) override;
+  std::vector<std::int64_t> begun() const override;
   void stop(std::int64_t attempt, bool force) override;
 
  private:
-  // An attempt that is alive: its supervisor, or its worker alone once the supervisor is gone.
+  // How an attempt that is alive is watched.
+  enum class By {
+    pool,        // its supervisor is ours
+    supervisor,  // of an earlier scheduler
+    worker,      // its supervisor has gone
+  };
   struct Followed {
     Launch launch;
     ProcessId process;
-    int descriptor = -1;     // pidfd; -1 where the system has none
-    bool supervisor = true;  // false: the process is the worker
+    int descriptor = -1;  // of the pool, or a pidfd; -1 where the system has none
+    By by = By::pool;
   };
 
   std::optional<Sighting> sight_living(const Launch& launch, const Placement& recorded);
-  void follow(const Launch& launch, const ProcessId& process, bool supervisor);
-  // Those whose process is no more, after `seconds` at most.
+  void follow(const Launch& launch, const ProcessId& process, By by);
+  static void close_pidfd(const Followed& followed);
+  // Those whose supervisor has something to tell or whose process is no more, after `seconds` at
+  // most.
   std::vector<std::int64_t> gone(double seconds, int wake) const;
   // True when the attempt is over; otherwise its worker lives on and is followed.
-  bool reap(Followed& followed);
+  bool reap(const Followed& followed);
 
   Files* files_;
   LocalOptions options_;

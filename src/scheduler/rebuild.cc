@@ -154,7 +154,9 @@ Result<Ending> Rebuild::add_attempt(const RunRow& row, const run::RunFolder& fol
     attempt.pid_start = note->supervisor.start;
     attempt.submitted = note->started;
   }
-  const bool lives = note && (alive(note->supervisor) || alive(note->worker));
+  // A supervisor may carry out another attempt by now.
+  const bool lives = note && !files_.exists(folder.exit_path(number)) &&
+                     (alive(note->supervisor) || alive(note->worker));
   Ending ending;
   if (lives) {
     attempt.state = AttemptState::submitted;

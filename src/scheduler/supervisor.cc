@@ -157,16 +157,15 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
     note.gpus.push_back(options.gpus.substr(begin, end - begin));
     begin = end + 1;
   }
-  if (Result<void> done = write_note(files, attempt, note); !done) return std::move(done).error();
   const std::int64_t ended_before = ended_for_memory();
   const pid_t worker = spawn_worker(options);
   fault_point("supervisor-after-spawn");
+  if (worker > 0) note.worker = identify(worker).value_or(ProcessId{});
+  const Result<void> noted = write_note(files, attempt, note);
+  // Where this fails the worker is still found by the token on its command line.
+  if (!noted) fmt::print(stderr, "{}", noted.error().describe());
   int status = kCannotExecute;
   if (worker > 0) {
-    note.worker = identify(worker).value_or(ProcessId{});
-    // Where this fails the worker is still found by the token on its command line.
-    const Result<void> ignored = write_note(files, attempt, note);
-    (void)ignored;
     status = wait_for(worker, signals, options.hand_on_term);
     // The words are those that class_in_words() knows.
     if (status == 128 + SIGKILL && ended_for_memory() > ended_before)

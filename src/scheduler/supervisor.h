@@ -1,8 +1,8 @@
 #pragma once
 
-// The small process that stands between scheduler and worker, one for each attempt: it claims the
-// attempt's folder, runs the worker with its words in log.txt and writes its exit status to `exit`,
-// so that both survive the scheduler. It runs in a session of its own as `ration supervise`.
+// What the small process does that stands between scheduler and worker: it claims the attempt's
+// folder, runs the worker with its words in log.txt and writes its exit status to `exit`, so that
+// both survive the scheduler.
 
 #include <optional>
 #include <string>
@@ -37,7 +37,7 @@ struct SupervisorNote {
   std::string host;
   double started = 0;  // UNIX seconds
   ProcessId supervisor;
-  ProcessId worker;                    // pid 0 until it was started
+  ProcessId worker;                    // pid 0: it could not be executed
   std::vector<std::string> gpus = {};  // that it was given
   std::string trainer = {};            // the worker's program; empty in notes of older programs
 };

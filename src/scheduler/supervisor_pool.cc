@@ -2,18 +2,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
+#include <cstdio>
 #include <cstring>
 #include <vector>
 
@@ -21,7 +20,7 @@ namespace ration::scheduler {
 namespace {
 
 // A request is a message of these words, each ended by a zero byte: trainer, run folder, number,
-// token, threads, GPUs. The answer is a process number, or a negative errno.
+// token, threads, GPUs. The answer is the worker's exit status.
 using Reply = std::int32_t;
 constexpr std::size_t kWords = 6;
 constexpr std::size_t kLongestRequest = 65536;  // bytes
@@ -55,24 +54,6 @@ class SpawnSettings {
   posix_spawn_file_actions_t actions_;
 };
 
-// Each copy would look up again each function that it calls, if the first process did not at its
-// start.
-constexpr const char* kBindNow = "LD_BIND_NOW";
-constexpr const char* kOurs = "ration";
-
-std::vector<std::string> pool_environment() {
-  std::vector<std::string> variables;
-  for (char** variable = environ; *variable != nullptr; ++variable)
-    variables.emplace_back(*variable);
-  if (getenv(kBindNow) == nullptr) variables.push_back(fmt::format("{}={}", kBindNow, kOurs));
-  return variables;
-}
-
-void leave_environment_to_workers() {
-  const char* value = getenv(kBindNow);
-  if (value != nullptr && std::strcmp(value, kOurs) == 0) unsetenv(kBindNow);
-}
-
 std::string request_of(const SuperviseOptions& options) {
   std::string text;
   for (const std::string& word : {options.trainer.string(),
@@ -101,110 +82,124 @@ std::optional<SuperviseOptions> read_request(std::string_view text) {
   return options;
 }
 
-// A copy of this process whose parent is this one's: the scheduler, which can wait for it so.
-pid_t copy_for_parent() {
-  return static_cast<pid_t>(
-      syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, 0UL));
+// Every signal is taken as usual: an idle supervisor may be ended like any process.
+void hold_no_signals_back() {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void be_supervisor(const SuperviseOptions& options, Files& files) {
-  setsid();
-  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  dup2(nothing, STDIN_FILENO);  // and no longer the socket
-  ::close(nothing);
-  const Result<int> status = supervise(options, files);
-  if (!status) fmt::print(stderr, "{}", status.error().describe());
-  _exit(status ? *status : exit_code(status.error().kind));
+Reply carry_out(const std::optional<SuperviseOptions>& options, Files& files) {
+  if (!options) return exit_code(ErrorKind::usage);
+  const Result<int> status = supervise(*options, files);
+  if (status) return *status;
+  fmt::print(stderr, "{}", status.error().describe());
+  return exit_code(status.error().kind);
 }
 
 }  // namespace
 
 Result<int> serve_supervisors(int socket, Files& files) {
-  leave_environment_to_workers();
-  boot_id();  // copies know it then
+  const int requests = fcntl(socket, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   std::string request(kLongestRequest, '\0');
   for (;;) {
-    const ssize_t got = recv(socket, request.data(), request.size(), 0);
+    hold_no_signals_back();
+    const ssize_t got = recv(requests, request.data(), request.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
       return Error{.kind = ErrorKind::usage,
                    .what = "supervise reads requests from a socket on standard input",
                    .hint = "`ration run` starts it"};
     if (got == 0) return 0;
-    const auto options =
-        read_request(std::string_view(request.data(), static_cast<std::size_t>(got)));
-    Reply reply = -EINVAL;
-    if (options) {
-      const pid_t pid = copy_for_parent();
-      if (pid == 0) be_supervisor(*options, files);
-      reply = pid > 0 ? pid : -errno;
-    }
-    if (send(socket, &reply, sizeof reply, MSG_NOSIGNAL) < 0) return 0;
+    dup2(nothing, STDIN_FILENO);  // of workers
+    const Reply status =
+        carry_out(read_request({request.data(), static_cast<std::size_t>(got)}), files);
+    // The attempt's log is no longer ours.
+    std::fflush(stderr);
+    for (const int descriptor : {STDOUT_FILENO, STDERR_FILENO}) dup2(nothing, descriptor);
+    if (send(requests, &status, sizeof status, MSG_NOSIGNAL) < 0) return 0;
   }
 }
 
-SupervisorPool::~SupervisorPool() { close(); }
-
-void SupervisorPool::close() {
-  if (socket_ < 0) return;
-  ::close(std::exchange(socket_, -1));
-  waitpid(process_, nullptr, 0);  // it ends with the socket
+SupervisorPool::~SupervisorPool() {
+  const std::vector<int> idle = idle_;
+  for (const int descriptor : idle) close(descriptor);
+  for (const auto& [descriptor, supervisor] : supervisors_) ::close(descriptor);
 }
 
-Result<void> SupervisorPool::open() {
+// For those that end with the socket, or have ended.
+void SupervisorPool::close(int descriptor) {
+  const auto found = supervisors_.find(descriptor);
+  if (found == supervisors_.end()) return;
+  std::erase(idle_, descriptor);
+  ::close(descriptor);
+  waitpid(static_cast<pid_t>(found->second.process.pid), nullptr, 0);
+  supervisors_.erase(found);
+}
+
+// The folder only tells people whose it is.
+Result<int> SupervisorPool::open(const Path& folder) {
   std::array<int, 2> ends{-1, -1};
   const auto cannot = [&](int code) {
     return Error{.kind = ErrorKind::resource,
                  .what = fmt::format("cannot start {}: {}", ration_.string(), std::strerror(code))};
   };
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return cannot(errno);
-  std::string program = ration_.string();
-  std::string verb = "supervise";
-  std::array<char*, 3> argv{program.data(), verb.data(), nullptr};
-  std::vector<std::string> variables = pool_environment();
-  std::vector<char*> environment;
-  for (std::string& variable : variables) environment.push_back(variable.data());
-  environment.push_back(nullptr);
+  std::array<std::string, 3> words{ration_.string(), "supervise", folder.string()};
+  std::array<char*, 4> argv{words[0].data(), words[1].data(), words[2].data(), nullptr};
   const SpawnSettings settings(ends[1]);
-  const int code = posix_spawn(&process_,
-                               argv[0],
-                               &settings.actions_,
-                               &settings.attributes_,
-                               argv.data(),
-                               environment.data());
+  pid_t pid = 0;
+  const int code =
+      posix_spawn(&pid, argv[0], &settings.actions_, &settings.attributes_, argv.data(), environ);
   ::close(ends[1]);
-  socket_ = ends[0];
-  if (code == 0) return {};
-  ::close(std::exchange(socket_, -1));
-  return cannot(code);
+  if (code != 0) {
+    ::close(ends[0]);
+    return cannot(code);
+  }
+  // Not waited for before this process says so, so the number is still its own.
+  supervisors_[ends[0]].process = identify(pid).value_or(ProcessId{.boot = boot_id(), .pid = pid});
+  return ends[0];
 }
 
-Result<std::int64_t> SupervisorPool::start(const SuperviseOptions& options) {
+Result<SupervisorPool::Started> SupervisorPool::start(const SuperviseOptions& options) {
   const std::string request = request_of(options);
   if (request.size() > kLongestRequest)
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("the path {} is too long", options.run_folder.string())};
-  // One that was killed is started again. Not once it took the request: nobody knows what it did
-  // with it.
-  Reply reply = 0;
-  for (int tries = 0;; ++tries) {
-    if (socket_ < 0)
-      if (Result<void> done = open(); !done) return std::move(done).error();
-    ssize_t got = send(socket_, request.data(), request.size(), MSG_NOSIGNAL);
-    if (got >= 0)
-      while ((got = recv(socket_, &reply, sizeof reply, 0)) < 0 && errno == EINTR) {
-      }
-    if (got == sizeof reply) break;
-    // ECONNRESET: its end of the socket was closed with the request unread.
-    const bool untouched = got < 0 && (errno == EPIPE || errno == ECONNRESET);
-    close();
-    if (!untouched || tries == 1)
+  for (;;) {
+    const bool is_new = idle_.empty();
+    const Result<int> descriptor =
+        is_new ? open(options.run_folder.parent_path()) : Result<int>(idle_.back());
+    if (!descriptor) return descriptor.error();
+    if (!is_new) idle_.pop_back();
+    if (send(*descriptor, request.data(), request.size(), MSG_NOSIGNAL) >= 0)
+      return Started{.process = supervisors_[*descriptor].process, .descriptor = *descriptor};
+    // It was ended while it was idle: another one will do.
+    const int code = errno;
+    close(*descriptor);
+    if (is_new)
       return Error{.kind = ErrorKind::resource,
-                   .what = "cannot start a supervisor: `ration supervise` has gone"};
+                   .what = fmt::format("cannot start a supervisor: {}", std::strerror(code))};
   }
-  if (reply > 0) return reply;
-  return Error{.kind = ErrorKind::resource,
-               .what = fmt::format("cannot start a supervisor: {}", std::strerror(-reply))};
+}
+
+std::optional<int> SupervisorPool::ended(int descriptor) {
+  Reply status = 0;
+  ssize_t got = 0;
+  while ((got = recv(descriptor, &status, sizeof status, 0)) < 0 && errno == EINTR) {
+  }
+  const bool told = got == sizeof status;
+  if (told && !supervisors_[descriptor].spent)
+    idle_.push_back(descriptor);
+  else
+    close(descriptor);
+  return told ? std::optional<int>(status) : std::nullopt;
+}
+
+void SupervisorPool::use_no_more(int descriptor) {
+  if (const auto found = supervisors_.find(descriptor); found != supervisors_.end())
+    found->second.spent = true;
 }
 
 }  // namespace ration::scheduler

@@ -36,7 +36,12 @@ class ScriptedExecutor final : public Executor {
   ScriptedExecutor(StillClock& clock) : clock_(clock) {}
 
   bool remote() const override { return is_remote; }
-  bool queued(std::int64_t) const override { return all_queued; }
+  std::vector<std::int64_t> begun() const override {
+    std::vector<std::int64_t> attempts;
+    if (!all_queued)
+      for (const Launch& launch : launches) attempts.push_back(launch.attempt);
+    return attempts;
+  }
   Result<Placement> start(const Launch& launch) override {
     if (on_start) on_start();
     launches.push_back(launch);

@@ -6,13 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -28,16 +24,6 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-
-std::int64_t parent_of(const ProcessId& process) {
-  std::ifstream file(fmt::format("/proc/{}/stat", process.pid));
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  std::istringstream fields(text.substr(text.rfind(')') + 1));
-  std::string state;
-  std::int64_t parent = 0;
-  fields >> state >> parent;
-  return parent;
-}
 
 constexpr double kPatience = 20;  // seconds; a loaded machine is slow
 
@@ -61,8 +47,8 @@ class Local : public testing::Test {
   LocalExecutor executor() {
     return {real_files(), LocalOptions{.ration = RATION_PROGRAM, .trainer = trainer_}};
   }
-  Launch launch() const {
-    return {.attempt = 7, .run_folder = run_.path(), .number = 1, .token = token_};
+  Launch launch(int number = 1) const {
+    return {.attempt = 6 + number, .run_folder = run_.path(), .number = number, .token = token_};
   }
   void touch(const char* name) { EXPECT_TRUE(real_files().write_whole(run_.path() / name, "")); }
   bool appears(const Path& path) {
@@ -71,27 +57,37 @@ class Local : public testing::Test {
       system_clock().sleep(0.01);
     return real_files().exists(path);
   }
-  // The note, once it names the worker.
-  SupervisorNote note() {
+  // The note, once it is there.
+  SupervisorNote note(int number = 1) {
     const double deadline = system_clock().monotonic_seconds() + kPatience;
     for (;;) {
-      const auto note = read_supervisor_note(real_files(), run_.attempt_path(1));
-      if ((note && note->worker.pid != 0) || system_clock().monotonic_seconds() > deadline)
-        return note.value();
+      const auto note = read_supervisor_note(real_files(), run_.attempt_path(number));
+      if (note || system_clock().monotonic_seconds() > deadline) return note.value();
       system_clock().sleep(0.01);
     }
   }
-  // True when attempt 7 is reported to have ended within `seconds`.
-  static bool ends(LocalExecutor& executor, double seconds = kPatience) {
+  // True when the attempt is reported to have ended within `seconds`.
+  static bool ends(LocalExecutor& executor, double seconds = kPatience, std::int64_t attempt = 7) {
     const double deadline = system_clock().monotonic_seconds() + seconds;
     while (system_clock().monotonic_seconds() < deadline) {
       const std::vector<std::int64_t> ended = executor.wait(0.05, -1).value();
-      if (std::ranges::find(ended, 7) != ended.end()) return true;
+      if (std::ranges::find(ended, attempt) != ended.end()) return true;
     }
     return false;
   }
   std::optional<int> exit_status() { return run_.exit_status(1).value(); }
-  std::string log() { return real_files().read(run_.log_path(1)).value(); }
+  std::string log(int number = 1) { return real_files().read(run_.log_path(number)).value(); }
+  // Starts this attempt of the run and follows it to its end.
+  void carry_out(LocalExecutor& executor, int number) {
+    ASSERT_TRUE(executor.start(launch(number)));
+    ASSERT_TRUE(ends(executor, kPatience, 6 + number));
+  }
+  static bool dies(const ProcessId& process) {
+    const double deadline = system_clock().monotonic_seconds() + kPatience;
+    while (alive(process) && system_clock().monotonic_seconds() < deadline)
+      system_clock().sleep(0.01);
+    return !alive(process);
+  }
 
   test::TemporaryFolder folder_;
   Path trainer_ = folder_ / "trainer";
@@ -224,7 +220,7 @@ TEST_F(Local, AWorkerIsFollowedWhenItsSupervisorWasKilled) {
   EXPECT_EQ(exit_status(), std::nullopt) << "nobody could write it";
 }
 
-TEST_F(Local, SupervisorsOutliveThePoolThatStartedThem) {
+TEST_F(Local, ASupervisorOutlivesTheExecutorUntilItsAttemptIsOver) {
   worker(kWaits);
   {
     LocalExecutor before = executor();
@@ -234,27 +230,79 @@ TEST_F(Local, SupervisorsOutliveThePoolThatStartedThem) {
   touch("go");
 
   EXPECT_TRUE(appears(run_.exit_path(1)));
+  EXPECT_TRUE(dies(note().supervisor));
 }
 
-TEST_F(Local, APoolThatWasKilledIsStartedAgain) {
-  worker("exit 0");
-  SupervisorPool pool(RATION_PROGRAM);
-  const auto start = [&](int number) {
-    const auto pid = static_cast<pid_t>(
-        pool.start({.trainer = trainer_, .run_folder = run_.path(), .number = number}).value());
-    EXPECT_TRUE(appears(run_.exit_path(number)));
-    EXPECT_EQ(waitpid(pid, nullptr, 0), pid) << "it is a child of this process";
-  };
-  start(1);
-  for (const ProcessId& process :
-       find_processes([](std::string_view word) { return word == "supervise"; }))
-    if (parent_of(process) == getpid()) {
-      send_signal(process, SIGKILL);
-      // A request that it takes while it dies is lost with it, and not sent again.
-      for (int i = 0; i < 1000 && alive(process); ++i) usleep(10'000);
-    }
+TEST_F(Local, ASupervisorCarriesOutOneAttemptAfterAnother) {
+  worker("echo attempt $3; exit $3");
+  LocalExecutor executor = this->executor();
 
-  start(2);
+  carry_out(executor, 1);
+  carry_out(executor, 2);
+
+  EXPECT_EQ(note(1).supervisor, note(2).supervisor);
+  EXPECT_EQ(log(1), "attempt 1\n");
+  EXPECT_EQ(log(2), "attempt 2\n");
+  EXPECT_EQ(run_.exit_status(1).value(), 1);
+  EXPECT_EQ(run_.exit_status(2).value(), 2);
+}
+
+TEST_F(Local, AnIdleSupervisorEndsWithItsExecutor) {
+  worker("exit 0");
+  {
+    LocalExecutor executor = this->executor();
+    carry_out(executor, 1);
+    EXPECT_TRUE(alive(note().supervisor));
+  }
+
+  EXPECT_FALSE(alive(note().supervisor));
+}
+
+TEST_F(Local, AnIdleSupervisorThatWasKilledIsReplaced) {
+  worker("exit 0");
+  LocalExecutor executor = this->executor();
+  carry_out(executor, 1);
+  send_signal(note(1).supervisor, SIGKILL);
+  ASSERT_TRUE(dies(note(1).supervisor));
+
+  carry_out(executor, 2);
+
+  EXPECT_NE(note(1).supervisor, note(2).supervisor);
+}
+
+// The signal may reach it after the attempt, and would stop the next one.
+TEST_F(Local, ASupervisorThatGotASignalCarriesOutNoFurtherAttempt) {
+  worker(std::string("trap 'exit 75' TERM; ") + kWaits);
+  LocalExecutor executor = this->executor();
+  ASSERT_TRUE(executor.start(launch()));
+  ASSERT_TRUE(appears(run_.path() / "ready"));
+  executor.stop(7, false);
+  ASSERT_TRUE(ends(executor));
+  touch("go");
+
+  carry_out(executor, 2);
+
+  EXPECT_FALSE(alive(note(1).supervisor));
+  EXPECT_EQ(run_.exit_status(2).value(), 0);
+}
+
+TEST_F(Local, AnAttemptHasEndedThoughItsSupervisorCarriesOutAnother) {
+  worker(std::string("[ $3 = 1 ] || { ") + kWaits + "; }");
+  Placement placement;
+  {
+    LocalExecutor before = executor();
+    carry_out(before, 1);
+    placement = before.start(launch(2)).value();
+    ASSERT_TRUE(appears(run_.path() / "ready"));
+  }
+  ASSERT_EQ(note(1).supervisor, note(2).supervisor);
+
+  LocalExecutor after = executor();
+
+  EXPECT_EQ(after.find(launch(1), placement).value().kind, Sighting::Kind::ended);
+  EXPECT_EQ(after.find(launch(2), placement).value().kind, Sighting::Kind::alive);
+  touch("go");
+  EXPECT_TRUE(ends(after, kPatience, 8));
 }
 
 TEST_F(Local, AnAttemptThatHasEndedIsFoundSo) {

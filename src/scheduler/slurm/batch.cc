@@ -93,19 +93,22 @@ Result<void> write_batch(Files& files,
                          const Batch& batch,
                          const Programs& programs,
                          const SlurmConfig& config) {
+  const Path folder = std::filesystem::current_path();
   std::string tasks;
   std::string settings;
   for (const Launch& launch : batch.tasks) {
-    tasks += Json{{"run", std::filesystem::absolute(launch.run_folder).string()},
-                  {"attempt", launch.number},
-                  {"token", launch.token},
-                  {"threads", launch.threads},
-                  {"memory_factor", launch.memory_factor},
-                  {"avoid", launch.avoid},
-                  {"settings_at", settings.size()},
-                  {"settings_size", launch.settings.size()}}
-                 .dump() +
-             "\n";
+    // Written by hand, as there may be ten thousand.
+    tasks += fmt::format(
+        "{{\"run\":{},\"attempt\":{},\"token\":\"{}\",\"threads\":{},\"memory_factor\":{},"
+        "\"avoid\":{},\"settings_at\":{},\"settings_size\":{}}}\n",
+        Json((folder / launch.run_folder).string()).dump(),
+        launch.number,
+        launch.token,
+        launch.threads,
+        launch.memory_factor,
+        launch.avoid.empty() ? "[]" : Json(launch.avoid).dump(),
+        settings.size(),
+        launch.settings.size());
     settings += launch.settings;
   }
   if (Result<void> done = files.make_folders(batch.folder); !done) return done;

@@ -65,6 +65,7 @@ Result<Sighting> SlurmExecutor::find(const Launch& launch, const Placement&) {
   if (place == place_.end()) return Sighting{.kind = Sighting::Kind::ended};
   jobs_[launch.attempt] = {
       .launch = launch, .batch = place->second.batch, .index = place->second.index};
+  begun_.insert(launch.attempt);
   ++batches_[place->second.batch].left;
   return Sighting{.kind = Sighting::Kind::alive, .placement = {.host = kHost, .process = {}}};
 }
@@ -85,11 +86,6 @@ Result<std::vector<std::int64_t>> SlurmExecutor::wait(double seconds, int wake) 
     if (!jobs_.empty()) until = std::min({until, std::max(next_look_, now), next_exits_});
     sleep_until_woken(*clock_, std::clamp(until - now, 0.001, 10.0), wake);
   }
-}
-
-bool SlurmExecutor::queued(std::int64_t attempt) const {
-  const auto job = jobs_.find(attempt);
-  return job != jobs_.end() && (job->second.batch.empty() || job->second.phase == Phase::pending);
 }
 
 void SlurmExecutor::stop(std::int64_t attempt, bool force) {
@@ -181,6 +177,7 @@ Result<bool> SlurmExecutor::submit_one(std::vector<std::int64_t> attempts) {
     job.launch.settings.clear();  // they lie in the batch
     job.launch.settings.shrink_to_fit();
     place_[job.launch.token] = {.batch = batch.token, .index = job.index};
+    begun_.insert(attempts[i]);
   }
   const std::set<std::int64_t> sent(attempts.begin(), attempts.end());
   std::erase_if(gathered_, [&](std::int64_t attempt) { return sent.contains(attempt); });
@@ -243,10 +240,15 @@ void SlurmExecutor::look_at_exits(bool all) {
   if (!all && now < next_exits_) return;
   std::vector<std::int64_t> over;
   std::size_t looked = 0;
-  for (const auto& [attempt, job] : jobs_) {
-    if (job.batch.empty() || (!all && job.phase == Phase::pending)) continue;
+  const auto look = [&](std::int64_t attempt, const Job& job) {
     ++looked;
     if (files_->exists(folder_of(job).exit_path(job.launch.number))) over.push_back(attempt);
+  };
+  if (all) {
+    for (const auto& [attempt, job] : jobs_)
+      if (!job.batch.empty()) look(attempt, job);
+  } else {
+    for (const std::int64_t attempt : begun_) look(attempt, jobs_.at(attempt));
   }
   for (const std::int64_t attempt : over) finish(attempt);
   next_exits_ = now + std::max(std::min(kSoon, options_.config.poll_seconds),
@@ -291,13 +293,21 @@ Result<void> SlurmExecutor::look_at_queue() {
   return {};
 }
 
-void SlurmExecutor::judge(std::int64_t, Job& job, const slurm::Listing& listing) {
+void SlurmExecutor::see(std::int64_t attempt, Job& job, Phase phase) {
+  job.phase = phase;
+  if (phase == Phase::pending)
+    begun_.erase(attempt);
+  else
+    begun_.insert(attempt);
+}
+
+void SlurmExecutor::judge(std::int64_t attempt, Job& job, const slurm::Listing& listing) {
   Submitted& submitted = batches_.at(job.batch);
   const auto found = listing.find({submitted.batch.name(), job.index});
   const double now = clock_->monotonic_seconds();
   if (found != listing.end()) {
     job.last = found->second;
-    job.phase = found->second.phase;
+    see(attempt, job, found->second.phase);
     job.misses = 0;
     if (submitted.batch.job == 0) submitted.batch.job = found->second.job;
     if (job.phase != Phase::over)
@@ -336,7 +346,7 @@ void SlurmExecutor::judge_by_accounting() {
     if (found == listing->end()) continue;
     job.last = found->second;
     if (found->second.phase == Phase::over)
-      job.phase = Phase::over;
+      see(attempt, job, Phase::over);
     else if (!job.force_wanted)
       job.misses = 0;  // alive, it says: look again
   }
@@ -401,6 +411,7 @@ void SlurmExecutor::finish(std::int64_t attempt) {
   const std::string batch = found->second.batch;
   place_.erase(found->second.launch.token);
   jobs_.erase(found);
+  begun_.erase(attempt);
   finished_.push_back(attempt);
   const auto submitted = batches_.find(batch);
   if (submitted == batches_.end() || --submitted->second.left > 0) return;

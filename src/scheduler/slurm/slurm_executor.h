@@ -45,7 +45,7 @@ class SlurmExecutor final : public Executor {
   Result<Sighting> find(const Launch& launch, const Placement& recorded) override;
   // ErrorKind::usage when the cluster refuses what ration.toml asks for.
   Result<std::vector<std::int64_t>> wait(double seconds, int wake) override;
-  bool queued(std::int64_t attempt) const override;
+  std::vector<std::int64_t> begun() const override { return {begun_.begin(), begun_.end()}; }
   void stop(std::int64_t attempt, bool force) override;
 
  private:
@@ -87,6 +87,7 @@ class SlurmExecutor final : public Executor {
   bool anything_claimed(const slurm::Batch& batch) const;
   void look_at_exits(bool all);
   void judge(std::int64_t attempt, Job& job, const slurm::Listing& listing);
+  void see(std::int64_t attempt, Job& job, slurm::Phase phase);
   void judge_by_accounting();
   void carry_out_stops();
   bool over(std::int64_t attempt, Job& job);
@@ -99,6 +100,7 @@ class SlurmExecutor final : public Executor {
   SlurmOptions options_;
   slurm::Queue queue_;
   std::map<std::int64_t, Job> jobs_;
+  std::set<std::int64_t> begun_;        // of these, submitted and not known to be pending
   std::vector<std::int64_t> gathered_;  // attempts to submit
   std::map<std::string, Submitted> batches_;
   std::map<std::string, Place> place_;  // by the attempt's token
