@@ -80,9 +80,12 @@ run::RunFolder Engine::folder_of(std::size_t node) const {
 // started before all of it is known.
 Result<void> Engine::reconcile() {
   requests_read_ = files_.size(writer_.layout().requests()).value_or(0);
+  const Result<std::vector<std::string>> folders = files_.list(writer_.layout().runs());
+  if (!folders) return folders.error();
   for (std::size_t i = 0; i < state_.nodes.size(); ++i) {
     RunNode& node = state_.nodes[i];
     if (node.state == RunState::done || node.state == RunState::diverged) continue;
+    if (!std::binary_search(folders->begin(), folders->end(), tracked_[i].id)) continue;
     const run::RunFolder folder = folder_of(i);
     Result<void> done;
     if (node.state == RunState::active) {

@@ -212,16 +212,14 @@ Result<void> summarise(const store::Writer& store,
 Result<Path> trainer_for(const std::vector<Asked>& sweeps,
                          const SweepOptions& options,
                          Outside& outside) {
-  std::optional<store::Reader> reader;
-  if (outside.files.exists(store::Layout{options.store}.database())) {
-    Result<store::Reader> opened = store::Reader::open(outside.files, options.store);
-    if (!opened) return std::move(opened).error();
-    reader = std::move(*opened);
-  }
+  if (!outside.files.exists(store::Layout{options.store}.database()))
+    return find_trainer(options.trainer);
+  Result<store::Reader> reader = store::Reader::open(outside.files, options.store);
+  if (!reader) return std::move(reader).error();
   for (const Asked& asked : sweeps) {
     Result<Plan> plan = make_plan(*asked.sweep,
                                   asked.chosen,
-                                  reader ? &*reader : nullptr,
+                                  &*reader,
                                   {.retry_failed = options.retry_failed});
     if (!plan) return std::move(plan).error();
     if (plan->flops_to_do > 0) return find_trainer(options.trainer);
