@@ -25,6 +25,7 @@ namespace {
 
 constexpr const char* kSchema = "ration.supervisor/1";
 constexpr const char* kNote = "supervisor.json";
+constexpr const char* kWorker = "worker.json";
 constexpr const char* kBuried = "buried";
 constexpr int kCannotExecute = 127;  // as shells say it
 
@@ -44,7 +45,6 @@ Result<void> write_note(Files& files, const Path& folder, const SupervisorNote& 
                      {"host", note.host},
                      {"started", note.started},
                      {"supervisor", to_json(note.supervisor)},
-                     {"worker", to_json(note.worker)},
                      {"gpus", note.gpus},
                      {"trainer", note.trainer}};
   return files.write_whole(folder / kNote, json.dump() + "\n");
@@ -157,15 +157,17 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
     note.gpus.push_back(options.gpus.substr(begin, end - begin));
     begin = end + 1;
   }
+  if (Result<void> done = write_note(files, attempt, note); !done) return std::move(done).error();
   const std::int64_t ended_before = ended_for_memory();
   const pid_t worker = spawn_worker(options);
   fault_point("supervisor-after-spawn");
-  if (worker > 0) note.worker = identify(worker).value_or(ProcessId{});
-  const Result<void> noted = write_note(files, attempt, note);
-  // Where this fails the worker is still found by the token on its command line.
-  if (!noted) fmt::print(stderr, "{}", noted.error().describe());
   int status = kCannotExecute;
   if (worker > 0) {
+    // In a file of its own: replacing one costs much more than another one does. Where this fails
+    // the worker is still found by the token on its command line.
+    const Json json = to_json(identify(worker).value_or(ProcessId{}));
+    const Result<void> ignored = files.write_whole(attempt / kWorker, json.dump() + "\n");
+    (void)ignored;
     status = wait_for(worker, signals, options.hand_on_term);
     // The words are those that class_in_words() knows.
     if (status == 128 + SIGKILL && ended_for_memory() > ended_before)
@@ -187,14 +189,20 @@ std::optional<SupervisorNote> read_supervisor_note(Files& files, const Path& att
   if (!text) return std::nullopt;
   const Result<Json> json = parse_json(*text, file.string());
   if (!json || !json->is_object() || json->value("schema", Json()) != kSchema) return std::nullopt;
+  const Path worker_file = attempt_folder / kWorker;
+  const Result<Json> worker =
+      files.exists(worker_file)
+          ? parse_json(files.read(worker_file).value_or(""), worker_file.string())
+          : Result<Json>(json->value("worker", Json::object()));  // as older versions wrote it
   try {
-    return SupervisorNote{.token = json->at("token"),
-                          .host = json->at("host"),
-                          .started = json->at("started"),
-                          .supervisor = process_from_json(json->at("supervisor")),
-                          .worker = process_from_json(json->at("worker")),
-                          .gpus = json->value("gpus", std::vector<std::string>()),
-                          .trainer = json->value("trainer", "")};
+    return SupervisorNote{
+        .token = json->at("token"),
+        .host = json->at("host"),
+        .started = json->at("started"),
+        .supervisor = process_from_json(json->at("supervisor")),
+        .worker = worker && worker->is_object() ? process_from_json(*worker) : ProcessId{},
+        .gpus = json->value("gpus", std::vector<std::string>()),
+        .trainer = json->value("trainer", "")};
   } catch (const Json::exception&) {
     return std::nullopt;
   }

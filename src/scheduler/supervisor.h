@@ -31,13 +31,13 @@ struct SuperviseOptions {
 // signal n ended it), or WorkerExit::fenced when the folder belongs to another.
 Result<int> supervise(const SuperviseOptions& options, Files& files);
 
-// attempt-<n>/supervisor.json: who carries out an attempt.
+// attempt-<n>/supervisor.json and worker.json: who carries out an attempt.
 struct SupervisorNote {
   std::string token;
   std::string host;
   double started = 0;  // UNIX seconds
   ProcessId supervisor;
-  ProcessId worker;                    // pid 0: it could not be executed
+  ProcessId worker;                    // pid 0 until it was started
   std::vector<std::string> gpus = {};  // that it was given
   std::string trainer = {};            // the worker's program; empty in notes of older programs
 };

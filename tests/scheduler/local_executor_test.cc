@@ -57,12 +57,13 @@ class Local : public testing::Test {
       system_clock().sleep(0.01);
     return real_files().exists(path);
   }
-  // The note, once it is there.
+  // The note, once it names the worker.
   SupervisorNote note(int number = 1) {
     const double deadline = system_clock().monotonic_seconds() + kPatience;
     for (;;) {
       const auto note = read_supervisor_note(real_files(), run_.attempt_path(number));
-      if (note || system_clock().monotonic_seconds() > deadline) return note.value();
+      if ((note && note->worker.pid != 0) || system_clock().monotonic_seconds() > deadline)
+        return note.value();
       system_clock().sleep(0.01);
     }
   }
@@ -346,14 +347,15 @@ TEST_F(Local, AfterARebootAnAttemptIsOverAndNobodyGetsASignal) {
   SupervisorNote living = note();
   // The same numbers, of the time before a reboot, and no token on a command line to find it by.
   const ProcessId supervisor = living.supervisor;
-  const Path file = run_.attempt_path(1) / "supervisor.json";
-  std::string text = real_files().read(file).value();
-  for (std::size_t at = text.find(supervisor.boot); at != std::string::npos;
-       at = text.find(supervisor.boot, at))
-    text.replace(at, supervisor.boot.size(), "before-the-reboot");
   const std::string other_token(32, 'f');
-  text.replace(text.find(token_), token_.size(), other_token);
-  ASSERT_TRUE(real_files().write_whole(file, text));
+  for (const char* name : {"supervisor.json", "worker.json"}) {
+    const Path file = run_.attempt_path(1) / name;
+    std::string text = real_files().read(file).value();
+    text.replace(text.find(supervisor.boot), supervisor.boot.size(), "before-the-reboot");
+    if (const std::size_t at = text.find(token_); at != std::string::npos)
+      text.replace(at, token_.size(), other_token);
+    ASSERT_TRUE(real_files().write_whole(file, text));
+  }
   Launch found = launch();
   found.token = other_token;
   LocalExecutor after = executor();
