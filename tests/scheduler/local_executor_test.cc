@@ -57,12 +57,13 @@ class Local : public testing::Test {
       system_clock().sleep(0.01);
     return real_files().exists(path);
   }
-  // The note, once it names the worker.
+  // The note, once it names the worker. One that ended at once has no name.
   SupervisorNote note(int number = 1) {
     const double deadline = system_clock().monotonic_seconds() + kPatience;
     for (;;) {
       const auto note = read_supervisor_note(real_files(), run_.attempt_path(number));
-      if ((note && note->worker.pid != 0) || system_clock().monotonic_seconds() > deadline)
+      if ((note && (note->worker.pid != 0 || run_.exit_status(number).value())) ||
+          system_clock().monotonic_seconds() > deadline)
         return note.value();
       system_clock().sleep(0.01);
     }
