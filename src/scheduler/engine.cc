@@ -48,7 +48,10 @@ Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
         std::clamp(std::min(next_look_, next_start(state_)) - now, 0.0, options_.poll_seconds);
     Result<std::vector<std::int64_t>> ended =
         executor_.wait(pause, signals_ == nullptr ? -1 : signals_->descriptor());
-    if (!ended) return std::move(ended).error();
+    if (!ended) {
+      if (Result<void> done = withdraw_unbegun(ended.error()); !done) return done;
+      return std::move(ended).error();
+    }
     const bool quiet = ended->empty() && end_.launched == launched_before_;
     launched_before_ = end_.launched;
     if (options_.detach && quiet) end_.left_at_once = true;
@@ -60,9 +63,11 @@ Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
 
   if (Result<void> done = reconcile(); !done) return interrupted_by(std::move(done).error());
   if (Result<void> done = adopt(); !done) return interrupted_by(std::move(done).error());
+  if (Result<void> done = judge_what_ended(); !done) return interrupted_by(std::move(done).error());
   if (Result<void> done = say_what_blocks(); !done) return interrupted_by(std::move(done).error());
   do {
-    if (Result<void> done = step(); !done) return interrupted_by(std::move(done).error());
+    if (Result<void> done = step(); !done)
+      return live_.empty() ? std::move(done).error() : interrupted_by(std::move(done).error());
   } while (!finished(state_) && !end_.left_at_once);
   report();
   end_.state = std::move(state_);
@@ -145,6 +150,27 @@ Result<void> Engine::adopt_one(const store::AttemptRow& row,
   return {};
 }
 
+// Ends that a command without judgement recorded, by what the user allows now.
+Result<void> Engine::judge_what_ended() {
+  for (std::size_t i = 0; i < tracked_.size(); ++i) {
+    if (!options_.judges && !state_.nodes[i].cancelling) continue;
+    if (const std::optional<Ending> ending = std::exchange(tracked_[i].unjudged, std::nullopt))
+      if (Result<void> done = feed({.kind = EventKind::ended, .node = i, .ending = *ending}); !done)
+        return done;
+  }
+  return {};
+}
+
+// Attempts that were recorded but could not be handed on are as if they had never been.
+Result<void> Engine::withdraw_unbegun(const Error& error) {
+  std::vector<std::int64_t> attempts;
+  for (const auto& [attempt, live] : live_)
+    if (!executor_.handed_on(attempt)) attempts.push_back(attempt);
+  if (attempts.empty()) return {};
+  for (const std::int64_t attempt : attempts) live_.erase(attempt);
+  return writer_.withdraw_attempts(attempts, error.what);
+}
+
 // ---- The machine --------------------------------------------------------------------------------
 
 Result<void> Engine::feed(const MachineEvent& event) {
@@ -204,14 +230,31 @@ Result<void> Engine::look_at_requests() {
     rest.remove_prefix(end + 1);
     requests_read_ += end + 1;
     const std::size_t blank = std::min(line.find(' '), line.size());
-    const auto node = node_by_id_.find(line.substr(std::min(blank + 1, line.size())));
-    if (node == node_by_id_.end()) continue;
+    const std::string id(line.substr(std::min(blank + 1, line.size())));
+    const auto node = node_by_id_.find(id);
     const std::string_view verb = line.substr(0, blank);
     Result<void> done;
-    if (verb == "cancel") done = feed({.kind = EventKind::cancel, .node = node->second});
-    if (verb == "retry") done = feed({.kind = EventKind::retry, .node = node->second});
+    if (node == node_by_id_.end()) {
+      done = record_request(verb, id);
+    } else {
+      if (verb == "cancel") done = feed({.kind = EventKind::cancel, .node = node->second});
+      if (verb == "retry") done = feed({.kind = EventKind::retry, .node = node->second});
+    }
     if (!done) return done;
   }
+  return {};
+}
+
+// Of a run that is not carried out here: nobody else may write what became of it.
+Result<void> Engine::record_request(std::string_view verb, const std::string& id) {
+  Result<store::RunRow> row = writer_.find_run(id);
+  if (!row || row->state == RunState::active || row->state == RunState::done ||
+      row->state == RunState::diverged)
+    return {};
+  if (verb == "cancel")
+    return writer_.update_run(row->id, {.state = RunState::cancelled, .reason = "cancelled"});
+  if (verb == "retry")
+    return writer_.update_run(row->id, {.state = RunState::ready, .reason = "retry asked for"});
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -47,6 +48,9 @@ struct EngineOptions {
   double poll_seconds = 1;
   // Leave as soon as all that can be started was handed to the executor, and what ended is known.
   bool detach = false;
+  // Off: ends are recorded, but what follows from one (a retry, a failure) is left to the next
+  // `ration run`, which knows what the user allows. Results and cancellations are taken at once.
+  bool judges = true;
   // Ctrl-C leaves active runs to the executor, which goes on without us.
   bool leave_on_interrupt = false;
   // For run.json of attempts of this machine, which waits for no disk: see unsynced_files.h. Null =
@@ -60,8 +64,9 @@ struct Tracked {
   std::string id;        // run-id
   double flops = 0;
   double tokens = 0;
-  int attempts = 0;                  // highest number that the database knows; 0 = none
-  std::int64_t evaluated_step = -1;  // up to which the machine knows its held-out losses
+  int attempts = 0;                     // highest number that the database knows; 0 = none
+  std::int64_t evaluated_step = -1;     // up to which the machine knows its held-out losses
+  std::optional<Ending> unjudged = {};  // of the last attempt: a command without judgement saw it
 };
 
 struct EngineEnd {
@@ -98,6 +103,8 @@ class Engine {
   };
 
   Result<void> adopt();
+  Result<void> judge_what_ended();
+  Result<void> withdraw_unbegun(const Error& error);
   Result<void> adopt_one(const store::AttemptRow& row,
                          std::size_t node,
                          std::vector<store::PlacedAttempt>& placed);
@@ -112,6 +119,7 @@ class Engine {
   // `not_startable`: why the executor could not start it at all; empty when it did.
   Result<void> conclude(std::int64_t attempt, const std::string& not_startable = {});
   Result<void> look_at_requests();
+  Result<void> record_request(std::string_view verb, const std::string& id);
   void wait_again_for_retried();
   Result<void> look_at_signals();
   Result<void> look_at_logs();
@@ -146,7 +154,7 @@ class Engine {
   int stop_requests_ = 0;
   std::int64_t launched_before_ = 0;  // end_.launched at the last wait
   double started_ = 0;
-  double flops_at_start_ = 0;
+  std::optional<double> flops_at_start_;
   double next_look_ = 0;
   double next_lease_ = 0;
   double next_checkpoints_ = 0;  // monotonic time of the next look at what runs wait for

@@ -30,6 +30,13 @@ Result<run::Execution> execution_of(const store::SettingsText& settings) {
   return run::execution_from_json(*json, place);
 }
 
+// An end whose consequences the next `ration run` draws: until then the run counts as active.
+store::RunUpdate unjudged(const Ending& ending) {
+  return {.state = RunState::active,
+          .reason = fmt::format("ended: {}; the next `ration run` goes on from there",
+                                ending.detail.empty() ? "its attempt never began" : ending.detail)};
+}
+
 }  // namespace
 
 // The next attempt has a number that neither the database nor the folder knows.
@@ -174,19 +181,23 @@ Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_start
       continue;
     }
     const bool own = !recorded && action.kind == ActionKind::record && action.node == live.node;
-    Result<void> done = own ? writer_.end_attempt(attempt,
-                                                  {.state = outcome->state,
-                                                   .failure = outcome->failure,
-                                                   .exit_code = outcome->exit_code,
-                                                   .ended = clock_.unix_seconds()},
-                                                  update_of(action),
-                                                  outcome->result,
-                                                  executor_.remote())
-                            : perform(action);
+    const bool open = own && !options_.judges &&
+                      (!store::settled(action.state) || action.state == RunState::failed ||
+                       action.state == RunState::invalid);
+    Result<void> done =
+        own ? writer_.end_attempt(attempt,
+                                  {.state = outcome->state,
+                                   .failure = outcome->failure,
+                                   .exit_code = outcome->exit_code,
+                                   .ended = clock_.unix_seconds()},
+                                  open ? unjudged(outcome->ending) : update_of(action),
+                                  outcome->result,
+                                  executor_.remote())
+            : perform(action);
     if (!done) return done;
     recorded = recorded || own;
     unsynced_ = unsynced_ || (own && !executor_.remote());
-    if (own && (action.state == RunState::failed || action.state == RunState::invalid))
+    if (own && !open && (action.state == RunState::failed || action.state == RunState::invalid))
       observer_.note(fmt::format("run {} failed: {} (`ration explain {}`)",
                                  tracked_[live.node].id.substr(0, 12),
                                  action.text,

@@ -33,9 +33,9 @@ void Engine::report() {
       under_way += std::min(1.0, row->tokens_seen / row->tokens) * run.flops;
   }
   const double now = clock_.monotonic_seconds();
-  if (flops_at_start_ == 0) flops_at_start_ = settled + under_way;
   const double done = settled + under_way;
-  const double speed = (done - flops_at_start_) / std::max(1e-9, now - started_);
+  if (!flops_at_start_) flops_at_start_ = done;
+  const double speed = (done - *flops_at_start_) / std::max(1e-9, now - started_);
   snapshot.fraction = total > 0 ? done / total : 1;
   if (speed > 0) snapshot.eta_seconds = std::max(0.0, total - done) / speed;
   observer_.progress(snapshot);

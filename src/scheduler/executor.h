@@ -65,6 +65,8 @@ class Executor {
   // Attempts that may have begun and are not over, in ascending order. Of the others there is
   // nothing to read yet: a queue may hold ten thousand of them.
   virtual std::vector<std::int64_t> begun() const = 0;
+  // It was handed to whoever carries it out, or may have been.
+  virtual bool handed_on(std::int64_t /*attempt*/) const { return true; }
   // Asks the worker to checkpoint and leave; with `force`, ends it. Nothing when it is over.
   virtual void stop(std::int64_t attempt, bool force) = 0;
 };

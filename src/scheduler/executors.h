@@ -27,6 +27,7 @@ class Executors final : public Executor {
   Result<Sighting> find(const Launch& launch, const Placement& recorded) override;
   Result<std::vector<std::int64_t>> wait(double seconds, int wake) override;
   std::vector<std::int64_t> begun() const override;
+  bool handed_on(std::int64_t attempt) const override { return slurm_.handed_on(attempt); }
   void stop(std::int64_t attempt, bool force) override;
 
  private:

@@ -1,5 +1,7 @@
 #include "scheduler/history.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "scheduler/outcome.h"
@@ -17,17 +19,25 @@ bool revived(Files& files, const run::RunFolder& folder, const store::RunRow& ro
 }
 
 bool costs(const store::AttemptRow& attempt, int forgiven) {
-  return attempt.number > forgiven && attempt.state == store::AttemptState::failed;
+  return attempt.number > forgiven && (attempt.state == store::AttemptState::failed ||
+                                       attempt.state == store::AttemptState::lost);
 }
 
 // As it was when the attempt ended, as far as it counts against the run.
 Ending ending_of(Files& files, const run::RunFolder& folder, const store::AttemptRow& attempt) {
-  Ending ending{.failure = attempt.failure, .at_start = attempt.last_step == 0};
+  Ending ending{.failure = attempt.failure,
+                .never_started = attempt.state == store::AttemptState::lost,
+                .at_start = attempt.last_step == 0};
   if (ending.failure == FailureClass::preempted || ending.failure == FailureClass::timeout)
     ending.progressed = left_checkpoint(files, folder, attempt.number);
   if (ending.failure == FailureClass::node_failure)
     if (const auto note = read_supervisor_note(files, folder.attempt_path(attempt.number)))
       ending.host = note->host;
+  ending.detail =
+      fmt::format("attempt {} {}",
+                  attempt.number,
+                  ending.never_started ? std::string("never began")
+                                       : fmt::format("ended: {}", store::name(attempt.failure)));
   return ending;
 }
 
@@ -50,15 +60,26 @@ Result<NodeAndTracked> restore(
   Result<std::vector<store::AttemptRow>> attempts = store.attempts(row.id);
   if (!attempts) return std::move(attempts).error();
   const int forgiven = forgiven_attempts(files, folder);
-  for (const store::AttemptRow& attempt : *attempts)
-    if (costs(attempt, forgiven)) charge(both.node, ending_of(files, folder, attempt));
+  // An active run without a living attempt is one whose last end nobody has judged yet.
+  const auto unjudged = [&](const store::AttemptRow& attempt) {
+    return row.state == RunState::active && &attempt == &attempts->back();
+  };
+  for (const store::AttemptRow& attempt : *attempts) {
+    if (!costs(attempt, forgiven)) continue;
+    Ending ending = ending_of(files, folder, attempt);
+    if (unjudged(attempt))
+      both.tracked.unjudged = std::move(ending);
+    else
+      charge(both.node, ending);
+  }
   const bool alive = std::any_of(attempts->begin(), attempts->end(), [](const auto& attempt) {
     return !store::ended(attempt.state);
   });
   if (alive)
     if (const auto note = read_supervisor_note(files, folder.attempt_path(attempts->back().number)))
       both.node.gpus = note->gpus;
-  if (row.state == RunState::active && !alive) both.node.state = RunState::ready;
+  if (row.state == RunState::active && !alive && !both.tracked.unjudged)
+    both.node.state = RunState::ready;
   // The wall clock may have jumped since: never wait longer than the longest back-off.
   constexpr double kLongestWait = 750;
   const double wait = std::clamp(row.not_before - clock.unix_seconds(), 0.0, kLongestWait);

@@ -91,7 +91,7 @@ class Transition {
         verdict = {RunState::stopped, 0, node.stopped_by};
     }
     settle(index, verdict);
-    if (!ending.never_started) look_at_the_sweep(ending, was_packed, verdict.state);
+    look_at_the_sweep(index, ending, was_packed, verdict.state);
   }
 
   void cancel(std::size_t index) {
@@ -302,9 +302,17 @@ class Transition {
     look(index);
   }
 
-  void look_at_the_sweep(const Ending& ending, bool was_packed, RunState outcome) {
+  void look_at_the_sweep(std::size_t index,
+                         const Ending& ending,
+                         bool was_packed,
+                         RunState outcome) {
     State& s = step_.state;
-    s.recent.push_back(tells_of_trouble(ending, was_packed) ? ending.failure : FailureClass::none);
+    if (ending.never_started) {
+      // Once tells nothing: a scheduler that is killed leaves attempts that never began.
+      if (fruitless_starts(s.nodes[index]) > 1) s.recent.push_back("never began");
+    } else {
+      s.recent.push_back(tells_of_trouble(ending, was_packed) ? store::name(ending.failure) : "");
+    }
     if (s.recent.size() > kRecent) s.recent.pop_front();
     s.settled += store::settled(outcome) ? 1 : 0;
     s.settled_invalid += outcome == RunState::invalid ? 1 : 0;
@@ -328,16 +336,16 @@ class Transition {
                "started (--keep-going goes on)",
                kAlike));
     if (s.recent.size() < kRecent) return;
-    for (const FailureClass failure : s.recent) {
+    for (const std::string_view failure : s.recent) {
       const auto alike = std::count(s.recent.begin(), s.recent.end(), failure);
-      if (failure == FailureClass::none || static_cast<std::size_t>(alike) <= kRecent / 2) continue;
+      if (failure.empty() || static_cast<std::size_t>(alike) <= kRecent / 2) continue;
       return stop(Mode::draining,
                   StopCause::alike,
                   fmt::format("{} of the last {} attempts failed alike ({}): nothing more is "
                               "started (--keep-going goes on)",
                               alike,
                               kRecent,
-                              store::name(failure)));
+                              failure));
     }
   }
 
@@ -419,7 +427,8 @@ Step transition(State state, const MachineEvent& event, double now) {
 }
 
 bool finished(const State& state) {
-  if (state.active_wanted > 0) return false;
+  // After an interrupt all were asked to leave, and are waited for.
+  if (state.mode == Mode::interrupted ? state.active > 0 : state.active_wanted > 0) return false;
   return state.mode != Mode::running || (state.ready.empty() && state.waiting.empty() &&
                                          state.blocked.size() == state.stalled.size());
 }

@@ -21,6 +21,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -130,12 +131,12 @@ struct State {
   bool look_again = false;                                   // at all gates
   int active = 0;
   int active_wanted = 0;
-  double under_way = 0;             // FLOPs that active runs are expected to take
-  double counted = 0;               // time up to which SweepShare::used is counted
-  int failures = 0;                 // runs that failed since this command began
-  int settled = 0;                  // runs that ended for good since this command began
-  int settled_invalid = 0;          // of these, unusable settings or data
-  std::deque<FailureClass> recent;  // classes of the last ten attempts
+  double under_way = 0;                 // FLOPs that active runs are expected to take
+  double counted = 0;                   // time up to which SweepShare::used is counted
+  int failures = 0;                     // runs that failed since this command began
+  int settled = 0;                      // runs that ended for good since this command began
+  int settled_invalid = 0;              // of these, unusable settings or data
+  std::deque<std::string_view> recent;  // what befell the last ten attempts; "" = nothing unusual
 };
 
 // How an attempt ended.

@@ -26,18 +26,24 @@ Result<void> tell(Outside& outside, const Path& store, std::string_view verb, co
 }
 
 // The store, or nothing while a scheduler holds it.
-Result<std::optional<store::Writer>> try_to_hold(Outside& outside, const Path& folder) {
-  Result<store::Writer> writer = store::Writer::open(outside.files, outside.clock, folder);
+Result<std::optional<store::Writer>> try_to_hold(Outside& outside,
+                                                 const Path& folder,
+                                                 bool passing = false) {
+  Result<store::Writer> writer =
+      store::Writer::open(outside.files, outside.clock, folder, {.passing = passing});
   if (writer) return std::optional<store::Writer>(std::move(*writer));
   if (writer.error().kind == ErrorKind::usage) return std::optional<store::Writer>();
   return std::move(writer).error();
 }
 
-// An engine that starts nothing: it only brings the runs to their end.
+// An engine that starts and sends nothing, and judges nothing: it only brings the runs to their
+// end. `deadline`: how long it waits for an answer of the cluster, in seconds.
 Result<void> follow(store::Writer& writer,
                     const std::vector<RunRow>& runs,
                     Outside& outside,
-                    const EngineOptions& options) {
+                    EngineOptions options,
+                    double deadline) {
+  options.judges = false;
   State state{.policy = {.slots = 0}};
   std::vector<Tracked> tracked;
   for (const RunRow& row : runs) {
@@ -51,7 +57,8 @@ Result<void> follow(store::Writer& writer,
                      {.ration = this_program(), .trainer = {}},
                      {.store = writer.layout().folder,
                       .programs = {},
-                      .config = {.poll_seconds = 2, .deadline_seconds = 10},
+                      .config = {.poll_seconds = 2, .deadline_seconds = deadline},
+                      .submits = false,
                       .say = [&](std::string_view text) { outside.observer.note(text); }});
   if (Result<void> done = executor.open(); !done) return done;
   Engine engine(
@@ -87,8 +94,15 @@ Result<std::vector<RequestOutcome>> cancel_runs(const Path& store,
   Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
   if (!writer) return std::move(writer).error();
   if (*writer) {
-    if (Result<void> done = follow(**writer, to_cancel, outside, options); !done)
+    if (Result<void> done = follow(**writer, to_cancel, outside, options, 10); !done)
       return std::move(done).error();
+    for (RequestOutcome& outcome : outcomes) {
+      if (!outcome.done) continue;
+      // It may have ended by itself before.
+      const Result<RunRow> row = (*writer)->find_run(outcome.run);
+      if (row && has_result(*row))
+        outcome = {outcome.run, fmt::format("had ended: is {}", store::name(row->state)), false};
+    }
   } else {
     for (RequestOutcome& outcome : outcomes)
       if (outcome.done) outcome.what = "asked the scheduler that is on to cancel it";
@@ -99,12 +113,12 @@ Result<std::vector<RequestOutcome>> cancel_runs(const Path& store,
 Result<void> catch_up(const Path& store, Outside outside) {
   const Result<std::vector<slurm::Batch>> batches = slurm::read_batches(outside.files, store);
   if (!batches || batches->empty()) return {};
-  Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
+  Result<std::optional<store::Writer>> writer = try_to_hold(outside, store, /*passing=*/true);
   if (!writer) return std::move(writer).error();
   if (!*writer) return {};
   Result<store::Progress> all = (*writer)->progress(std::nullopt);
   if (!all) return std::move(all).error();
-  return follow(**writer, all->active, outside, {.detach = true});
+  return follow(**writer, all->active, outside, {.detach = true}, 2);
 }
 
 Result<std::vector<RequestOutcome>> retry_runs(const Path& store,

@@ -208,7 +208,9 @@ Result<void> summarise(const store::Writer& store,
   return {};
 }
 
-// Runs to start need a trainer; without one nothing is written.
+// Runs that may start need a trainer; without one nothing is written. Whoever waits for a person
+// may start as well, for `ration retry` is heard while others run: for their sake alone its absence
+// is no error.
 Result<Path> trainer_for(const std::vector<Asked>& sweeps,
                          const SweepOptions& options,
                          Outside& outside) {
@@ -216,15 +218,45 @@ Result<Path> trainer_for(const std::vector<Asked>& sweeps,
     return find_trainer(options.trainer);
   Result<store::Reader> reader = store::Reader::open(outside.files, options.store);
   if (!reader) return std::move(reader).error();
+  std::int64_t starting = 0, waiting = 0;
   for (const Asked& asked : sweeps) {
     Result<Plan> plan = make_plan(*asked.sweep,
                                   asked.chosen,
                                   &*reader,
                                   {.retry_failed = options.retry_failed});
     if (!plan) return std::move(plan).error();
-    if (plan->flops_to_do > 0) return find_trainer(options.trainer);
+    const auto count = [&](PlanClass c) { return plan->counts[static_cast<std::size_t>(c)]; };
+    const std::int64_t failed = count(PlanClass::failed_before);
+    // Not by what is left to compute: a run that has seen all its tokens may lack its result.
+    starting += count(PlanClass::fresh) + count(PlanClass::to_continue) +
+                (options.retry_failed ? failed : 0);
+    waiting += failed + count(PlanClass::cancelled) + count(PlanClass::stopped) +
+               count(PlanClass::skipped);
   }
-  return Path();
+  if (starting + waiting == 0) return Path();
+  Result<Path> trainer = find_trainer(options.trainer);
+  return !trainer && starting == 0 ? Path() : trainer;
+}
+
+// Runs that nobody asks for here take up slots as long as they live: without a word that looks like
+// a scheduler that does nothing.
+void tell_of_others(const Nodes& nodes, Observer& observer) {
+  std::vector<std::string> others;
+  for (const RunNode& node : nodes.state.nodes)
+    if (!node.wanted && node.state == RunState::active) others.push_back(node.id.substr(0, 12));
+  if (others.empty()) return;
+  constexpr std::size_t kNamed = 5;
+  const std::size_t named = std::min(kNamed, others.size());
+  observer.note(fmt::format(
+      "{} of another sweep, or of an older version of this one, {} alive and {} up slots until {} "
+      "end{}: {}{}; `ration cancel RUN` ends one",
+      counted(others.size(), "run"),
+      others.size() == 1 ? "is" : "are",
+      others.size() == 1 ? "takes" : "take",
+      others.size() == 1 ? "its" : "their",
+      others.size() == 1 ? "" : "s",
+      fmt::join(others.begin(), others.begin() + static_cast<std::ptrdiff_t>(named), ", "),
+      others.size() > kNamed ? ", …" : ""));
 }
 
 Result<Asked> ask(const Sweep& sweep, const SweepOptions& options, Outside& outside) {
@@ -386,6 +418,7 @@ Result<std::vector<RunSummary>> run_sweeps(std::span<const Sweep> sweeps,
   how.leave_on_interrupt = on_cluster;
   Engine engine(
       *store, executor, outside.files, outside.clock, outside.observer, outside.signals, how);
+  tell_of_others(*nodes, outside.observer);
   Result<EngineEnd> end = engine.run(std::move(nodes->state), std::move(nodes->tracked));
   if (!end) return std::move(end).error();
 

@@ -31,9 +31,11 @@ Verdict retry_or_fail(const Policy& policy, RunNode& node, const Ending& ending,
 // Nothing was executed, for example because the scheduler was killed in between: at no cost to the
 // run. When it happens over and over, something is wrong with the machine.
 Verdict start_again(const Policy& policy, RunNode& node, const Ending& ending) {
-  const int before = count(node, FailureClass::none) - 1;
+  const int before = fruitless_starts(node) - 1;
   if (before >= kFruitlessStarts)
-    return {RunState::failed, 0, fmt::format("could not be started {} times", before + 1)};
+    return {RunState::failed,
+            0,
+            fmt::format("could not be started {} times: {}", before + 1, ending.detail)};
   return {RunState::ready, before == 0 ? 0 : backoff(policy, node.id, before - 1), ending.detail};
 }
 
@@ -92,6 +94,10 @@ bool tells_of_trouble(const Ending& ending, bool was_packed) {
 }
 
 Need need_of(const RunNode& node) { return node.alone ? alone(node.need) : node.need; }
+
+int fruitless_starts(const RunNode& node) {
+  return node.failures[static_cast<std::size_t>(FailureClass::none)];
+}
 
 int halvings(const RunNode& node) {
   return node.failures[static_cast<std::size_t>(FailureClass::out_of_memory)];

@@ -20,6 +20,9 @@ struct Verdict {
 // at.
 Verdict judge(const Policy& policy, RunNode& node, const Ending& ending);
 
+// Attempts in a row, up to the last one, of which nothing was executed.
+int fruitless_starts(const RunNode& node);
+
 // The ending may have a cause that all runs share, and so counts for the circuit breaker.
 // `was_packed`: the attempt shared a GPU.
 bool tells_of_trouble(const Ending& ending, bool was_packed);

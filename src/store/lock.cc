@@ -16,14 +16,26 @@ namespace {
 constexpr double kLeaseSeconds = 60;  // several times the distance of renewals
 constexpr const char* kLease = "scheduler";
 
-std::string describe_holder(int descriptor) {
+constexpr double kPassingSeconds = 20;  // more than one that is passing takes
+constexpr double kBetweenTries = 0.1;   // seconds
+
+// What the holder wrote of itself; null while it is about to.
+Json read_holder(int descriptor) {
   std::array<char, 1024> text{};
   const ssize_t got = pread(descriptor, text.data(), text.size() - 1, 0);
-  const Result<Json> json = parse_json(
+  Result<Json> json = parse_json(
       std::string_view(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0), "ration.lock");
-  if (!json || !json->is_object()) return "another process";
+  return json && json->is_object() ? std::move(*json) : Json();
+}
+
+std::string describe(const Json& holder) {
+  if (!holder.is_object()) return "another process";
   return fmt::format(
-      "process {} on {}", json->value("pid", std::int64_t{0}), json->value("host", "?"));
+      "process {} on {}", holder.value("pid", std::int64_t{0}), holder.value("host", "?"));
+}
+
+bool is_passing(const Json& holder) {
+  return holder.is_object() && holder.value("passing", Json(false)) == Json(true);
 }
 
 Error held(std::string what, std::string hint) {
@@ -35,10 +47,16 @@ Error held(std::string what, std::string hint) {
 StoreLock StoreLock::take(const Path& file, const Holder& self, Clock& clock) {
   const int descriptor = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) throw Failure{system_error("open", file, errno)};
-  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    Error error = held(
-        fmt::format("{} is in use by {}", file.parent_path().string(), describe_holder(descriptor)),
-        "wait until it ends, or use another --store; `ration status` works meanwhile");
+  const double patience = clock.monotonic_seconds() + kPassingSeconds;
+  while (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    const Json holder = read_holder(descriptor);
+    if (!self.passing && is_passing(holder) && clock.monotonic_seconds() < patience) {
+      clock.sleep(kBetweenTries);
+      continue;
+    }
+    Error error =
+        held(fmt::format("{} is in use by {}", file.parent_path().string(), describe(holder)),
+             "wait until it ends, or use another --store; `ration status` works meanwhile");
     close(descriptor);
     throw Failure{std::move(error)};
   }
@@ -47,6 +65,7 @@ StoreLock StoreLock::take(const Path& file, const Holder& self, Clock& clock) {
                                 {"start", self.process.start},
                                 {"boot", self.process.boot},
                                 {"token", self.token},
+                                {"passing", self.passing},
                                 {"since", clock.unix_seconds()}}
                                .dump() +
                            "\n";

@@ -16,12 +16,14 @@ namespace ration::store {
 struct Holder {
   std::string host;
   ProcessId process;
-  std::string token;  // 32 hex digits, new for each hold
+  std::string token;     // 32 hex digits, new for each hold
+  bool passing = false;  // it only brings the store up to date, and leaves within seconds
 };
 
 class StoreLock {
  public:
-  // Fails with ErrorKind::usage, naming the holder, when another process has the store.
+  // Fails with ErrorKind::usage, naming the holder, when another process has the store. A holder
+  // that is only passing is waited for, unless one is passing oneself.
   static StoreLock take(const Path& file, const Holder& self, Clock& clock);
   StoreLock(StoreLock&& other) noexcept;
   StoreLock& operator=(StoreLock&&) = delete;

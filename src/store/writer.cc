@@ -69,7 +69,10 @@ Result<Writer> Writer::open(Files& files,
   for (const Path& path : {layout.sweeps(), layout.runs(), layout.fits()})
     if (Result<void> made = files.make_folders(path); !made) return std::move(made).error();
   return guarded([&] {
-    const Holder self{.host = options.host, .process = this_process(), .token = random_token()};
+    const Holder self{.host = options.host,
+                      .process = this_process(),
+                      .token = random_token(),
+                      .passing = options.passing};
     auto lock = std::make_unique<StoreLock>(StoreLock::take(layout.lock(), self, clock));
     if (options.rebuild) remove_database(files, layout.database());
     if (!files.exists(layout.database())) make_database(files, layout.database());
@@ -188,6 +191,20 @@ Result<void> Writer::place_attempt(std::int64_t attempt,
                                    const ProcessId& process) {
   const PlacedAttempt placed{.attempt = attempt, .host = host, .process = process};
   return place_attempts({&placed, 1});
+}
+
+Result<void> Writer::withdraw_attempts(std::span<const std::int64_t> attempts,
+                                       const std::string& reason) {
+  return write([&] {
+    Statement ready = database_->prepare(
+        "UPDATE runs SET state = ?, reason = ?, attempts = attempts - 1 "
+        "WHERE id = (SELECT run FROM attempts WHERE id = ?)");
+    Statement remove = database_->prepare("DELETE FROM attempts WHERE id = ?");
+    for (const std::int64_t attempt : attempts) {
+      ready.bind(static_cast<int>(RunState::ready), reason, attempt).run();
+      remove.bind(attempt).run();
+    }
+  });
 }
 
 Result<std::vector<SettingsText>> Writer::settings(std::span<const std::int64_t> runs) const {

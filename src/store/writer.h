@@ -25,6 +25,8 @@ struct WriterOptions {
   bool take_over = false;
   // This host's name, in locks and attempts.
   std::string host = host_name();
+  // Held for seconds only, by a command that brings the store up to date: others wait for it.
+  bool passing = false;
   // Build a new database beside the present one, whatever state that is in; publish_rebuilt() puts
   // it in its place. For `ration db rebuild`.
   bool rebuild = false;
@@ -119,6 +121,9 @@ class Writer : public Reader {
   Result<std::vector<std::int64_t>> begin_attempts(std::span<const NewAttempt> attempts,
                                                    bool durable = true);
   Result<std::int64_t> begin_attempt(std::int64_t run, int number, std::string_view token);
+  // Takes back attempts that were recorded and then not started, anywhere: nothing remains of them,
+  // and their runs are ready.
+  Result<void> withdraw_attempts(std::span<const std::int64_t> attempts, const std::string& reason);
   Result<void> place_attempts(std::span<const PlacedAttempt> attempts);
   Result<void> place_attempt(std::int64_t attempt,
                              const std::string& host,

@@ -42,6 +42,7 @@ class ScriptedExecutor final : public Executor {
       for (const Launch& launch : launches) attempts.push_back(launch.attempt);
     return attempts;
   }
+  bool handed_on(std::int64_t) const override { return !refusal.has_value(); }
   Result<Placement> start(const Launch& launch) override {
     if (on_start) on_start();
     launches.push_back(launch);
@@ -59,6 +60,7 @@ class ScriptedExecutor final : public Executor {
   Result<std::vector<std::int64_t>> wait(double seconds, int) override {
     if (ended.empty()) clock_.now += std::max(seconds, 0.01);
     if (while_waiting) while_waiting();
+    if (refusal) return *refusal;
     return std::exchange(ended, {});
   }
   void stop(std::int64_t attempt, bool force) override {
@@ -68,6 +70,7 @@ class ScriptedExecutor final : public Executor {
 
   bool is_remote = false;
   bool all_queued = false;
+  std::optional<Error> refusal;  // of everything that was started
   std::function<void()> on_start;
   std::deque<Worker> workers;  // of the next attempts; then `everyone`
   Worker everyone;
@@ -143,7 +146,8 @@ class EngineTest : public store::StoreTest {
   }
 
   // Carries out all runs of the store.
-  EngineEnd run(store::Writer& writer) {
+  EngineEnd run(store::Writer& writer) { return try_to_run(writer).value(); }
+  Result<EngineEnd> try_to_run(store::Writer& writer) {
     State state;
     state.policy = policy;
     state.used = writer.usage_of_sweep("tiny").value();
@@ -173,7 +177,7 @@ class EngineTest : public store::StoreTest {
         state,
         tracked));
     Engine engine(writer, executor, real_files(), clock, notes, nullptr, options);
-    return engine.run(std::move(state), std::move(tracked)).value();
+    return engine.run(std::move(state), std::move(tracked));
   }
   static Expansion all_runs(const store::Writer& writer) {
     Expansion all;
@@ -316,6 +320,70 @@ TEST_F(EngineTest, CountsRetriesOverRestarts) {
 
   EXPECT_THAT(states(writer), ElementsAre(RunState::failed));
   EXPECT_EQ(executor.launches.size(), 6) << "one try and five retries, in both lives together";
+}
+
+TEST_F(EngineTest, CountsOverRestartsHowOftenAnAttemptNeverBegan) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(1));
+  executor.everyone = [](run::RunFolder&, const Launch&) { return false; };  // claims nothing
+  executor.sighting = {.kind = Sighting::Kind::ended};
+  for (std::size_t life = 1; life <= 6; ++life) kill_scheduler_after(life, writer);
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::failed));
+  EXPECT_THAT(rows(writer)[0].reason, HasSubstr("could not be started 6 times"));
+  EXPECT_EQ(executor.launches.size(), 6);
+}
+
+// A command that may not judge sees that the only attempt was killed; then one that may comes.
+class SeenByOthers : public EngineTest, public testing::WithParamInterface<int> {};
+
+TEST_P(SeenByOthers, IsJudgedByWhatTheUserAllows) {
+  const int retries = GetParam();
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(1));
+  executor.workers = {exits(137)};
+  kill_scheduler_after(1, writer);
+  executor.ended.clear();
+  executor.sighting = {.kind = Sighting::Kind::ended};
+  policy.slots = 0;
+  options.detach = true;
+  options.judges = false;
+  run(writer);
+  ASSERT_THAT(states(writer), ElementsAre(RunState::active));
+  EXPECT_THAT(rows(writer)[0].reason, HasSubstr("killed by signal 9"));
+  EXPECT_EQ(writer.attempts(rows(writer)[0].id).value()[0].failure, FailureClass::killed);
+
+  executor.everyone = succeeds();
+  policy = {};
+  policy.retries_killed = retries;
+  options = {};
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(retries == 0 ? RunState::failed : RunState::done));
+}
+
+INSTANTIATE_TEST_SUITE_P(Retries, SeenByOthers, testing::Values(0, 9));
+
+TEST_F(EngineTest, TakesBackAttemptsThatTheClusterRefuses) {
+  store::Writer writer = open_writer();
+  add_sweep(writer, specs(2));
+  executor.is_remote = true;
+  executor.everyone = [](run::RunFolder&, const Launch&) { return false; };
+  executor.refusal = Error{.kind = ErrorKind::usage, .what = "no such partition"};
+
+  const Result<EngineEnd> end = try_to_run(writer);
+
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().what, "no such partition") << "and no word of active runs";
+  EXPECT_THAT(states(writer), ElementsAre(RunState::ready, RunState::ready));
+  EXPECT_THAT(writer.attempts(rows(writer)[0].id).value(), IsEmpty());
+  executor.refusal.reset();
+  executor.is_remote = false;
+  executor.everyone = succeeds();
+  run(writer);
+  EXPECT_EQ(executor.launches.back().number, 1);
 }
 
 TEST_F(EngineTest, RemembersOverRestartsWhatARunNeeds) {

@@ -268,6 +268,49 @@ TEST(Machine, GivesUpOnARunThatCannotBeStartedSixTimesInARow) {
   EXPECT_EQ(sweep.run(0), RunState::failed);
 }
 
+TEST(Machine, StopsWhenAttemptsOfSeveralRunsNeverBeginTwiceInARow) {
+  Play sweep(8, slots(8));
+  sweep.tick();
+  for (std::size_t i = 0; i < 8; ++i) sweep.end(i, {.never_started = true});
+  ASSERT_EQ(sweep.state.mode, Mode::running) << "a scheduler that was killed leaves such attempts";
+
+  for (std::size_t i = 0; i < 8; ++i) sweep.end(i, {.never_started = true});
+  ASSERT_EQ(sweep.state.mode, Mode::running) << "fewer than ten endings tell nothing yet";
+  sweep.wait(kLong);
+  for (std::size_t i = 0; i < 2; ++i) sweep.end(i, {.never_started = true});
+
+  EXPECT_EQ(sweep.state.cause, StopCause::alike);
+}
+
+TEST(Machine, CountsARunThatCannotBeStartedAsAFailure) {
+  Policy policy = slots(1);
+  policy.max_failures = 1;
+  Play sweep(1, policy);
+  sweep.tick();
+  for (int i = 0; i < 6; ++i) {
+    sweep.end(0, {.never_started = true, .detail = "no licence server"});
+    sweep.wait(kLong);
+  }
+
+  EXPECT_EQ(sweep.run(0), RunState::failed);
+  EXPECT_EQ(sweep.state.cause, StopCause::failures);
+}
+
+TEST(Machine, AfterAnInterruptWaitsForRunsThatItOnlyFollows) {
+  Play sweep(2, slots(2));
+  sweep.state.nodes[0].wanted = false;
+  sweep.state.nodes[0].state = RunState::active;
+  sweep.state = prepare(std::move(sweep.state), 0);
+  sweep.tick();
+  sweep.interrupt();
+
+  sweep.end(1, preempted);
+  EXPECT_FALSE(finished(sweep.state));
+
+  sweep.end(0, preempted);
+  EXPECT_TRUE(finished(sweep.state));
+}
+
 TEST(Machine, StartsNothingMoreWhenTheDiskIsFull) {
   Play sweep(3, slots(2));
   sweep.tick();

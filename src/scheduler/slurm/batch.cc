@@ -18,10 +18,12 @@ constexpr const char* kTasks = "tasks.jsonl";
 constexpr const char* kSettings = "settings";
 constexpr const char* kScript = "job.sh";
 constexpr const char* kJob = "job";
+constexpr const char* kDamaged = ".damaged";
 
 // A line of the table: the attempt, and the bytes of kSettings that are its.
 struct Task {
   Launch launch;
+  double limit_seconds = 0;
   std::uint64_t settings_at = 0;
   std::uint64_t settings_size = 0;
 };
@@ -36,6 +38,7 @@ Result<Task> task_of(std::string_view line, const Path& file) {
                            .threads = json->at("threads"),
                            .memory_factor = json->value("memory_factor", 1.0),
                            .avoid = json->value("avoid", std::vector<std::string>())},
+                .limit_seconds = json->value("limit_s", 0.0),
                 .settings_at = json->value("settings_at", std::uint64_t{0}),
                 .settings_size = json->value("settings_size", std::uint64_t{0})};
   } catch (const Json::exception& e) {
@@ -100,13 +103,14 @@ Result<void> write_batch(Files& files,
     // Written by hand, as there may be ten thousand.
     tasks += fmt::format(
         "{{\"run\":{},\"attempt\":{},\"token\":\"{}\",\"threads\":{},\"memory_factor\":{},"
-        "\"avoid\":{},\"settings_at\":{},\"settings_size\":{}}}\n",
+        "\"avoid\":{},\"limit_s\":{},\"settings_at\":{},\"settings_size\":{}}}\n",
         Json((folder / launch.run_folder).string()).dump(),
         launch.number,
         launch.token,
         launch.threads,
         launch.memory_factor,
         launch.avoid.empty() ? "[]" : Json(launch.avoid).dump(),
+        batch.limit_seconds,
         settings.size(),
         launch.settings.size());
     settings += launch.settings;
@@ -131,6 +135,7 @@ Result<Batch> read_batch(Files& files, const Path& folder) {
     Result<Task> task =
         task_of(std::string_view(*tasks).substr(begin, end - begin), folder / kTasks);
     if (!task) return std::move(task).error();
+    batch.limit_seconds = task->limit_seconds;
     batch.tasks.push_back(std::move(task->launch));
     begin = end + 1;
   }
@@ -138,19 +143,29 @@ Result<Batch> read_batch(Files& files, const Path& folder) {
   return batch;
 }
 
-Result<std::vector<Batch>> read_batches(Files& files, const Path& store) {
+Result<std::vector<Batch>> read_batches(Files& files,
+                                        const Path& store,
+                                        std::vector<Path>* damaged) {
   std::vector<Batch> batches;
   const Path root = batches_of(store);
   if (!files.exists(root)) return batches;
   Result<std::vector<std::string>> names = files.list(root);
   if (!names) return std::move(names).error();
   for (const std::string& name : *names) {
-    if (!files.exists(root / name / kTasks)) continue;
+    if (name.ends_with(kDamaged) || !files.exists(root / name / kTasks)) continue;
     Result<Batch> batch = read_batch(files, root / name);
+    if (!batch && batch.error().kind == ErrorKind::input) {
+      if (damaged != nullptr) damaged->push_back(root / name);
+      continue;
+    }
     if (!batch) return std::move(batch).error();
     batches.push_back(std::move(*batch));
   }
   return batches;
+}
+
+Result<void> set_aside(Files& files, const Path& batch) {
+  return files.rename(batch, Path(batch.string() + kDamaged));
 }
 
 Result<int> carry_out(Files& files, const Path& folder, const Path& trainer) {

@@ -26,6 +26,7 @@ struct Batch {
   std::vector<Launch> tasks;  // by index, alike() each other; settings and the database's ids
                               // are not read back
   std::int64_t job = 0;       // SLURM's number of the array; 0 = not told yet
+  double limit_seconds = 0;   // of a job's time; 0 = the cluster's own
 
   std::string name() const { return "ration-" + token; }
 };
@@ -48,8 +49,14 @@ Result<void> write_batch(Files& files,
                          const SlurmConfig& config);
 Result<void> write_job_number(Files& files, const Batch& batch);
 Result<Batch> read_batch(Files& files, const Path& folder);
-// Batches that were written whole; others were never submitted.
-Result<std::vector<Batch>> read_batches(Files& files, const Path& store);
+// Batches that were written whole; others were never submitted. The folders of damaged
+// ones go to `damaged`.
+Result<std::vector<Batch>> read_batches(Files& files,
+                                        const Path& store,
+                                        std::vector<Path>* damaged = nullptr);
+
+// Puts a damaged batch out of the way: a job of it that comes after all finds no folder and ends.
+Result<void> set_aside(Files& files, const Path& batch);
 
 // The script of a batch: no text in it but paths, which are quoted, checked names of modules, and
 // the owner's own set-up lines.

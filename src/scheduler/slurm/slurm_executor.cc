@@ -42,8 +42,15 @@ SlurmExecutor::SlurmExecutor(Files& files, Clock& clock, SlurmOptions options)
     : files_(&files), clock_(&clock), options_(std::move(options)), queue_(options_.config) {}
 
 Result<void> SlurmExecutor::open() {
-  Result<std::vector<slurm::Batch>> batches = slurm::read_batches(*files_, options_.store);
+  std::vector<Path> damaged;
+  Result<std::vector<slurm::Batch>> batches =
+      slurm::read_batches(*files_, options_.store, &damaged);
   if (!batches) return std::move(batches).error();
+  for (const Path& batch : damaged) {
+    options_.say(fmt::format("the table of {} is damaged: its attempts count as never begun",
+                             batch.string()));
+    if (Result<void> done = slurm::set_aside(*files_, batch); !done) return done;
+  }
   for (slurm::Batch& batch : *batches) {
     for (std::size_t i = 0; i < batch.tasks.size(); ++i)
       place_[batch.tasks[i].token] = {.batch = batch.token, .index = static_cast<int>(i)};
@@ -88,6 +95,11 @@ Result<std::vector<std::int64_t>> SlurmExecutor::wait(double seconds, int wake) 
   }
 }
 
+bool SlurmExecutor::handed_on(std::int64_t attempt) const {
+  const auto job = jobs_.find(attempt);
+  return job == jobs_.end() || !job->second.batch.empty();
+}
+
 void SlurmExecutor::stop(std::int64_t attempt, bool force) {
   const auto found = jobs_.find(attempt);
   if (found == jobs_.end()) return;
@@ -107,8 +119,11 @@ void SlurmExecutor::stop(std::int64_t attempt, bool force) {
 
 // ---- Submitting ---------------------------------------------------------------------------------
 
+// Not all at once where the cluster is slow: between two calls others want to be heard.
 Result<void> SlurmExecutor::submit_all() {
-  while (!gathered_.empty() && clock_->monotonic_seconds() >= next_submit_) {
+  const double patience = clock_->monotonic_seconds() + kSoon;
+  while (!gathered_.empty() && clock_->monotonic_seconds() >= next_submit_ &&
+         clock_->monotonic_seconds() < patience) {
     if (array_size_ == 0) array_size_ = queue_.array_size();
     const Launch& first = jobs_.at(gathered_.front()).launch;
     const auto limit = static_cast<std::size_t>(std::min(array_size_, chunk_));
@@ -128,6 +143,7 @@ Result<bool> SlurmExecutor::submit_one(std::vector<std::int64_t> attempts) {
   Submitted submitted{.batch = {.token = random_token()}};
   slurm::Batch& batch = submitted.batch;
   batch.folder = slurm::batches_of(options_.store) / batch.token;
+  batch.limit_seconds = options_.config.time_seconds;
   for (const std::int64_t attempt : attempts) batch.tasks.push_back(jobs_.at(attempt).launch);
   if (Result<void> done = slurm::write_batch(*files_, batch, options_.programs, options_.config);
       !done)
@@ -204,6 +220,10 @@ Result<void> SlurmExecutor::look_for_uncertain(const slurm::Listing& listing) {
     }
     const double waited = clock_->monotonic_seconds() - submitted.submitted;
     if (++submitted.absent < kMisses || waited < options_.config.settle_seconds) continue;
+    if (!options_.submits) {
+      bury_unwanted(token);
+      continue;
+    }
     if (submitted.tries >= kTries)
       return Error{.kind = ErrorKind::resource,
                    .what = fmt::format("sbatch was called {} times and no job came of it: {}",
@@ -222,6 +242,20 @@ Result<void> SlurmExecutor::look_for_uncertain(const slurm::Listing& listing) {
       if (Result<void> done = slurm::write_job_number(*files_, batch); !done) return done;
   }
   return {};
+}
+
+// Attempts of a batch that is in no queue, and that a person wants ended: should the batch come
+// after all, or be sent again, they find their folders taken.
+void SlurmExecutor::bury_unwanted(const std::string& batch) {
+  for (auto& [attempt, job] : jobs_) {
+    if (job.batch != batch || !job.stop_wanted || job.phase == Phase::over) continue;
+    job.phase = Phase::over;
+    job.gone_since = clock_->monotonic_seconds();
+    const Result<bool> ignored =
+        bury_attempt(*files_, folder_of(job).attempt_path(job.launch.number));
+    (void)ignored;
+    buried_.push_back(attempt);
+  }
 }
 
 bool SlurmExecutor::anything_claimed(const slurm::Batch& batch) const {
@@ -275,6 +309,7 @@ Result<void> SlurmExecutor::look_at_queue() {
     if (!job.batch.empty() && batches_.at(job.batch).certain) attempts.push_back(attempt);
   for (const std::int64_t attempt : attempts) judge(attempt, jobs_.at(attempt), *listing);
   judge_by_accounting();
+  for (const std::int64_t attempt : std::exchange(buried_, {})) finish(attempt);
   for (const std::int64_t attempt : attempts) {
     const auto job = jobs_.find(attempt);
     if (job == jobs_.end() || job->second.gone_since == 0) continue;
@@ -390,7 +425,7 @@ bool SlurmExecutor::over(std::int64_t attempt, Job& job) {
   slurm::QueueEnding ending{.state = job.last.state,
                             .reason = job.last.reason,
                             .said = words.empty() ? "" : words.back().substr(0, 500),
-                            .limit_seconds = options_.config.time_seconds};
+                            .limit_seconds = submitted.batch.limit_seconds};
   if (note)
     ending.elapsed_seconds =
         clock_->unix_seconds() - note->started - (clock_->monotonic_seconds() - job.gone_since);

@@ -27,6 +27,9 @@ struct SlurmOptions {
   SlurmConfig config;
   // Leave soon: wait() does not return before it knows what became of jobs that look over.
   bool detach = false;
+  // Off: nothing is sent to the cluster, not even again when an answer was lost. For commands that
+  // only look or end runs, which know nothing of what jobs ask for.
+  bool submits = true;
   std::function<void(std::string_view)> say = [](std::string_view) {};
 };
 
@@ -46,6 +49,7 @@ class SlurmExecutor final : public Executor {
   // ErrorKind::usage when the cluster refuses what ration.toml asks for.
   Result<std::vector<std::int64_t>> wait(double seconds, int wake) override;
   std::vector<std::int64_t> begun() const override { return {begun_.begin(), begun_.end()}; }
+  bool handed_on(std::int64_t attempt) const override;
   void stop(std::int64_t attempt, bool force) override;
 
  private:
@@ -85,6 +89,7 @@ class SlurmExecutor final : public Executor {
   Result<void> look_at_queue();
   Result<void> look_for_uncertain(const slurm::Listing& listing);
   bool anything_claimed(const slurm::Batch& batch) const;
+  void bury_unwanted(const std::string& batch);
   void look_at_exits(bool all);
   void judge(std::int64_t attempt, Job& job, const slurm::Listing& listing);
   void see(std::int64_t attempt, Job& job, slurm::Phase phase);
@@ -105,6 +110,7 @@ class SlurmExecutor final : public Executor {
   std::map<std::string, Submitted> batches_;
   std::map<std::string, Place> place_;  // by the attempt's token
   std::vector<std::int64_t> finished_;  // to be reported
+  std::vector<std::int64_t> buried_;    // to be finished
   int array_size_ = 0;                  // 0 = not asked yet
   int chunk_ = 1 << 30;                 // at most so many at once, since the cluster said "full"
   double next_submit_ = 0;
