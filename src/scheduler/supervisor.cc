@@ -147,10 +147,11 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
   if (!fenced) return std::move(fenced).error();
   if (*fenced) return static_cast<int>(run::WorkerExit::fenced);
 
-  SupervisorNote note{.token = options.token,
-                      .host = options.host.empty() ? host_name() : options.host,
-                      .started = system_clock().unix_seconds(),
-                      .supervisor = this_process()};
+  SupervisorNote note;
+  note.token = options.token;
+  note.host = options.host.empty() ? host_name() : options.host;
+  note.started = system_clock().unix_seconds();
+  note.supervisor = this_process();
   note.trainer = options.trainer.string();
   for (std::size_t begin = 0; begin < options.gpus.size();) {
     const std::size_t end = std::min(options.gpus.find(',', begin), options.gpus.size());
