@@ -111,7 +111,7 @@ TEST_F(Migration, KeepsAllRowsAndACopyOfTheOldDatabase) {
 
   EXPECT_EQ(writer.dump().value(), dump);
   EXPECT_THAT(writer.check().value(), IsEmpty());
-  EXPECT_THAT(writer.warnings(), testing::Contains(HasSubstr("from schema 1 to 3")));
+  EXPECT_THAT(writer.warnings(), testing::Contains(HasSubstr("from schema 1 to 4")));
   EXPECT_EQ(restored(folder / "ration.db.schema-1").dump().value(), dump);
 }
 
