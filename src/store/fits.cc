@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "store/database.h"
+#include "store/place.h"
 #include "store/schema.h"
 #include "store/store.h"
 #include "store/writer.h"
@@ -55,6 +56,7 @@ Result<FitWriter> FitWriter::open(Files& files, Clock& clock, const Path& folder
   Layout layout{folder};
   if (Result<void> made = files.make_folders(layout.fits()); !made) return std::move(made).error();
   return guarded([&] {
+    refuse_lost(files, layout);
     auto database = std::make_unique<Database>(layout.database(), Access::write, 10);
     configure_writer(*database);
     ensure_schema(*database);

@@ -14,6 +14,7 @@ namespace ration::store {
 namespace {
 
 constexpr double kLeaseSeconds = 60;  // several times the distance of renewals
+constexpr double kBusySeconds = 10;
 constexpr const char* kLease = "scheduler";
 
 constexpr double kPassingSeconds = 20;  // more than one that is passing takes
@@ -85,22 +86,31 @@ StoreLock::~StoreLock() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
+void StoreLock::respect_lease(const Database& database, double now, bool take_over) const {
+  Statement lease = database.prepare("SELECT host, pid, renewed FROM leases WHERE name = ?");
+  if (!lease.bind(kLease).step() || lease.text(0) == self_.host) return;
+  const double age = now - lease.real(2);
+  const std::string holder = fmt::format("process {} on {}", lease.integer(1), lease.text(0));
+  const std::string place = database.file().parent_path().string();
+  if (age < kLeaseSeconds)
+    throw Failure{held(fmt::format("{} is in use by {}", place, holder),
+                       "wait until it ends, or use another --store")};
+  if (!take_over)
+    throw Failure{
+        held(fmt::format("{} was in use by {}, last heard of {:.0f} s ago", place, holder, age),
+             "when that process is gone for good, repeat the command with --take-over")};
+}
+
+void StoreLock::respect_lease_in(const Path& database, double now, bool take_over) const {
+  if (std::error_code code; !std::filesystem::exists(database, code)) return;
+  const Result<void> looked = guarded(
+      [&] { respect_lease(Database(database, Access::read, kBusySeconds), now, take_over); });
+  if (!looked && looked.error().kind == ErrorKind::usage) throw Failure{looked.error()};
+}
+
 void StoreLock::take_lease(Database& database, double now, bool take_over) const {
   Transaction transaction(database, true);
-  Statement lease = database.prepare("SELECT host, pid, renewed FROM leases WHERE name = ?");
-  if (lease.bind(kLease).step() && lease.text(0) != self_.host) {
-    const double age = now - lease.real(2);
-    const std::string holder = fmt::format("process {} on {}", lease.integer(1), lease.text(0));
-    const std::string place = database.file().parent_path().string();
-    if (age < kLeaseSeconds)
-      throw Failure{held(fmt::format("{} is in use by {}", place, holder),
-                         "wait until it ends, or use another --store")};
-    if (!take_over)
-      throw Failure{
-          held(fmt::format("{} was in use by {}, last heard of {:.0f} s ago", place, holder, age),
-               "when that process is gone for good, repeat the command with --take-over")};
-  }
-  lease.bind(kLease);  // ends the reading before the transaction does
+  respect_lease(database, now, take_over);
   database.prepare("INSERT OR REPLACE INTO leases VALUES(?,?,?,?,?,?)")
       .bind(kLease, self_.token, self_.host, self_.process.pid, self_.process.start, now)
       .run();

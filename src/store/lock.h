@@ -34,12 +34,16 @@ class StoreLock {
   // Writes our lease. Another host's lease that was renewed in the last 60 s is respected; an older
   // one needs `take_over`.
   void take_lease(Database& database, double now, bool take_over) const;
+  // Fails like take_lease() where that would, and writes nothing. A database that is missing or
+  // cannot be read is nobody's.
+  void respect_lease_in(const Path& database, double now, bool take_over) const;
   // Inside a transaction: fails with ErrorKind::interrupted when the lease went to another.
   void require_lease(const Database& database) const;
   void renew_lease(Database& database, double now, bool durable = false) const;
   void give_back(Database& database) const;
 
  private:
+  void respect_lease(const Database& database, double now, bool take_over) const;
   StoreLock(int descriptor, Holder self) : descriptor_(descriptor), self_(std::move(self)) {}
   int descriptor_;
   Holder self_;

@@ -34,7 +34,7 @@ Result<std::vector<Observation>> Reader::observations(const ObservationQuery& qu
         "r.flops, r.flops_palm, r.flops_chinchilla, r.state, "
         "(SELECT s.name FROM sweep_runs m JOIN sweeps s ON s.id = m.sweep WHERE m.run = r.id "
         "ORDER BY s.used DESC, s.id DESC LIMIT 1) "
-        "FROM {} r.state IN (2, {}) ORDER BY r.hash",
+        "FROM {} r.state IN (2, {}) AND (r.state = 3 OR r.final_loss IS NOT NULL) ORDER BY r.hash",
         sweep ? "sweep_runs w JOIN runs r ON r.id = w.run WHERE w.sweep = ? AND"
               : "runs r WHERE ? IS NULL AND",
         query.include_diverged ? 3 : 2));

@@ -9,6 +9,7 @@
 #include "run/settings_file.h"
 #include "store/database.h"
 #include "store/lock.h"
+#include "store/place.h"
 #include "store/records.h"
 #include "store/schema.h"
 #include "store/write.h"
@@ -22,22 +23,6 @@ double number_or(const Json& json, const char* key, double other) {
 }
 
 constexpr const char* kRebuiltFile = "ration.db.rebuilt";
-
-void remove_database(Files& files, const Path& file) {
-  for (const char* ending : {"", "-wal", "-shm", "-journal"})
-    unwrap(files.remove_all(file.string() + ending));
-}
-
-// The database appears with its tables: a kill while they are made leaves none.
-void make_database(Files& files, const Path& file) {
-  const Path fresh = file.string() + ".new";
-  remove_database(files, fresh);
-  {
-    Database database(fresh, Access::write, 10);
-    ensure_schema(database);
-  }
-  unwrap(files.rename(fresh, file));
-}
 
 }  // namespace
 
@@ -65,7 +50,6 @@ Result<Writer> Writer::open(Files& files,
                             const Path& folder,
                             const WriterOptions& options) {
   Layout layout{folder};
-  if (options.rebuild) layout.database_file = kRebuiltFile;
   for (const Path& path : {layout.sweeps(), layout.runs(), layout.fits()})
     if (Result<void> made = files.make_folders(path); !made) return std::move(made).error();
   return guarded([&] {
@@ -74,7 +58,13 @@ Result<Writer> Writer::open(Files& files,
                       .token = random_token(),
                       .passing = options.passing};
     auto lock = std::make_unique<StoreLock>(StoreLock::take(layout.lock(), self, clock));
-    if (options.rebuild) remove_database(files, layout.database());
+    if (!options.rebuild) {
+      refuse_lost(files, layout);
+    } else {
+      lock->respect_lease_in(layout.database(), clock.unix_seconds(), options.take_over);
+      layout.database_file = kRebuiltFile;
+      remove_database(files, layout.database());
+    }
     if (!files.exists(layout.database())) make_database(files, layout.database());
     auto database = std::make_unique<Database>(layout.database(), Access::write, 10);
     std::string warning = configure_writer(*database);
@@ -324,8 +314,10 @@ Result<std::int64_t> Writer::add_attempt(const AttemptRow& attempt) {
               attempt.exit_code)
         .run();
     const std::int64_t id = database_->last_insert();
-    database_->prepare("UPDATE runs SET attempts = max(attempts, ?) WHERE id = ?")
-        .bind(attempt.number, attempt.run)
+    database_
+        ->prepare(
+            "UPDATE runs SET attempts = max(attempts, ?), started = max(started, ?) WHERE id = ?")
+        .bind(attempt.number, attempt.submitted, attempt.run)
         .run();
     return id;
   });
@@ -346,13 +338,18 @@ Result<void> Writer::publish_rebuilt() {
   layout_.database_file = Layout{}.database_file;
   return guarded([&] {
     lock_->give_back(*database_);
-    database_->execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    database_->execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode=DELETE");
     database_.reset();
+    unwrap(files_->sync(built));
     fault_point("rebuild-before-publish");
-    // The old write-ahead log belongs to the old file and must not be applied to the new one.
-    remove_database(*files_, layout_.database());
-    unwrap(files_->rename(built, layout_.database()));
+    replace_database(*files_, built, layout_.database());
   });
+}
+
+void Writer::give_up_rebuilt() {
+  database_.reset();
+  const Result<void> ignored = guarded([&] { remove_database(*files_, layout_.database()); });
+  (void)ignored;
 }
 
 }  // namespace ration::store

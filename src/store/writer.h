@@ -28,7 +28,8 @@ struct WriterOptions {
   // Held for seconds only, by a command that brings the store up to date: others wait for it.
   bool passing = false;
   // Build a new database beside the present one, whatever state that is in; publish_rebuilt() puts
-  // it in its place. For `ration db rebuild`.
+  // it in its place. For `ration db rebuild`. Without it a database that is missing beside run
+  // folders or jobs is an error.
   bool rebuild = false;
 };
 
@@ -156,9 +157,12 @@ class Writer : public Reader {
   Result<std::int64_t> add_run(const Member& member);
   Result<std::int64_t> add_attempt(const AttemptRow& attempt);
   Result<void> add_fit(const FitRecord& fit, double created);
-  // Replaces the store's database by the one that was built; the writer is of no use afterwards,
-  // but holds the store until it goes.
+  // Replaces the store's database by the one that was built, and keeps the old one as
+  // ration.db.before-rebuild; the writer is of no use afterwards, but holds the store until it
+  // goes.
   Result<void> publish_rebuilt();
+  // Removes what was built so far; the writer is of no use afterwards.
+  void give_up_rebuilt();
 
  private:
   Writer(Layout layout,

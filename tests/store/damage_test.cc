@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "store_fixture.h"
+#include "support/failing_files.h"
 
 namespace ration::store {
 namespace {
@@ -23,6 +24,100 @@ TEST_F(Damage, AMissingDatabaseBesideRunFoldersPointsToRebuild) {
 
   ASSERT_FALSE(reader);
   EXPECT_THAT(reader.error().hint, HasSubstr("ration db rebuild"));
+}
+
+TEST_F(Damage, ALostDatabaseIsNotMadeAnewBesideRunFolders) {
+  const run::RunSpec spec = test::small_spec();
+  { add_sweep(*std::make_unique<Writer>(open_writer()), {spec}); }
+  std::filesystem::create_directories(run_folder(spec).path());
+  std::filesystem::remove(Layout{folder.path()}.database());
+
+  const auto writer = Writer::open(real_files(), clock, folder.path());
+  const auto fits = FitWriter::open(real_files(), clock, folder.path());
+
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(exit_code(writer.error().kind), 2);
+  EXPECT_THAT(writer.error().hint, HasSubstr("ration db rebuild"));
+  EXPECT_FALSE(fits);
+  EXPECT_FALSE(real_files().exists(Layout{folder.path()}.database()));
+  EXPECT_TRUE(Writer::open(real_files(), clock, folder.path(), {.rebuild = true}));
+}
+
+TEST_F(Damage, ALostDatabaseIsNotMadeAnewBesideJobs) {
+  const Path batch = folder / "slurm" / std::string(32, 'a');
+  std::filesystem::create_directories(batch);
+  std::ofstream(batch / "tasks.jsonl") << "{}\n";
+
+  const auto writer = Writer::open(real_files(), clock, folder.path());
+
+  ASSERT_FALSE(writer);
+  EXPECT_THAT(writer.error().what, HasSubstr("jobs"));
+}
+
+TEST_F(Damage, AFolderWithNothingOfARunIsAStoreLikeAny) {
+  std::filesystem::create_directories(Layout{folder.path()}.runs() / "lost+found");
+
+  EXPECT_TRUE(Writer::open(real_files(), clock, folder.path()));
+}
+
+TEST_F(Damage, ARebuiltDatabaseReplacesTheOldOneWhichIsKept) {
+  const run::RunSpec spec = test::small_spec();
+  { add_sweep(*std::make_unique<Writer>(open_writer()), {spec}, "old"); }
+  {
+    Writer writer = open_writer({.rebuild = true});
+    add_sweep(writer, {spec}, "new");
+    ASSERT_TRUE(writer.publish_rebuilt());
+  }
+
+  EXPECT_EQ(open_reader().sweeps().value().at(0).name, "new");
+  EXPECT_EQ(open_reader().sweeps().value().size(), 1U);
+  const Path other = folder / "other";
+  std::filesystem::create_directories(other);
+  std::filesystem::rename(folder / "ration.db.before-rebuild", Layout{other}.database());
+  EXPECT_EQ(Reader::open(real_files(), other).value().sweeps().value().at(0).name, "old");
+}
+
+// What a scheduler that was killed left in its log is in neither place twice.
+TEST_F(Damage, TheLogOfTheOldDatabaseIsNotAppliedToTheRebuiltOne) {
+  const pid_t child = fork();
+  if (child == 0) {
+    Writer writer = open_writer();
+    add_sweep(writer, {test::small_spec()}, "old");
+    std::_Exit(0);  // no destructor runs: as after a kill
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_EQ(status, 0);
+  const Path log = Layout{folder.path()}.database().string() + "-wal";
+  ASSERT_GT(real_files().size(log).value(), 0U);
+
+  {
+    Writer writer = open_writer({.rebuild = true});
+    add_sweep(writer, {test::small_spec()}, "new");
+    ASSERT_TRUE(writer.publish_rebuilt());
+  }
+
+  EXPECT_EQ(open_reader().sweeps().value().size(), 1U);
+  EXPECT_THAT(open_reader().check().value(), IsEmpty());
+}
+
+TEST_F(Damage, AKillWhileARebuiltDatabaseIsPublishedLeavesOneOfTheTwo) {
+  { add_sweep(*std::make_unique<Writer>(open_writer()), {test::small_spec()}, "old"); }
+  for (int operation = 0;; ++operation) {
+    ASSERT_LT(operation, 100);
+    test::FailingFiles files(real_files(), test::FailingFiles::Mode::killed, operation);
+    {
+      Result<Writer> writer = Writer::open(files, clock, folder.path(), {.rebuild = true});
+      if (writer) {
+        const Result<void> ignored = writer->publish_rebuilt();
+        (void)ignored;
+      }
+    }
+    const Result<Reader> reader = Reader::open(real_files(), folder.path());
+    ASSERT_TRUE(reader) << operation;
+    EXPECT_EQ(reader->sweeps().value().empty(), !files.failed()) << operation;
+    if (!files.failed()) break;
+  }
 }
 
 TEST_F(Damage, AnOverwrittenHeaderPointsToRebuild) {

@@ -51,6 +51,25 @@ TEST_F(Lock, OfASilentOtherHostNeedsAMinuteAndAWord) {
   EXPECT_TRUE(Writer::open(real_files(), clock, folder.path(), {.take_over = true}));
 }
 
+TEST_F(Lock, ARebuildRespectsTheLeaseOfAnotherHost) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const Writer writer = open_writer({.host = "elsewhere"});
+    std::_Exit(0);
+  }
+  waitpid(child, nullptr, 0);
+
+  const auto at_once = Writer::open(real_files(), clock, folder.path(), {.rebuild = true});
+  clock.now += 70;
+  const auto later = Writer::open(real_files(), clock, folder.path(), {.rebuild = true});
+
+  ASSERT_FALSE(at_once);
+  ASSERT_FALSE(later);
+  EXPECT_THAT(later.error().what, HasSubstr("elsewhere"));
+  EXPECT_TRUE(
+      Writer::open(real_files(), clock, folder.path(), {.take_over = true, .rebuild = true}));
+}
+
 TEST_F(Lock, AHolderThatLostItsLeaseWritesNothingMore) {
   Writer writer = open_writer();
   const auto run = add_sweep(writer, {test::small_spec()})[0];
