@@ -12,9 +12,18 @@
 namespace ration::cli {
 namespace {
 
+constexpr const char* kKept = "ration.db.before-rebuild";
+
+Option take_over_option() {
+  return {.name = "take-over",
+          .help =
+              "Take the store from a scheduler on another host that has been silent for a "
+              "minute; off, for it would go on unaware."};
+}
+
 Result<int> run_rebuild(const Arguments& arguments) {
-  Result<scheduler::RebuildSummary> summary =
-      scheduler::rebuild_store(*arguments.text("store"), real_files(), system_clock());
+  Result<scheduler::RebuildSummary> summary = scheduler::rebuild_store(
+      *arguments.text("store"), real_files(), system_clock(), arguments.flag("take-over"));
   if (!summary) return std::move(summary).error();
   if (arguments.console.json) {
     arguments.console.print_json({{"schema", "ration.db_rebuild/1"},
@@ -22,13 +31,18 @@ Result<int> run_rebuild(const Arguments& arguments) {
                                   {"runs", summary->runs},
                                   {"attempts", summary->attempts},
                                   {"fits", summary->fits},
-                                  {"problems", summary->problems}});
+                                  {"problems", summary->problems},
+                                  {"notes", summary->notes},
+                                  {"kept", summary->replaced ? Json(kKept) : Json()}});
   } else {
     arguments.console.print(fmt::format("{} sweeps, {} runs, {} attempts, {} fits\n",
                                         summary->sweeps,
                                         summary->runs,
                                         summary->attempts,
                                         summary->fits));
+    if (summary->replaced)
+      arguments.console.note(fmt::format("the database before is kept as {}", kKept));
+    for (const std::string& note : summary->notes) arguments.console.note(note);
     for (const std::string& problem : summary->problems)
       arguments.console.note("left out: " + problem);
   }
@@ -97,7 +111,8 @@ Result<int> run_vacuum(const Arguments& arguments) {
   const Path folder = *arguments.text("store");
   // Opening for writing would make a store where there is none.
   if (Result<store::Reader> there = open_store(arguments); !there) return std::move(there).error();
-  Result<store::Writer> writer = store::Writer::open(real_files(), system_clock(), folder);
+  Result<store::Writer> writer = store::Writer::open(
+      real_files(), system_clock(), folder, {.take_over = arguments.flag("take-over")});
   if (!writer) return std::move(writer).error();
   for (const std::string& warning : writer->warnings()) arguments.console.note(warning);
   Result<store::VacuumSummary> summary = writer->vacuum();
@@ -136,7 +151,7 @@ Command db_vacuum_command() {
   return {.name = "db vacuum",
           .summary = "Make the database's file as small as it can be, while no sweep is on",
           .arguments = "",
-          .options = {store_option()},
+          .options = {store_option(), take_over_option()},
           .description =
               "Takes as much free space as the database has, for a while.\n\n"
               "  ration db vacuum",
@@ -147,10 +162,11 @@ Command db_rebuild_command() {
   return {.name = "db rebuild",
           .summary = "Make the database again from sweeps, run folders and fits",
           .arguments = "",
-          .options = {store_option()},
+          .options = {store_option(), take_over_option()},
           .description =
               "For a database that was lost, damaged or written by another version. The "
-              "old one is replaced at the very end.\n\n  ration db rebuild",
+              "old one is replaced at the very end, and kept as ration.db.before-rebuild.\n\n"
+              "  ration db rebuild",
           .execute = run_rebuild};
 }
 

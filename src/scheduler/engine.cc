@@ -96,11 +96,13 @@ Result<void> Engine::reconcile() {
     if (node.state == RunState::active) {
       node.cancelling = marked_cancelled(files_, folder);
       node.stopped_by = stop_reason(files_, folder);
-    } else if (files_.exists(folder.result_path())) {
-      Result<std::optional<Json>> result = folder.result();
-      if (!result) return std::move(result).error();
-      node.state = state_of_result(**result);
-      done = writer_.set_result(tracked_[i].run, **result, {.state = node.state});
+      continue;
+    }
+    const Published published = take_result(files_, folder);
+    if (!published.note.empty()) observer_.note(published.note);
+    if (published.result) {
+      node.state = state_of_result(*published.result);
+      done = writer_.set_result(tracked_[i].run, *published.result, {.state = node.state});
     } else if (node.state != RunState::cancelled && marked_cancelled(files_, folder)) {
       node.state = RunState::cancelled;
       done = writer_.update_run(tracked_[i].run,

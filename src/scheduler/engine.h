@@ -120,6 +120,7 @@ class Engine {
   Result<void> conclude(std::int64_t attempt, const std::string& not_startable = {});
   Result<void> look_at_requests();
   Result<void> record_request(std::string_view verb, const std::string& id);
+  void keep_verdict(const Live& live, const store::RunUpdate& update);
   void wait_again_for_retried();
   Result<void> look_at_signals();
   Result<void> look_at_logs();

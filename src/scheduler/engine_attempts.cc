@@ -9,6 +9,7 @@
 #include "base/tokens.h"
 #include "run/settings_file.h"
 #include "scheduler/engine.h"
+#include "scheduler/verdict_file.h"
 
 namespace ration::scheduler {
 namespace {
@@ -148,6 +149,18 @@ Result<void> Engine::launch(const std::vector<std::size_t>& nodes) {
   return {};
 }
 
+// Where this fails a rebuild judges by the usual policy.
+void Engine::keep_verdict(const Live& live, const store::RunUpdate& update) {
+  const Path attempt = folder_of(live.node).attempt_path(live.number);
+  if (!files_.exists(attempt)) return;
+  const bool unsynced = !executor_.remote() && options_.settings_files != nullptr;
+  const Result<void> ignored =
+      write_verdict(unsynced ? *options_.settings_files : files_,
+                    attempt,
+                    {.token = live.token, .ended = clock_.unix_seconds(), .update = update});
+  (void)ignored;
+}
+
 // An attempt is over: take the rest of its log, say what became of it, and let the machine decide.
 Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_startable) {
   const auto found = live_.find(attempt);
@@ -161,15 +174,15 @@ Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_start
     end_.damaged_lines += taken->damaged;
     more = taken->more;
   }
-  Result<Outcome> outcome = outcome_of(files_, folder, live.number, live.token);
-  if (!outcome) return std::move(outcome).error();
+  Outcome outcome = outcome_of(files_, folder, live.number, live.token);
+  for (const std::string& note : outcome.notes) observer_.note(note);
   if (!not_startable.empty())
-    outcome->ending = {.failure = FailureClass::bug, .detail = not_startable};
+    outcome.ending = {.failure = FailureClass::bug, .detail = not_startable};
   Result<store::Usage> used = writer_.usage_of_attempt(attempt);
   if (!used) return std::move(used).error();
-  outcome->ending.used = *used;
+  outcome.ending.used = *used;
   Step step = transition(std::move(state_),
-                         {.kind = EventKind::ended, .node = live.node, .ending = outcome->ending},
+                         {.kind = EventKind::ended, .node = live.node, .ending = outcome.ending},
                          clock_.monotonic_seconds());
   state_ = std::move(step.state);
   fault_point("end-before-commit");
@@ -184,14 +197,15 @@ Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_start
     const bool open = own && !options_.judges &&
                       (!store::settled(action.state) || action.state == RunState::failed ||
                        action.state == RunState::invalid);
+    if (own && !open && !outcome.result) keep_verdict(live, update_of(action));
     Result<void> done =
         own ? writer_.end_attempt(attempt,
-                                  {.state = outcome->state,
-                                   .failure = outcome->failure,
-                                   .exit_code = outcome->exit_code,
+                                  {.state = outcome.state,
+                                   .failure = outcome.failure,
+                                   .exit_code = outcome.exit_code,
                                    .ended = clock_.unix_seconds()},
-                                  open ? unjudged(outcome->ending) : update_of(action),
-                                  outcome->result,
+                                  open ? unjudged(outcome.ending) : update_of(action),
+                                  outcome.result,
                                   executor_.remote())
             : perform(action);
     if (!done) return done;

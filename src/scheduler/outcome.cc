@@ -19,6 +19,8 @@ using store::AttemptState;
 constexpr const char* kCancelled = "cancelled";
 constexpr const char* kRetry = "retry";
 constexpr const char* kStopped = "stopped";
+constexpr const char* kDamaged = ".damaged";
+constexpr const char* kResultSchema = "ration.result/1";
 constexpr int kSignalBase = 128;  // a shell's way to say "ended by signal n"
 
 Ending by_signal(int number) {
@@ -118,6 +120,36 @@ Outcome never_started(const std::optional<slurm::QueueEnding>& queue) {
   return outcome;
 }
 
+// Why this is no result of a run; empty when it is one.
+std::string fault_of(const Json& json, const std::string& run) {
+  if (!json.is_object() || json.value("schema", Json()) != kResultSchema)
+    return fmt::format("it is no {}", kResultSchema);
+  if (json.value("id", Json()) != run) return "it is of another run";
+  const Json status = json.value("status", Json());
+  if (status != "done" && status != "diverged") return "its status is neither done nor diverged";
+  const auto usable = [&](const char* key, bool may_be_null) {
+    const auto found = json.find(key);
+    return found == json.end() || found->is_number() || (may_be_null && found->is_null());
+  };
+  for (const char* key : {"attempt", "steps", "tokens", "wall_s"})
+    if (!usable(key, false)) return fmt::format("its {} is no number", key);
+  for (const char* key : {"epochs", "final_loss", "best_loss", "best_step"})
+    if (!usable(key, true)) return fmt::format("its {} is no number", key);
+  if (status == "done" && !json.value("final_loss", Json()).is_number())
+    return "it is done without a final_loss";
+  return {};
+}
+
+// Moves a file that cannot be used out of the way; says so.
+std::string set_aside(Files& files, const Path& file, const std::string& why) {
+  const Path aside = file.string() + kDamaged;
+  const Result<void> moved = files.rename(file, aside);
+  return fmt::format("{} is not used: {}{}",
+                     file.string(),
+                     why,
+                     moved ? fmt::format("; kept as {}", aside.filename().string()) : "");
+}
+
 // The attempt by itself, whatever others did to the run.
 Outcome outcome_without_result(Files& files,
                                const run::RunFolder& folder,
@@ -165,24 +197,39 @@ RunState state_of_result(const Json& result) {
   return result.value("status", Json()) == "diverged" ? RunState::diverged : RunState::done;
 }
 
-Result<Outcome> outcome_of(Files& files,
-                           const run::RunFolder& folder,
-                           int attempt,
-                           std::string_view token) {
-  Result<std::optional<int>> status = folder.exit_status(attempt);
-  if (!status) return std::move(status).error();
+Published take_result(Files& files, const run::RunFolder& folder) {
   Result<std::optional<Json>> result = folder.result();
-  if (!result) return std::move(result).error();
+  const std::string why = !result   ? result.error().what
+                          : *result ? fault_of(**result, folder.path().filename().string())
+                                    : std::string();
+  if (!why.empty()) return {.result = {}, .note = set_aside(files, folder.result_path(), why)};
+  return {.result = std::move(*result)};
+}
 
-  Outcome outcome;
-  if (*result && (*result)->value("attempt", Json()) == attempt)
-    outcome = {.state = AttemptState::succeeded,
-               .failure = ending_with_result(**result).failure,
-               .exit_code = *status};
+Outcome outcome_of(Files& files,
+                   const run::RunFolder& folder,
+                   int attempt,
+                   std::string_view token) {
+  std::vector<std::string> notes;
+  std::optional<int> status;
+  if (Result<std::optional<int>> told = folder.exit_status(attempt))
+    status = *told;
   else
-    outcome = outcome_without_result(files, folder, attempt, token, *status);
-  if (*result) outcome.ending = ending_with_result(**result);
-  outcome.result = std::move(*result);
+    notes.push_back(set_aside(files, folder.exit_path(attempt), told.error().what));
+  Published published = take_result(files, folder);
+  if (!published.note.empty()) notes.push_back(std::move(published.note));
+
+  std::optional<Json>& result = published.result;
+  Outcome outcome;
+  if (result && result->value("attempt", Json()) == attempt)
+    outcome = {.state = AttemptState::succeeded,
+               .failure = ending_with_result(*result).failure,
+               .exit_code = status};
+  else
+    outcome = outcome_without_result(files, folder, attempt, token, status);
+  if (result) outcome.ending = ending_with_result(*result);
+  outcome.result = std::move(result);
+  outcome.notes = std::move(notes);
   return outcome;
 }
 

@@ -23,15 +23,23 @@ struct Outcome {
   std::optional<int> exit_code;               // as in the file `exit`
   Ending ending;                              // for the run: none when it has a result by now
   std::optional<Json> result;                 // the run's, from this attempt or another
+  std::vector<std::string> notes = {};        // for people: files that were set aside
 };
 
 // First match wins: a published result, the exit status, the log's last event. A folder that was
-// claimed under another token means that this attempt never started. A file that cannot be read is
-// an error.
-Result<Outcome> outcome_of(Files& files,
-                           const run::RunFolder& folder,
-                           int attempt,
-                           std::string_view token);
+// claimed under another token means that this attempt never started. An exit status or result that
+// cannot be used counts as missing, and is set aside.
+Outcome outcome_of(Files& files, const run::RunFolder& folder, int attempt, std::string_view token);
+
+// What a run published.
+struct Published {
+  std::optional<Json> result;  // of this run, with everything that the store takes from it
+  std::string note = {};       // for people: why result.json was set aside; empty when it was not
+};
+
+// A file that is no result of this run is moved to result.json.damaged, so that the run can publish
+// another. Not while a worker that may still write it lives.
+Published take_result(Files& files, const run::RunFolder& folder);
 
 // The state of a run that has a result.
 store::RunState state_of_result(const Json& result);

@@ -17,6 +17,7 @@
 #include "scheduler/graph.h"
 #include "scheduler/history.h"
 #include "scheduler/scheduler.h"
+#include "scheduler/verdict_file.h"
 #include "store/store_fixture.h"
 
 namespace ration::scheduler {
@@ -455,6 +456,42 @@ TEST_F(EngineTest, TakesAResultThatWasPublishedWhileNobodyWatched) {
 
   EXPECT_THAT(executor.launches, IsEmpty());
   EXPECT_EQ(rows(writer)[0].final_loss, 2.25);
+}
+
+TEST_F(EngineTest, NotesInTheAttemptsFolderHowARunWithoutAResultGoesOn) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(1);
+  add_sweep(writer, all);
+  policy.retries_killed = 1;
+  executor.everyone = exits(137);
+
+  run(writer);
+
+  const run::RunFolder worked = run_folder(all[0]);
+  const auto verdict = [&](int number) {
+    return read_verdict(
+        real_files(), worked.attempt_path(number), executor.launches.at(number - 1UL).token);
+  };
+  ASSERT_TRUE(verdict(1) && verdict(2));
+  EXPECT_EQ(verdict(1)->update.state, RunState::ready);
+  EXPECT_GT(verdict(1)->update.not_before, clock.now - 60);
+  EXPECT_EQ(verdict(2)->update.state, RunState::failed);
+  EXPECT_EQ(verdict(2)->update.reason, rows(writer)[0].reason);
+}
+
+TEST_F(EngineTest, GoesOnBesideAResultThatIsNone) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(2);
+  add_sweep(writer, all);
+  run::RunFolder damaged = run_folder(all[0]);
+  ASSERT_TRUE(damaged.create(all[0], {.data = "/data"}));
+  ASSERT_TRUE(real_files().write_whole(damaged.result_path(), "[1,2,3]"));
+  executor.everyone = succeeds(2.25);
+
+  run(writer);
+
+  EXPECT_THAT(states(writer), ElementsAre(RunState::done, RunState::done));
+  EXPECT_THAT(notes.notes, ElementsAre(HasSubstr("result.json.damaged")));
 }
 
 TEST_F(EngineTest, HalvesTheMicroBatchAfterRunningOutOfMemory) {

@@ -325,7 +325,7 @@ TEST_F(Local, AnAbsentAttemptNeverStartsAfterwards) {
   ASSERT_TRUE(ends(executor));
 
   EXPECT_FALSE(real_files().exists(run_.path() / "ran"));
-  EXPECT_TRUE(outcome_of(real_files(), run_, 1, token_).value().ending.never_started);
+  EXPECT_TRUE(outcome_of(real_files(), run_, 1, token_).ending.never_started);
 }
 
 TEST_F(Local, AProcessThatGotTheNumberOfAnotherIsLeftAlone) {

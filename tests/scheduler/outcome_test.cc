@@ -17,6 +17,8 @@ namespace {
 
 using store::AttemptState;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
 using enum FailureClass;
 
 constexpr const char* kToken = "00112233445566778899aabbccddeeff";
@@ -55,11 +57,11 @@ class OutcomeOf : public testing::Test {
     event.values = Json{{"reason", reason}};
     test::append_events(run_, attempt, {test::start_event(kToken), event});
   }
-  Outcome outcome(int attempt) { return outcome_of(real_files(), run_, attempt, kToken).value(); }
+  Outcome outcome(int attempt) { return outcome_of(real_files(), run_, attempt, kToken); }
 
   test::TemporaryFolder folder_;
   run::RunSpec spec_ = test::small_spec();
-  run::RunFolder run_{real_files(), folder_ / "run"};
+  run::RunFolder run_{real_files(), folder_ / run::run_id(spec_)};
 };
 
 TEST_F(OutcomeOf, AnAttemptWithAResultIsSuccess) {
@@ -129,6 +131,73 @@ TEST_F(OutcomeOf, EveryExitStatusHasItsClass) {
     EXPECT_EQ(outcome(attempt).exit_code, status);
     EXPECT_FALSE(outcome(attempt).ending.never_started);
   }
+}
+
+TEST_F(OutcomeOf, AnExitFileWithoutANumberIsSetAsideAndCountsAsMissing) {
+  const int attempt = claim();
+  write(run_.exit_path(attempt), "garbage\n");
+
+  const Outcome got = outcome(attempt);
+
+  EXPECT_EQ(got.failure, killed);
+  EXPECT_EQ(got.exit_code, std::nullopt);
+  EXPECT_THAT(got.notes, ElementsAre(HasSubstr("exit.damaged")));
+  EXPECT_FALSE(real_files().exists(run_.exit_path(attempt)));
+  EXPECT_THAT(outcome(attempt).notes, IsEmpty()) << "said once";
+}
+
+TEST_F(OutcomeOf, AFileThatIsNoResultOfThisRunIsSetAsideAndCountsAsMissing) {
+  const Json good = test::result_of(spec_, 1, 3.0);
+  const auto with = [&](const char* key, const Json& value) {
+    Json result = good;
+    result[key] = value;
+    return result.dump();
+  };
+  Json without_loss = good;
+  without_loss.erase("final_loss");
+  const std::vector<std::string> texts = {"",
+                                          "garbage",
+                                          good.dump().substr(0, 20),
+                                          "[1,2,3]",
+                                          "null",
+                                          "{}",
+                                          with("schema", "ration.result/2"),
+                                          with("id", std::string(32, 'a')),
+                                          with("status", 7),
+                                          with("status", "fine"),
+                                          with("final_loss", "abc"),
+                                          with("final_loss", Json()),
+                                          with("tokens", "many"),
+                                          with("tokens", Json()),
+                                          with("best_loss", Json::array()),
+                                          without_loss.dump()};
+  for (const std::string& text : texts) {
+    const int attempt = claim();
+    exits(attempt, 0);
+    write(run_.result_path(), text);
+
+    const Outcome got = outcome(attempt);
+
+    EXPECT_EQ(got.failure, bug) << text;
+    EXPECT_FALSE(got.result) << text;
+    EXPECT_THAT(got.notes, ElementsAre(HasSubstr("result.json.damaged"))) << text;
+    EXPECT_EQ(real_files().read(run_.path() / "result.json.damaged").value(), text);
+    EXPECT_FALSE(real_files().exists(run_.result_path()));
+  }
+}
+
+TEST_F(OutcomeOf, AResultNeedsOnlyWhatTheStoreTakesFromIt) {
+  const int attempt = claim();
+  write(run_.result_path(),
+        Json{{"schema", "ration.result/1"},
+             {"id", run::run_id(spec_)},
+             {"status", "diverged"},
+             {"attempt", attempt},
+             {"best_loss", Json()},
+             {"of a foreign trainer", "anything"}}
+            .dump());
+
+  EXPECT_TRUE(outcome(attempt).result.has_value());
 }
 
 TEST_F(OutcomeOf, AnAttemptThatNobodyClaimedNeverStarted) {
