@@ -91,11 +91,8 @@ Result<int> run_backup(const Arguments& arguments) {
   if (!store) return std::move(store).error();
   const auto named = arguments.text("out");
   const Path file = named ? Path(*named) : store->layout().folder / name_of_now();
-  std::error_code ignored;
-  if (std::filesystem::equivalent(file, store->layout().database(), ignored))
-    return Error{.kind = ErrorKind::usage,
-                 .what = fmt::format("{} is the database itself", file.string()),
-                 .hint = "-o names another file"};
+  if (Result<void> free = refuse_own_file(store->layout(), file); !free)
+    return std::move(free).error();
   if (Result<void> done = store->backup(real_files(), file); !done) return std::move(done).error();
   Result<std::uint64_t> bytes = real_files().size(file);
   if (!bytes) return std::move(bytes).error();

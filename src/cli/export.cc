@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <set>
 
+#include "base/part_file.h"
 #include "cli/commands.h"
 #include "cli/option_reader.h"
 #include "cli/store_option.h"
@@ -52,8 +53,9 @@ class Target {
 
   Result<void> open() {
     if (!file_) return {};
-    if (Result<void> done = real_files().remove_all(part()); !done) return done;
-    Result<std::unique_ptr<AppendFile>> opened = real_files().open_append(part());
+    part_name_ = part_beside(real_files(), *file_);
+    if (Result<void> done = real_files().remove_all(part_name_); !done) return done;
+    Result<std::unique_ptr<AppendFile>> opened = real_files().open_append(part_name_);
     if (!opened) return std::move(opened).error();
     part_ = std::move(*opened);
     return {};
@@ -67,18 +69,17 @@ class Target {
     if (part_ == nullptr) return {};
     if (Result<void> done = part_->sync(); !done) return done;
     part_.reset();
-    return real_files().rename(part(), *file_);
+    return real_files().rename(part_name_, *file_);
   }
   void give_up() {
-    if (!file_) return;
-    const Result<void> ignored = real_files().remove_all(part());
+    if (part_name_.empty()) return;
+    const Result<void> ignored = real_files().remove_all(part_name_);
     (void)ignored;
   }
 
  private:
-  Path part() const { return *file_ + ".part"; }
-
   std::optional<std::string> file_;
+  Path part_name_;
   std::unique_ptr<AppendFile> part_;
 };
 
@@ -174,6 +175,9 @@ Result<int> run_export(const Arguments& arguments) {
   if (!store) return std::move(store).error();
   Result<std::optional<std::vector<std::string>>> runs = chosen_runs(*store, arguments);
   if (!runs) return std::move(runs).error();
+  if (options->file)
+    if (Result<void> free = refuse_own_file(store->layout(), *options->file); !free)
+      return std::move(free).error();
   Target target(options->file);
   Result<std::int64_t> rows = write_table(
       *store, {.table = options->table, .runs = std::move(*runs)}, *options, *filter, target);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/program_options.hpp>
 #include <cmath>
 #include <cstdio>
@@ -95,6 +96,19 @@ std::optional<Error> find_repeated(const Command& command, const Arguments& argu
   return std::nullopt;
 }
 
+// An option that names something and is given the empty name.
+std::optional<Error> find_empty(const Command& command, const Arguments& arguments) {
+  constexpr std::array<std::string_view, 4> kNames = {"DIR", "FILE", "PATH", "SWEEP"};
+  for (const Option& option : command.options) {
+    const std::optional<std::string> given = arguments.text(option.name);
+    if (given && given->empty() &&
+        std::find(kNames.begin(), kNames.end(), option.value) != kNames.end())
+      return usage_error(fmt::format("--{} is empty", option.name),
+                         fmt::format("give a name ({}), or leave the option out", option.value));
+  }
+  return std::nullopt;
+}
+
 Result<Arguments> parse(const Command& command, const std::vector<std::string>& words) {
   const po::options_description known = describe(command);
   std::vector<std::string> option_names;
@@ -125,6 +139,7 @@ Result<Arguments> parse(const Command& command, const std::vector<std::string>& 
   }
   if (arguments.flag("help")) return arguments;
   if (std::optional<Error> repeated = find_repeated(command, arguments)) return *repeated;
+  if (std::optional<Error> empty = find_empty(command, arguments)) return *empty;
   for (const Option& option : command.options)
     if (!option.default_value.empty() && !arguments.text(option.name))
       arguments.values.emplace_back(option.name, option.default_value);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <set>
@@ -34,6 +36,31 @@ Option store_option() {
           .value = "DIR",
           .default_value = variable != nullptr && *variable != '\0' ? variable : "ration-runs",
           .help = "Folder of database, sweeps and runs; RATION_STORE sets another default."};
+}
+
+Result<void> refuse_own_file(const store::Layout& layout, const Path& file) {
+  constexpr std::array kFolders = {"sweeps", "runs", "fits", "slurm", "loops"};
+  constexpr std::array kFiles = {"ration.db",
+                                 "ration.db-wal",
+                                 "ration.db-shm",
+                                 "ration.db-journal",
+                                 "ration.db.before-rebuild",
+                                 "ration.db.rebuilt",
+                                 "ration.lock",
+                                 "requests.log"};
+  std::error_code code;
+  const Path store = std::filesystem::weakly_canonical(layout.folder, code);
+  const Path target = std::filesystem::weakly_canonical(file, code);
+  const Path below = target.lexically_relative(store);
+  const std::string first = below.empty() ? "" : below.begin()->string();
+  const auto is_first = [&](const char* name) { return first == name; };
+  const bool own = std::any_of(kFiles.begin(), kFiles.end(), is_first) ||
+                   std::any_of(kFolders.begin(), kFolders.end(), is_first) ||
+                   std::filesystem::equivalent(file, layout.database(), code);
+  if (!own) return {};
+  return Error{.kind = ErrorKind::usage,
+               .what = fmt::format("{} is one of the store's own files", file.string()),
+               .hint = "-o names another file"};
 }
 
 Result<store::Reader> open_store(const Arguments& arguments) {

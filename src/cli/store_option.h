@@ -14,6 +14,9 @@ namespace ration::cli {
 Option store_option();
 
 // The store that --store names, opened for reading.
+// Fails where a command would write over one of the store's own files.
+Result<void> refuse_own_file(const store::Layout& layout, const Path& file);
+
 Result<store::Reader> open_store(const Arguments& arguments);
 
 // The runs that positional arguments name (unique beginnings of run ids), and with --sweep all of a

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/clock.h"
+#include "scheduler/session.h"
 #include "scheduler/supervisor.h"
 
 namespace ration::scheduler {
@@ -108,6 +109,7 @@ std::optional<Sighting> LocalExecutor::sight_living(const Launch& launch,
   if (files_->exists(folder.exit_path(launch.number))) return std::nullopt;
   std::vector<std::pair<ProcessId, By>> candidates;
   const auto note = read_supervisor_note(*files_, folder.attempt_path(launch.number));
+  if (note && !noted_in(*note, folder.attempt_path(launch.number))) return std::nullopt;
   if (note && note->token == launch.token) {
     candidates.emplace_back(note->supervisor, By::supervisor);
     candidates.emplace_back(note->worker, By::worker);
@@ -120,8 +122,10 @@ std::optional<Sighting> LocalExecutor::sight_living(const Launch& launch,
       return Sighting{.kind = Sighting::Kind::alive,
                       .placement = {.host = host_name(), .process = process}};
   }
-  const std::vector<ProcessId> found =
+  std::vector<ProcessId> found =
       find_processes([&](std::string_view word) { return word == launch.token; });
+  if (found.empty())
+    found = workers_in_session(note ? note->supervisor : recorded.process, launch.token);
   if (found.empty()) return std::nullopt;
   // The worker is older than the processes that it started.
   const auto eldest =
@@ -181,7 +185,8 @@ bool LocalExecutor::reap(const Followed& followed) {
   const std::optional<int> told =
       followed.by == By::pool ? pool_.ended(followed.descriptor) : std::nullopt;
   if (files_->exists(folder.exit_path(number))) return true;
-  if (!told) return !sight_living(followed.launch, {});  // killed; its worker may live on
+  if (!told)  // killed; its worker may live on
+    return !sight_living(followed.launch, {.host = {}, .process = followed.process});
   // The supervisor could not write the file, for want of space; we may have more luck. Or the
   // attempt was not its to begin.
   const auto note = read_supervisor_note(*files_, folder.attempt_path(number));

@@ -230,7 +230,7 @@ Result<Rebuild::Past> Rebuild::add_attempt(const RunRow& row,
     attempt.submitted = note->started;
   }
   bool lives = !files_.exists(folder.exit_path(number)) &&
-               (note ? alive(note->supervisor) || alive(note->worker)
+               (note ? noted_in(*note, path) && (alive(note->supervisor) || alive(note->worker))
                      : !attempt.token.empty() && !find_processes([&](std::string_view word) {
                                                     return word == attempt.token;
                                                   }).empty());

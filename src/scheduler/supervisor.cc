@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,7 +47,9 @@ Result<void> write_note(Files& files, const Path& folder, const SupervisorNote& 
                      {"started", note.started},
                      {"supervisor", to_json(note.supervisor)},
                      {"gpus", note.gpus},
-                     {"trainer", note.trainer}};
+                     {"trainer", note.trainer},
+                     {"device", note.device},
+                     {"inode", note.inode}};
   return files.write_whole(folder / kNote, json.dump() + "\n");
 }
 
@@ -153,6 +156,10 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
   note.started = system_clock().unix_seconds();
   note.supervisor = this_process();
   note.trainer = options.trainer.string();
+  if (struct stat info{}; stat(attempt.c_str(), &info) == 0) {
+    note.device = info.st_dev;
+    note.inode = info.st_ino;
+  }
   for (std::size_t begin = 0; begin < options.gpus.size();) {
     const std::size_t end = std::min(options.gpus.find(',', begin), options.gpus.size());
     note.gpus.push_back(options.gpus.substr(begin, end - begin));
@@ -203,10 +210,18 @@ std::optional<SupervisorNote> read_supervisor_note(Files& files, const Path& att
         .supervisor = process_from_json(json->at("supervisor")),
         .worker = worker && worker->is_object() ? process_from_json(*worker) : ProcessId{},
         .gpus = json->value("gpus", std::vector<std::string>()),
-        .trainer = json->value("trainer", "")};
+        .trainer = json->value("trainer", ""),
+        .device = json->value("device", std::uint64_t{0}),
+        .inode = json->value("inode", std::uint64_t{0})};
   } catch (const Json::exception&) {
     return std::nullopt;
   }
+}
+
+bool noted_in(const SupervisorNote& note, const Path& attempt_folder) {
+  struct stat info {};
+  if (note.inode == 0 || stat(attempt_folder.c_str(), &info) != 0) return true;
+  return info.st_dev == note.device && info.st_ino == note.inode;
 }
 
 Result<bool> bury_attempt(Files& files, const Path& attempt_folder) {

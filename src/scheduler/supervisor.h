@@ -40,10 +40,17 @@ struct SupervisorNote {
   ProcessId worker;                    // pid 0 until it was started
   std::vector<std::string> gpus = {};  // that it was given
   std::string trainer = {};            // the worker's program; empty in notes of older programs
+  // Of the attempt's folder; 0 = not known.
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
 };
 
 // Nothing when there is none (not claimed by a supervisor, or killed before it could write).
 std::optional<SupervisorNote> read_supervisor_note(Files& files, const Path& attempt_folder);
+
+// The note was written in this folder. False in a copy of a store, whose processes are at work in
+// the original.
+bool noted_in(const SupervisorNote& note, const Path& attempt_folder);
 
 // Claims an attempt's folder so that its supervisor, should it still come, finds it taken and
 // leaves. False when the folder is there already.

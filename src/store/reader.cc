@@ -145,13 +145,18 @@ Result<std::vector<SweepRow>> Reader::sweeps() const {
 
 Result<SweepRow> Reader::find_sweep(std::string_view name_or_file) const {
   return guarded([&]() -> SweepRow {
+    if (name_or_file.empty())
+      throw Failure{Error{.kind = ErrorKind::usage,
+                          .what = "the name of a sweep is empty",
+                          .hint = "`ration status` lists the sweeps"}};
     const std::string stem = stem_of_file(name_or_file);
-    Statement rows = database_->prepare(fmt::format(
-        "SELECT {} FROM sweeps s WHERE s.name = ?1 OR s.file = ?2 "
-        "OR s.name || '-' || lower(hex(s.version)) = ?1 ORDER BY s.used DESC, s.id DESC LIMIT 1",
-        kSweepColumns));
+    Statement rows = database_->prepare(
+        fmt::format("SELECT {} FROM sweeps s WHERE s.name IN (?1, ?3) OR s.file = ?2 "
+                    "OR s.name || '-' || lower(hex(s.version)) IN (?1, ?3) "
+                    "ORDER BY s.name = ?3 DESC, s.used DESC, s.id DESC LIMIT 1",
+                    kSweepColumns));
     const std::string file = std::filesystem::absolute(name_or_file).lexically_normal().string();
-    if (rows.bind(stem, file).step()) return sweep_row(rows);
+    if (rows.bind(stem, file, name_or_file).step()) return sweep_row(rows);
     std::string known;
     Statement names =
         database_->prepare("SELECT DISTINCT name FROM sweeps ORDER BY used DESC LIMIT 5");

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/part_file.h"
+
 namespace ration::store {
 namespace {
 
@@ -156,7 +158,8 @@ Error unknown_version(const Database& database, std::int64_t version) {
 // Whether a database beside `file` can be written with this journal; false where SQLite takes
 // another one.
 Result<bool> can_write(const Path& file, const std::string& journal) {
-  const Path probe = file.string() + ".probe";
+  // Of this process alone: fits and schedulers probe at the same time.
+  const Path probe = part_beside(real_files(), file.string() + ".probe");
   const auto clean = [&] {
     for (const char* ending : {"", "-wal", "-shm", "-journal"})
       unlink((probe.string() + ending).c_str());

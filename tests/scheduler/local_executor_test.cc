@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "run/exit_codes.h"
 #include "scheduler/outcome.h"
+#include "scheduler/session.h"
 #include "scheduler/stop_signals.h"
 #include "scheduler/supervisor.h"
 #include "support/runs.h"
@@ -220,6 +221,58 @@ TEST_F(Local, AWorkerIsFollowedWhenItsSupervisorWasKilled) {
   touch("go");
   EXPECT_TRUE(ends(executor));
   EXPECT_EQ(exit_status(), std::nullopt) << "nobody could write it";
+}
+
+TEST_F(Local, AWorkerThatHasNotYetItsOwnCommandLineIsAlive) {
+  const pid_t leader = fork();
+  if (leader == 0) {
+    setsid();
+    execlp("sh",
+           "ration",
+           "-c",
+           "mkfifo $1/fifo; (read line < $1/fifo) & wait",
+           "supervise",
+           run_.path().c_str(),
+           nullptr);
+    _exit(1);
+  }
+  ASSERT_TRUE(appears(run_.path() / "fifo"));
+  const ProcessId supervisor = identify(leader).value();
+  while (workers_in_session(supervisor, token_).empty()) system_clock().sleep(0.01);
+  kill(leader, SIGKILL);
+  waitpid(leader, nullptr, 0);
+
+  const Sighting sighting = executor().find(launch(), {.process = supervisor}).value();
+
+  EXPECT_EQ(sighting.kind, Sighting::Kind::alive);
+  EXPECT_NE(sighting.placement.process.pid, leader);
+  EXPECT_TRUE(send_signal(sighting.placement.process, SIGKILL));
+  while (!workers_in_session(supervisor, token_).empty()) system_clock().sleep(0.01);
+}
+
+TEST_F(Local, ACopyOfAStoreLeavesTheOriginalsProcessesAlone) {
+  worker(kWaits);
+  LocalExecutor original = executor();
+  const Placement placement = original.start(launch()).value();
+  ASSERT_TRUE(appears(run_.path() / "ready"));
+  note();
+  Launch copied = launch();
+  copied.run_folder = folder_ / "copy";
+  std::filesystem::copy(run_.path(), copied.run_folder, std::filesystem::copy_options::recursive);
+  const Path moved = folder_ / "moved";
+
+  LocalExecutor of_copy = executor();
+  EXPECT_EQ(of_copy.find(copied, placement).value().kind, Sighting::Kind::ended);
+  of_copy.stop(copied.attempt, true);
+  std::filesystem::rename(run_.path(), moved);
+  Launch there = launch();
+  there.run_folder = moved;
+  EXPECT_EQ(executor().find(there, placement).value().kind, Sighting::Kind::alive);
+  std::filesystem::rename(moved, run_.path());
+
+  touch("go");
+  EXPECT_TRUE(ends(original));
+  EXPECT_EQ(exit_status(), 0);
 }
 
 TEST_F(Local, ASupervisorOutlivesTheExecutorUntilItsAttemptIsOver) {

@@ -1,5 +1,8 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -59,12 +62,37 @@ TEST_F(Backup, HoldsNobodysLease) {
 TEST_F(Backup, ReplacesAnOlderCopyAndWhatAnInterruptedOneLeft) {
   Writer writer = open_writer();
   std::ofstream(folder / "copy.db") << "old";
-  std::ofstream(folder / "copy.db.part") << "half";
+  const pid_t gone = fork();
+  if (gone == 0) _exit(0);
+  waitpid(gone, nullptr, 0);
+  const std::string left = fmt::format("copy.db.{}-{}.part", host_name(), gone);
+  const std::string of_another = fmt::format("copy.db.{}-{}.part", host_name(), getppid());
+  std::ofstream(folder / left) << "half";
+  std::ofstream(folder / of_another) << "half";
   add_sweep(writer, {spec});
   ASSERT_TRUE(writer.backup(real_files(), folder / "copy.db"));
 
   EXPECT_EQ(restored(folder / "copy.db").dump().value(), writer.dump().value());
-  EXPECT_THAT(names(), testing::Not(testing::Contains("copy.db.part")));
+  EXPECT_THAT(names(), testing::Not(testing::Contains(left)));
+  EXPECT_THAT(names(), testing::Contains(of_another)) << "a living process is at it";
+}
+
+TEST_F(Backup, OfADamagedDatabaseIsRefusedAndLeavesNothing) {
+  std::vector<run::RunSpec> specs;
+  for (int seed = 0; seed < 100; ++seed) specs.push_back(test::small_spec(8, seed));
+  { add_sweep(*std::make_unique<Writer>(open_writer()), specs); }
+  {
+    std::fstream file(Layout{folder.path()}.database(),
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(8 * 4096);
+    file << std::string(4096, 'x');
+  }
+
+  const Result<void> done = open_reader().backup(real_files(), folder / "copy.db");
+
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().hint, HasSubstr("ration db rebuild"));
+  EXPECT_THAT(names(), testing::Not(testing::Contains(testing::StartsWith("copy.db"))));
 }
 
 TEST_F(Backup, IntoAFolderThatIsNotThereNamesIt) {

@@ -33,6 +33,19 @@ TEST_F(WriterTest, AnEditedSweepIsANewVersionAndKeepsItsRuns) {
   EXPECT_EQ(writer.runs(std::nullopt).value().size(), 2U);
 }
 
+TEST_F(WriterTest, ASweepIsFoundByItsNameWhateverItEndsIn) {
+  Writer writer = open_writer();
+  add_sweep(writer, {test::small_spec(8)}, "tiny", "# one\n");
+  clock.now += 60;
+  add_sweep(writer, {test::small_spec(8)}, "x.json", "# two\n");
+  add_sweep(writer, {test::small_spec(8)}, "x", "# three\n");
+
+  EXPECT_EQ(writer.find_sweep("x.json").value().name, "x.json");
+  EXPECT_EQ(writer.find_sweep("x.toml").value().name, "x");
+  EXPECT_EQ(writer.find_sweep("tiny.toml").value().name, "tiny");
+  EXPECT_EQ(writer.find_sweep("").error().kind, ErrorKind::usage);
+}
+
 TEST_F(WriterTest, SweepFilesHoldEverythingThatWasRegistered) {
   Writer writer = open_writer();
   const std::vector<run::RunSpec> specs = {test::small_spec(8), test::small_spec(16, 3)};
