@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/notes.h"
 #include "cli/store_option.h"
+#include "scheduler/outcome.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::cli {
@@ -17,9 +20,9 @@ Result<bool> confirmed(const Arguments& arguments, std::size_t runs) {
   if (arguments.flag("yes")) return true;
   if (isatty(STDIN_FILENO) != 1)
     return Error{.kind = ErrorKind::usage,
-                 .what = fmt::format("cancelling {} runs needs a word", runs),
+                 .what = fmt::format("cancelling {} needs a word", counted(runs, "run")),
                  .hint = "repeat the command with --yes"};
-  fmt::print(stderr, "cancel {} runs? [y/N] ", runs);
+  fmt::print(stderr, "cancel {}? [y/N] ", counted(runs, "run"));
   std::string answer;
   std::getline(std::cin, answer);
   return answer == "y" || answer == "Y" || answer == "yes";
@@ -44,30 +47,40 @@ int answer(const Arguments& arguments,
   return code;
 }
 
-// Of a whole sweep only those that the verb can apply to; runs named one by one stay.
-void keep_applicable(const Arguments& arguments,
-                     std::vector<store::RunRow>& rows,
-                     bool (*applies)(store::RunState)) {
-  if (arguments.positional.empty())
-    std::erase_if(rows, [&](const store::RunRow& row) { return !applies(row.state); });
+bool can_end(const store::Layout&, const store::RunRow& row) {
+  return row.state == store::RunState::ready || row.state == store::RunState::active;
 }
 
-Result<std::vector<store::RunRow>> chosen_runs(const Arguments& arguments,
-                                               bool (*applies)(store::RunState)) {
+// A mark of `ration cancel` may be there before a scheduler has seen it.
+bool can_start_again(const store::Layout& layout, const store::RunRow& row) {
+  return row.state == store::RunState::failed || row.state == store::RunState::invalid ||
+         row.state == store::RunState::cancelled ||
+         (row.state == store::RunState::ready &&
+          scheduler::marked_cancelled(real_files(), {real_files(), layout.run(row.run)}));
+}
+
+using Applies = bool (*)(const store::Layout& layout, const store::RunRow& row);
+
+// Of a whole sweep only those that the verb can apply to; runs named one by one stay.
+Result<std::vector<store::RunRow>> chosen_runs(const Arguments& arguments, Applies applies) {
   Result<store::Reader> store = open_store(arguments);
   if (!store) return std::move(store).error();
   Result<std::vector<store::RunRow>> rows = named_runs(*store, arguments);
-  if (rows) keep_applicable(arguments, *rows, applies);
+  if (rows && arguments.positional.empty())
+    std::erase_if(*rows, [&](const store::RunRow& row) { return !applies(store->layout(), row); });
   return rows;
 }
 
 Result<int> run_cancel(const Arguments& arguments) {
-  Result<std::vector<store::RunRow>> rows = chosen_runs(arguments, [](store::RunState state) {
-    return state == store::RunState::ready || state == store::RunState::active;
-  });
+  guard_store(arguments);
+  Result<std::vector<store::RunRow>> rows = chosen_runs(arguments, can_end);
   if (!rows) return std::move(rows).error();
-  if (!rows->empty()) {
-    Result<bool> sure = confirmed(arguments, rows->size());
+  const auto to_end = std::count_if(rows->begin(), rows->end(), [](const store::RunRow& row) {
+    return row.state != store::RunState::done && row.state != store::RunState::diverged;
+  });
+  if (rows->empty()) arguments.console.note("nothing to cancel: all runs have ended");
+  if (to_end > 0) {
+    Result<bool> sure = confirmed(arguments, static_cast<std::size_t>(to_end));
     if (!sure) return std::move(sure).error();
     if (!*sure) return 0;
   }
@@ -79,11 +92,11 @@ Result<int> run_cancel(const Arguments& arguments) {
 }
 
 Result<int> run_retry(const Arguments& arguments) {
-  Result<std::vector<store::RunRow>> rows = chosen_runs(arguments, [](store::RunState state) {
-    return state == store::RunState::failed || state == store::RunState::invalid ||
-           state == store::RunState::cancelled;
-  });
+  guard_store(arguments);
+  Result<std::vector<store::RunRow>> rows = chosen_runs(arguments, can_start_again);
   if (!rows) return std::move(rows).error();
+  if (rows->empty())
+    arguments.console.note("nothing to retry: no run failed, is invalid or was cancelled");
   Notes notes(arguments.console);
   Result<std::vector<scheduler::RequestOutcome>> outcomes =
       scheduler::retry_runs(*arguments.text("store"), *rows, {real_files(), system_clock(), notes});

@@ -22,6 +22,7 @@ Option take_over_option() {
 }
 
 Result<int> run_rebuild(const Arguments& arguments) {
+  guard_store(arguments);
   Result<scheduler::RebuildSummary> summary = scheduler::rebuild_store(
       *arguments.text("store"), real_files(), system_clock(), arguments.flag("take-over"));
   if (!summary) return std::move(summary).error();
@@ -35,11 +36,14 @@ Result<int> run_rebuild(const Arguments& arguments) {
                                   {"notes", summary->notes},
                                   {"kept", summary->replaced ? Json(kKept) : Json()}});
   } else {
-    arguments.console.print(fmt::format("{} sweeps, {} runs, {} attempts, {} fits\n",
-                                        summary->sweeps,
-                                        summary->runs,
-                                        summary->attempts,
-                                        summary->fits));
+    const auto count = [](std::int64_t number, std::string_view word) {
+      return counted(static_cast<std::size_t>(number), word);
+    };
+    arguments.console.print(fmt::format("{}, {}, {}, {}\n",
+                                        count(summary->sweeps, "sweep"),
+                                        count(summary->runs, "run"),
+                                        count(summary->attempts, "attempt"),
+                                        count(summary->fits, "fit")));
     if (summary->replaced)
       arguments.console.note(fmt::format("the database before is kept as {}", kKept));
     for (const std::string& note : summary->notes) arguments.console.note(note);
@@ -52,14 +56,17 @@ Result<int> run_rebuild(const Arguments& arguments) {
 Result<int> run_check(const Arguments& arguments) {
   Result<store::Reader> store = open_store(arguments);
   if (!store) return std::move(store).error();
-  Result<std::vector<std::string>> problems = store->check();
-  if (!problems) return std::move(problems).error();
   if (arguments.flag("dump")) {
     Result<std::string> dump = store->dump();
     if (!dump) return std::move(dump).error();
     arguments.console.print(*dump);
     return 0;
   }
+  Result<std::vector<std::string>> problems = store->check();
+  if (!problems) return std::move(problems).error();
+  Result<std::vector<std::string>> missing = scheduler::check_folders(*store, real_files());
+  if (!missing) return std::move(missing).error();
+  problems->insert(problems->end(), missing->begin(), missing->end());
   if (arguments.console.json) {
     arguments.console.print_json({{"schema", "ration.db_check/1"}, {"problems", *problems}});
   } else {
@@ -68,7 +75,8 @@ Result<int> run_check(const Arguments& arguments) {
   }
   if (problems->empty()) return 0;
   return Error{.kind = ErrorKind::input,
-               .what = fmt::format("{} problems in {}", problems->size(), *arguments.text("store")),
+               .what = fmt::format(
+                   "{} in {}", counted(problems->size(), "problem"), *arguments.text("store")),
                .hint = "`ration db rebuild` makes the database again from the run folders"};
 }
 
@@ -105,6 +113,7 @@ Result<int> run_backup(const Arguments& arguments) {
 }
 
 Result<int> run_vacuum(const Arguments& arguments) {
+  guard_store(arguments);
   const Path folder = *arguments.text("store");
   // Opening for writing would make a store where there is none.
   if (Result<store::Reader> there = open_store(arguments); !there) return std::move(there).error();

@@ -8,6 +8,7 @@
 #include "cli/explain_loop.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
+#include "cli/terminal_text.h"
 #include "scheduler/local_executor.h"
 #include "scheduler/outcome.h"
 #include "scheduler/supervisor.h"
@@ -246,7 +247,7 @@ Result<int> run_explain(const Arguments& arguments) {
   if (arguments.console.json)
     arguments.console.print_json(to_json(*explanation));
   else
-    arguments.console.print(to_text(*explanation));
+    arguments.console.print(without_control_bytes(to_text(*explanation)));
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <set>
 
@@ -53,6 +54,9 @@ class Target {
 
   Result<void> open() {
     if (!file_) return {};
+    const Path folder = Path(*file_).parent_path();
+    if (!folder.empty() && !real_files().exists(folder))
+      return system_error("create", *file_, ENOENT);
     part_name_ = part_beside(real_files(), *file_);
     if (Result<void> done = real_files().remove_all(part_name_); !done) return done;
     Result<std::unique_ptr<AppendFile>> opened = real_files().open_append(part_name_);
@@ -102,10 +106,14 @@ Result<ExportOptions> export_options(const Arguments& arguments) {
   const std::vector<std::pair<std::string, Format>> formats = {
       {"csv", Format::csv}, {"jsonl", Format::jsonl}, {"parquet", Format::parquet}};
   options.table = read.choice("what", tables).value_or(options.table);
+  bool known = !options.file || !Path(*options.file).has_extension();
   for (const auto& [word, format] : formats)
-    if (options.file && options.file->ends_with("." + word)) options.format = format;
+    if (options.file && options.file->ends_with("." + word)) options.format = format, known = true;
   if (arguments.text("format"))
     options.format = read.choice("format", formats).value_or(options.format);
+  else if (!known)
+    read.refuse(fmt::format("the ending of {} is no format", *options.file),
+                "end it in .csv, .jsonl or .parquet, or say --format");
   if (!options.file && options.format == Format::parquet)
     read.refuse("a Parquet file needs a name", "-o FILE names it");
   if (!options.file && arguments.console.json)

@@ -1,16 +1,22 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/store_option.h"
+#include "cli/terminal_text.h"
+#include "scheduler/last_words.h"
+#include "scheduler/supervisor.h"
 
 namespace ration::cli {
 namespace {
 
-constexpr double kFollowSeconds = 0.3;  // between two looks
+constexpr double kFollowSeconds = 0.3;             // between two looks
+constexpr std::uint64_t kLongestText = 16U << 20;  // bytes from the end that --json gives
 
 // The attempt asked for, or the newest.
 Result<int> chosen_attempt(const Arguments& arguments, const run::RunFolder& folder) {
@@ -31,36 +37,48 @@ Result<int> chosen_attempt(const Arguments& arguments, const run::RunFolder& fol
   return *asked ? static_cast<int>(**asked) : attempts->back();
 }
 
-// Prints what is new from `offset` on; returns where the file ends now.
+// Prints what is new from `offset` on, piece by piece; returns where the file ends now.
 Result<std::uint64_t> print_from(const Console& console, const Path& log, std::uint64_t offset) {
-  if (!real_files().exists(log)) return offset;
-  Result<std::string> text = real_files().read_range(log, offset, UINT64_MAX);
-  if (!text) return std::move(text).error();
-  console.print(*text);
-  std::fflush(stdout);
-  return offset + text->size();
+  constexpr std::uint64_t kPiece = 1U << 20;
+  const bool terminal = isatty(STDOUT_FILENO) == 1;
+  while (real_files().exists(log)) {
+    Result<std::string> text = real_files().read_range(log, offset, kPiece);
+    if (!text) return std::move(text).error();
+    if (text->empty()) break;
+    console.print(terminal ? without_control_bytes(*text) : *text);
+    if (std::fflush(stdout) != 0) return system_error("write", "standard output", errno);
+    offset += text->size();
+  }
+  return offset;
 }
 
-// Whether nothing more will come: its supervisor noted the end, or a scheduler found that it is
-// gone.
-bool attempt_over(const store::Reader& store, const store::RunRow& row, int attempt) {
-  const run::RunFolder folder(real_files(), store.layout().run(row.run));
+// Whether nothing more will come: its supervisor noted the end, a scheduler found that it is gone,
+// or neither supervisor nor worker is left on this machine.
+bool attempt_over(const Arguments& arguments, const std::string& run, int attempt) {
+  const run::RunFolder folder(real_files(), store::Layout{*arguments.text("store")}.run(run));
   if (real_files().exists(folder.exit_path(attempt))) return true;
-  const Result<std::vector<store::AttemptRow>> attempts = store.attempts(row.id);
+  if (const auto note = scheduler::read_supervisor_note(real_files(), folder.attempt_path(attempt));
+      note && note->host == host_name() && !alive(note->supervisor) && !alive(note->worker))
+    return true;
+  // Anew each time: a rebuild puts another file in the database's place.
+  const Result<store::Reader> store = open_store(arguments);
+  const Result<store::RunRow> row =
+      store ? store->find_run(run) : Result<store::RunRow>(store.error());
+  if (!row) return false;
+  const Result<std::vector<store::AttemptRow>> attempts = store->attempts(row->id);
   return attempts && std::any_of(attempts->begin(), attempts->end(), [&](const auto& known) {
            return known.number == attempt && store::ended(known.state);
          });
 }
 
-Result<int> follow(const Console& console,
-                   const store::Reader& store,
-                   const store::RunRow& row,
+Result<int> follow(const Arguments& arguments,
+                   const std::string& run,
+                   const Path& log,
                    int attempt) {
-  const run::RunFolder folder(real_files(), store.layout().run(row.run));
   std::uint64_t offset = 0;
   for (;;) {
-    const bool over = attempt_over(store, row, attempt);
-    Result<std::uint64_t> end = print_from(console, folder.log_path(attempt), offset);
+    const bool over = attempt_over(arguments, run, attempt);
+    Result<std::uint64_t> end = print_from(arguments.console, log, offset);
     if (!end) return std::move(end).error();
     offset = *end;
     if (over) return 0;
@@ -78,16 +96,18 @@ Result<int> run_logs(const Arguments& arguments) {
   if (!attempt) return std::move(attempt).error();
   const Path log = folder.log_path(*attempt);
   if (arguments.console.json) {
-    const std::string text =
-        real_files().exists(log) ? real_files().read(log).value_or("") : std::string();
+    const std::uint64_t size = real_files().size(log).value_or(0);
     arguments.console.print_json({{"schema", "ration.logs/1"},
                                   {"run", row->run},
                                   {"attempt", *attempt},
                                   {"file", log.string()},
-                                  {"text", text}});
+                                  {"bytes", size},
+                                  {"text", scheduler::tail_of(real_files(), log, kLongestText)}});
     return 0;
   }
-  if (arguments.flag("follow")) return follow(arguments.console, *store, *row, *attempt);
+  if (!real_files().exists(log))
+    arguments.console.note(fmt::format("attempt {} has no log yet: {}", *attempt, log.string()));
+  if (arguments.flag("follow")) return follow(arguments, row->run, log, *attempt);
   Result<std::uint64_t> end = print_from(arguments.console, log, 0);
   if (!end) return std::move(end).error();
   return 0;

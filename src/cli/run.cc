@@ -75,6 +75,10 @@ Result<SweepOptions> sweep_options(const Arguments& arguments) {
   whole("max-failures", 1, 1'000'000, options.policy.max_failures);
   if (const auto retries = read.whole("retries", 0, 1000))
     options.policy.retries_killed = options.policy.retries_bug = static_cast<int>(*retries);
+  if (arguments.flag("fail-fast") && arguments.text("max-failures"))
+    read.refuse("--fail-fast and --max-failures say different things", "give one of them");
+  if (arguments.text("gpu-share") && arguments.text("gpu-memory"))
+    read.refuse("--gpu-share and --gpu-memory say different things", "give one of them");
   if (arguments.flag("fail-fast")) options.policy.max_failures = 1;
   if (const auto backoff = read.quantity("backoff", "s")) {
     if (!(*backoff >= 0 && *backoff <= 600))
@@ -109,7 +113,7 @@ Result<SweepOptions> sweep_options(const Arguments& arguments) {
   options.detach = arguments.flag("detach");
   if (options.detach && options.executor != ExecutorKind::slurm)
     read.refuse("--detach needs --executor slurm",
-                "runs of this machine go on only under a scheduler");
+                "on this machine the next run is started only while a scheduler is on");
   if (!read.problems.empty())
     return combine(std::move(read.problems), "options that cannot be used");
   return options;
@@ -237,6 +241,7 @@ Result<int> run_run(const Arguments& arguments) {
   Result<Foreteller> law = laws_of(*sweeps, options->store, observer);
   if (!law) return std::move(law).error();
   options->law = std::move(*law);
+  if (!arguments.flag("dry-run")) guard_store(arguments);
   if (*loop) return run_loop_command(arguments, sweeps->front(), *options, observer);
   if (arguments.flag("dry-run")) return dry_run(arguments, *sweeps, *options);
   StopSignals signals;

@@ -1,6 +1,7 @@
 #include "cli/store_option.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -36,6 +37,13 @@ Option store_option() {
           .value = "DIR",
           .default_value = variable != nullptr && *variable != '\0' ? variable : "ration-runs",
           .help = "Folder of database, sweeps and runs; RATION_STORE sets another default."};
+}
+
+void guard_store(const Arguments& arguments) {
+  constexpr mode_t kOthers = 077;
+  struct stat info {};
+  const mode_t open = stat(arguments.text("store")->c_str(), &info) == 0 ? info.st_mode : 0700;
+  umask(umask(kOthers) | (~open & kOthers));
 }
 
 Result<void> refuse_own_file(const store::Layout& layout, const Path& file) {

@@ -14,6 +14,10 @@ namespace ration::cli {
 Option store_option();
 
 // The store that --store names, opened for reading.
+// What this command and its children write from now on is as open as the store's folder is; a new
+// store is its owner's alone.
+void guard_store(const Arguments& arguments);
+
 // Fails where a command would write over one of the store's own files.
 Result<void> refuse_own_file(const store::Layout& layout, const Path& file);
 

@@ -15,9 +15,11 @@ constexpr std::string_view kAttemptPrefix = "attempt-";
 std::optional<int> attempt_number(std::string_view name) {
   if (!name.starts_with(kAttemptPrefix)) return std::nullopt;
   name.remove_prefix(kAttemptPrefix.size());
+  constexpr int kMost = 1'000'000'000;  // so that there is always a next one
   int number = 0;
   const auto [end, code] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (code != std::errc() || end != name.data() + name.size() || number < 1) return std::nullopt;
+  const bool plain = code == std::errc() && end == name.data() + name.size() && name[0] != '0';
+  if (!plain || number < 1 || number > kMost) return std::nullopt;
   return number;
 }
 

@@ -1,8 +1,14 @@
 // Cancel and retry. A mark in the run's folder is the truth, so that a rebuild knows it; a line in
 // requests.log tells a scheduler that is on.
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+
+#include "base/unsynced_files.h"
 #include "scheduler/catch_up.h"
 #include "scheduler/executors.h"
 #include "scheduler/history.h"
@@ -18,11 +24,41 @@ bool has_result(const RunRow& row) {
   return row.state == RunState::done || row.state == RunState::diverged;
 }
 
-Result<void> tell(Outside& outside, const Path& store, std::string_view verb, const RunRow& row) {
+// Everything that was written below a folder is on the disk when it returns.
+Result<void> sync_all_below(const Path& folder) {
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return system_error("open", folder, errno);
+  const int code = syncfs(descriptor) == 0 ? 0 : errno;
+  close(descriptor);
+  if (code != 0) return system_error("sync", folder, code);
+  return {};
+}
+
+using Mark = Result<void> (*)(Files& files, const run::RunFolder& folder, double now);
+
+// Marks the folders of runs, durably, then tells a scheduler that is on. Many wait for the disk
+// together: it takes longer for one than all the rest does.
+Result<void> mark_and_tell(Outside& outside,
+                           const Path& store,
+                           std::string_view verb,
+                           Mark mark,
+                           const std::vector<RunRow>& runs) {
+  constexpr std::size_t kMany = 16;
+  if (runs.empty()) return {};
+  const bool together = runs.size() > kMany && &outside.files == &real_files();
+  Files& files = together ? unsynced_files() : outside.files;
+  std::string lines;
+  for (const RunRow& row : runs) {
+    const run::RunFolder folder(files, store::Layout{store}.run(row.run));
+    if (Result<void> done = mark(files, folder, outside.clock.unix_seconds()); !done) return done;
+    lines += fmt::format("{} {}\n", verb, row.run);
+  }
+  if (together)
+    if (Result<void> done = sync_all_below(store); !done) return done;
   Result<std::unique_ptr<AppendFile>> file =
       outside.files.open_append(store::Layout{store}.requests());
   if (!file) return std::move(file).error();
-  return (*file)->append(fmt::format("{} {}\n", verb, row.run));
+  return (*file)->append(lines);
 }
 
 // The store, or nothing while a scheduler holds it.
@@ -81,19 +117,27 @@ Result<std::vector<RequestOutcome>> cancel_runs(const Path& store,
       outcomes.push_back({row.run, fmt::format("is {} already", store::name(row.state)), false});
       continue;
     }
-    const run::RunFolder folder(outside.files, store::Layout{store}.run(row.run));
-    if (Result<void> done = mark_cancelled(outside.files, folder, outside.clock.unix_seconds());
-        !done)
-      return std::move(done).error();
-    if (Result<void> done = tell(outside, store, "cancel", row); !done)
-      return std::move(done).error();
     outcomes.push_back({row.run, "cancelled", true});
     to_cancel.push_back(row);
   }
   if (to_cancel.empty()) return outcomes;
+  if (Result<void> done = mark_and_tell(outside, store, "cancel", mark_cancelled, to_cancel); !done)
+    return std::move(done).error();
   Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
   if (!writer) return std::move(writer).error();
   if (*writer) {
+    const auto waits =
+        std::stable_partition(to_cancel.begin(), to_cancel.end(), [&](const RunRow& row) {
+          const run::RunFolder folder(outside.files, store::Layout{store}.run(row.run));
+          return row.state == RunState::active || outside.files.exists(folder.result_path());
+        });
+    std::vector<std::int64_t> waiting;
+    for (auto row = waits; row != to_cancel.end(); ++row) waiting.push_back(row->id);
+    if (Result<void> done =
+            (*writer)->update_runs(waiting, {.state = RunState::cancelled, .reason = "cancelled"});
+        !done)
+      return std::move(done).error();
+    to_cancel.erase(waits, to_cancel.end());
     if (Result<void> done = follow(**writer, to_cancel, outside, options, 10); !done)
       return std::move(done).error();
     for (RequestOutcome& outcome : outcomes) {
@@ -132,23 +176,21 @@ Result<std::vector<RequestOutcome>> retry_runs(const Path& store,
           {row.run, fmt::format("is {}: nothing to retry", store::name(row.state)), false});
       continue;
     }
-    const run::RunFolder folder(outside.files, store::Layout{store}.run(row.run));
-    if (Result<void> done = mark_retry(outside.files, folder, outside.clock.unix_seconds()); !done)
-      return std::move(done).error();
-    if (Result<void> done = tell(outside, store, "retry", row); !done)
-      return std::move(done).error();
     outcomes.push_back({row.run, "ready; `ration run` of its sweep starts it", true});
     to_retry.push_back(row);
   }
   if (to_retry.empty()) return outcomes;
+  if (Result<void> done = mark_and_tell(outside, store, "retry", mark_retry, to_retry); !done)
+    return std::move(done).error();
   Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
   if (!writer) return std::move(writer).error();
   if (*writer) {
-    for (const RunRow& row : to_retry)
-      if (Result<void> done = (*writer)->update_run(
-              row.id, {.state = RunState::ready, .reason = "retry asked for"});
-          !done)
-        return std::move(done).error();
+    std::vector<std::int64_t> ids;
+    for (const RunRow& row : to_retry) ids.push_back(row.id);
+    if (Result<void> done =
+            (*writer)->update_runs(ids, {.state = RunState::ready, .reason = "retry asked for"});
+        !done)
+      return std::move(done).error();
   } else {
     for (RequestOutcome& outcome : outcomes)
       if (outcome.done) outcome.what = "asked the scheduler that is on to start it again";

@@ -139,4 +139,7 @@ Result<RebuildSummary> rebuild_store(const Path& store,
                                      Clock& clock,
                                      bool take_over = false);
 
+// Where database and run folders contradict each other: a line each; empty where they agree.
+Result<std::vector<std::string>> check_folders(const store::Reader& store, Files& files);
+
 }  // namespace ration::scheduler

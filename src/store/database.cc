@@ -70,6 +70,23 @@ void undo_unfinished(const std::string& name) {
   sqlite3_close(connection);
 }
 
+// A copy of a database and of the log that was not brought into it, for a place where nothing can
+// be written: SQLite reads a log only where it can make shared memory. Null where that fails.
+sqlite3* connect_to_copy(const Path& file) {
+  std::error_code code;
+  std::string folder = (std::filesystem::temp_directory_path(code) / "ration-copy-XXXXXX").string();
+  if (code || mkdtemp(folder.data()) == nullptr) return nullptr;
+  const Path copy = Path(folder) / "copy.db";
+  sqlite3* connection = nullptr;
+  if (std::filesystem::copy_file(file, copy, code) &&
+      std::filesystem::copy_file(file.string() + "-wal", copy.string() + "-wal", code)) {
+    connection = connect(copy.string(), SQLITE_OPEN_READWRITE);
+    if (connection != nullptr) first_look(connection);
+  }
+  std::filesystem::remove_all(folder, code);  // what is open stays readable
+  return connection;
+}
+
 std::string uri_of(const Path& file, std::string_view query) {
   std::string name = "file:";
   for (const char c : std::filesystem::absolute(file).string()) {
@@ -176,7 +193,11 @@ Database::Database(Path file, Access access, double busy_seconds) : file_(std::m
     // The folder cannot be written, so SQLite cannot make its shared memory; nobody else can
     // change the file either.
     sqlite3_close(connection_);
-    connection_ = connect(uri_of(file_, "?immutable=1"), flags | SQLITE_OPEN_URI);
+    std::error_code none;
+    const auto log = std::filesystem::file_size(file_.string() + "-wal", none);
+    connection_ = !none && log > 0
+                      ? connect_to_copy(file_)
+                      : connect(uri_of(file_, "?immutable=1"), flags | SQLITE_OPEN_URI);
     if (connection_ == nullptr) fail(nullptr, SQLITE_CANTOPEN, file_);
   }
   sqlite3_extended_result_codes(connection_, 1);

@@ -77,6 +77,18 @@ void refuse_lost(Files& files, const Layout& layout) {
                               "command"}};
 }
 
+Result<void> require_short_path(const Layout& layout) {
+  constexpr std::size_t kLongest = 511;  // bytes
+  const std::size_t longest = std::filesystem::absolute(layout.database()).string().size() +
+                              std::string_view(".before-rebuild-journal").size();
+  if (longest <= kLongest) return {};
+  return Error{.kind = ErrorKind::usage,
+               .what = fmt::format("the path of {} has {} bytes too many for SQLite",
+                                   layout.folder.string(),
+                                   longest - kLongest),
+               .hint = "use a store with a shorter path"};
+}
+
 void replace_database(Files& files, const Path& built, const Path& file) {
   if (files.exists(file)) keep_old(files, file);
   // A log belongs to the old file, and must not be applied to the new one.

@@ -17,6 +17,9 @@ void make_database(Files& files, const Path& file);
 // know them, and they would be carried out once more.
 void refuse_lost(Files& files, const Layout& layout);
 
+// Fails where the database's names would be longer than SQLite takes.
+Result<void> require_short_path(const Layout& layout);
+
 // Puts a database that needs no log in the place of `file`. What was there is kept as
 // <file>.before-rebuild, with its log where that could not be brought into it.
 void replace_database(Files& files, const Path& built, const Path& file);

@@ -144,6 +144,11 @@ bool on_network(const Path& file) {
 }
 
 Error unknown_version(const Database& database, std::int64_t version) {
+  if (version == 0)
+    return {
+        .kind = ErrorKind::input,
+        .what = fmt::format("{} is empty, or was not written by ration", database.file().string()),
+        .hint = "`ration db rebuild` makes it again from the run folders"};
   return {.kind = ErrorKind::input,
           .what = fmt::format("{} has schema {}, this program knows {} to {}",
                               database.file().string(),

@@ -50,6 +50,8 @@ Result<Writer> Writer::open(Files& files,
                             const Path& folder,
                             const WriterOptions& options) {
   Layout layout{folder};
+  if (Result<void> shorter = require_short_path(layout); !shorter)
+    return std::move(shorter).error();
   for (const Path& path : {layout.sweeps(), layout.runs(), layout.fits()})
     if (Result<void> made = files.make_folders(path); !made) return std::move(made).error();
   return guarded([&] {
@@ -269,7 +271,13 @@ Result<void> Writer::end_attempt(std::int64_t attempt,
 }
 
 Result<void> Writer::update_run(std::int64_t run, const RunUpdate& update) {
-  return write([&] { set_run(run, update); });
+  return update_runs({&run, 1}, update);
+}
+
+Result<void> Writer::update_runs(std::span<const std::int64_t> runs, const RunUpdate& update) {
+  return write([&] {
+    for (const std::int64_t run : runs) set_run(run, update);
+  });
 }
 
 Result<void> Writer::set_result(std::int64_t run, const Json& result, const RunUpdate& update) {

@@ -141,6 +141,8 @@ class Writer : public Reader {
                            const std::optional<Json>& result,
                            bool durable = true);
   Result<void> update_run(std::int64_t run, const RunUpdate& update);
+  // The same for many at once.
+  Result<void> update_runs(std::span<const std::int64_t> runs, const RunUpdate& update);
   // Adds a result that some attempt published before its end was seen.
   Result<void> set_result(std::int64_t run, const Json& result, const RunUpdate& update);
   Result<void> note(std::int64_t run,

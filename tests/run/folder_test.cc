@@ -95,6 +95,8 @@ TEST_F(RunFolderTest, IgnoresNamesThatAreNoAttempts) {
   RunFolder run = created();
   for (const char* name : {"attempt-",
                            "attempt-0",
+                           "attempt-07",
+                           "attempt-2147483647",
                            "attempt--3",
                            "attempt-2x",
                            "attempt-9e9",

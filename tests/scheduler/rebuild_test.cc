@@ -97,6 +97,25 @@ TEST_F(RebuildTest, KeepsTheDatabaseThatItReplaces) {
   EXPECT_TRUE(real_files().exists(folder / "ration.db.before-rebuild"));
 }
 
+TEST_F(RebuildTest, IsWhatACheckAsksForWhereResultsWereRemoved) {
+  register_runs(2);
+  const run::RunFolder done = attempt_of(0, 0);
+  write(done.result_path(), test::result_of(specs[0], 1, 2.5).dump());
+  attempt_of(1, 2);
+  rebuild();
+  ASSERT_EQ(rows().at(0).state, RunState::done);
+  ASSERT_EQ(rows().at(1).state, RunState::invalid);
+  EXPECT_THAT(check_folders(open_reader(), real_files()).value(), IsEmpty());
+
+  std::filesystem::remove(done.result_path());
+  std::filesystem::remove_all(run_folder(specs[1]).path());
+
+  EXPECT_THAT(check_folders(open_reader(), real_files()).value(),
+              ElementsAre(HasSubstr(run::run_id(specs[0])), HasSubstr(run::run_id(specs[1]))));
+  rebuild();
+  EXPECT_THAT(check_folders(open_reader(), real_files()).value(), IsEmpty());
+}
+
 // Attempts of a cluster's jobs as a scheduler leaves them that is gone.
 class RebuildOfJobs : public RebuildTest {
  protected:

@@ -120,6 +120,54 @@ TEST_F(Damage, AKillWhileARebuiltDatabaseIsPublishedLeavesOneOfTheTwo) {
   }
 }
 
+// As after a crash, on a place that was mounted read-only since.
+TEST_F(Damage, ALogBesideADatabaseThatCannotBeWrittenIsRead) {
+  if (getuid() != 0) GTEST_SKIP() << "needs a second user";
+  const pid_t writer = fork();
+  if (writer == 0) {
+    Writer killed = open_writer();
+    add_sweep(killed, {test::small_spec()});
+    std::_Exit(0);
+  }
+  waitpid(writer, nullptr, 0);
+  const Path database = Layout{folder.path()}.database();
+  std::filesystem::remove(database.string() + "-shm");
+  ASSERT_GT(real_files().size(database.string() + "-wal").value(), 0U);
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+
+  const pid_t reader = fork();
+  if (reader == 0) {
+    if (setuid(65534) != 0) std::_Exit(2);
+    const Result<Reader> store = Reader::open(real_files(), folder.path());
+    std::_Exit(store && store->sweeps().value().size() == 1 ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(reader, &status, 0);
+
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(Damage, APathThatIsTooLongForTheDatabaseIsRefusedBeforeAnythingIsMade) {
+  Path deep = folder.path();
+  while (deep.string().size() < 600) deep /= std::string(100, 'd');
+
+  const auto writer = Writer::open(real_files(), clock, deep);
+
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().kind, ErrorKind::usage);
+  EXPECT_THAT(writer.error().hint, HasSubstr("shorter"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_F(Damage, AnEmptyFileIsCalledEmpty) {
+  std::ofstream(Layout{folder.path()}.database()).flush();
+
+  const auto reader = Reader::open(real_files(), folder.path());
+
+  ASSERT_FALSE(reader);
+  EXPECT_THAT(reader.error().what, HasSubstr("is empty"));
+}
+
 TEST_F(Damage, AnOverwrittenHeaderPointsToRebuild) {
   { Writer writer = open_writer(); }
   std::fstream(Layout{folder.path()}.database(), std::ios::in | std::ios::out | std::ios::binary)
