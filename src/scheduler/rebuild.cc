@@ -54,13 +54,17 @@ class Rebuild {
   Result<Past> add_attempt(const RunRow& row, const run::RunFolder& folder, int number);
   Result<std::int64_t> add_with_log(const store::AttemptRow& attempt);
   Result<void> fits();
-  void problem(const Error& error) { summary_.problems.push_back(error.what); }
+  void problem(const Error& error) {
+    summary_.problems.push_back(error.where ? fmt::format("{}: {}", error.where->file, error.what)
+                                            : error.what);
+  }
 
   store::Writer& writer_;
   Files& files_;
   // Tokens of attempts that were handed to a cluster and are not known to be over: by run-id and
   // number.
   std::map<std::string, std::map<int, std::string>> jobs_;
+  std::set<std::string> tokens_;  // of the attempts so far
   RebuildSummary summary_;
 };
 
@@ -241,8 +245,9 @@ Result<Rebuild::Past> Rebuild::add_attempt(const RunRow& row,
       attempt.host = kClusterHost;
       lives = true;
     }
-  // An attempt whose supervisor could not say who it is: any token that is its alone will do.
-  if (attempt.token.empty())
+  // An attempt whose supervisor could not say who it is, or a copy of another's folder: any token
+  // that is its alone will do.
+  if (attempt.token.empty() || !tokens_.insert(attempt.token).second)
     attempt.token = sha256_hex(fmt::format("{}/attempt-{}", row.run, number)).substr(0, 32);
 
   if (lives) {

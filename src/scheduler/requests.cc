@@ -126,6 +126,9 @@ Result<std::vector<RequestOutcome>> cancel_runs(const Path& store,
   Result<std::optional<store::Writer>> writer = try_to_hold(outside, store);
   if (!writer) return std::move(writer).error();
   if (*writer) {
+    // As they are now: a scheduler may have been at them since they were named.
+    for (RunRow& row : to_cancel)
+      if (Result<RunRow> now = (*writer)->find_run(row.run)) row = std::move(*now);
     const auto waits =
         std::stable_partition(to_cancel.begin(), to_cancel.end(), [&](const RunRow& row) {
           const run::RunFolder folder(outside.files, store::Layout{store}.run(row.run));

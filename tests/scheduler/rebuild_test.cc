@@ -91,6 +91,15 @@ TEST_F(RebuildTest, NamesAFileInThePlaceOfARunFolderAndGoesOn) {
   EXPECT_EQ(summary.attempts, 1);
 }
 
+TEST_F(RebuildTest, IsNotStoppedByACopyOfAnAttempt) {
+  register_runs(1);
+  const run::RunFolder run = attempt_of(0, 137);
+  std::filesystem::copy(
+      run.attempt_path(1), run.attempt_path(2), std::filesystem::copy_options::recursive);
+
+  EXPECT_EQ(rebuild().attempts, 2);
+}
+
 TEST_F(RebuildTest, KeepsTheDatabaseThatItReplaces) {
   register_runs(1);
   EXPECT_TRUE(rebuild().replaced);

@@ -21,7 +21,7 @@ class Silent final : public Observer {
 class RequestsTest : public store::StoreTest {
  protected:
   void SetUp() override {
-    for (std::int64_t seed = 0; seed < 500; ++seed) specs.push_back(test::small_spec(8, seed));
+    for (std::int64_t seed = 0; seed < 60; ++seed) specs.push_back(test::small_spec(8, seed));
     store::Writer writer = open_writer();
     add_sweep(writer, specs);
   }
@@ -46,14 +46,14 @@ class RequestsTest : public store::StoreTest {
 
 TEST_F(RequestsTest, ManyRunsAreCancelledAndTakenBack) {
   cancel_runs(folder.path(), rows(), outside).value();
-  EXPECT_EQ(in_state(RunState::cancelled), 500);
-  EXPECT_TRUE(marked(0) && marked(499));
-  EXPECT_EQ(lines_for_a_scheduler(), 500U);
+  EXPECT_EQ(in_state(RunState::cancelled), 60);
+  EXPECT_TRUE(marked(0) && marked(59));
+  EXPECT_EQ(lines_for_a_scheduler(), 60U);
 
   retry_runs(folder.path(), rows(), outside).value();
-  EXPECT_EQ(in_state(RunState::ready), 500);
-  EXPECT_FALSE(marked(0) || marked(499));
-  EXPECT_EQ(lines_for_a_scheduler(), 1000U);
+  EXPECT_EQ(in_state(RunState::ready), 60);
+  EXPECT_FALSE(marked(0) || marked(59));
+  EXPECT_EQ(lines_for_a_scheduler(), 120U);
 }
 
 TEST_F(RequestsTest, ARunThatPublishedItsResultMeanwhileIsDone) {
@@ -63,7 +63,7 @@ TEST_F(RequestsTest, ARunThatPublishedItsResultMeanwhileIsDone) {
 
   cancel_runs(folder.path(), rows(), outside).value();
 
-  EXPECT_EQ(in_state(RunState::cancelled), 499);
+  EXPECT_EQ(in_state(RunState::cancelled), 59);
   EXPECT_EQ(in_state(RunState::done), 1);
 }
 
@@ -73,7 +73,7 @@ TEST_F(RequestsTest, WhileASchedulerIsOnItIsTold) {
   const std::vector<RequestOutcome> told = cancel_runs(folder.path(), rows(), outside).value();
 
   EXPECT_THAT(told.at(0).what, testing::HasSubstr("asked the scheduler"));
-  EXPECT_EQ(lines_for_a_scheduler(), 500U);
+  EXPECT_EQ(lines_for_a_scheduler(), 60U);
   EXPECT_TRUE(marked(0));
 }
 
