@@ -16,7 +16,7 @@ namespace ration::cli {
 namespace {
 
 constexpr double kFollowSeconds = 0.3;             // between two looks
-constexpr std::uint64_t kLongestText = 16U << 20;  // bytes from the end that --json gives
+constexpr std::uint64_t kLongestText = 4U << 20;  // bytes from the end that --json gives
 
 // The attempt asked for, or the newest.
 Result<int> chosen_attempt(const Arguments& arguments, const run::RunFolder& folder) {
