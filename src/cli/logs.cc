@@ -15,7 +15,7 @@
 namespace ration::cli {
 namespace {
 
-constexpr double kFollowSeconds = 0.3;             // between two looks
+constexpr double kFollowSeconds = 0.3;            // between two looks
 constexpr std::uint64_t kLongestText = 4U << 20;  // bytes from the end that --json gives
 
 // The attempt asked for, or the newest.
