@@ -256,10 +256,13 @@ TEST_F(RebuildTest, FindsALivingWorkerByTheTokenInItsLog) {
   write(run.attempt_path(1) / "supervisor.json", "garbage");
   test::append_events(run, 1, {test::start_event(store::kToken)});
   const pid_t worker = fork();
-  if (worker == 0) execlp("sh", "sh", "-c", "sleep 60; :", store::kToken, nullptr);
+  if (worker == 0) {
+    setpgid(0, 0);  // to be ended with its own child
+    execlp("sh", "sh", "-c", "sleep 60; :", store::kToken, nullptr);
+  }
 
   rebuild();
-  kill(worker, SIGKILL);
+  kill(-worker, SIGKILL);
   waitpid(worker, nullptr, 0);
 
   EXPECT_EQ(rows().at(0).state, RunState::active);

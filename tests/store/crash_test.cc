@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "disaster.h"
+#include "store/schema.h"
 #include "store_fixture.h"
 
 namespace ration::store {
@@ -340,13 +341,13 @@ void CrashOfMigration::enumerate_migration(int stride) {
       disaster.arm(Misfortune::none, 0);
       EXPECT_EQ(dump(), expected);
       EXPECT_THAT(Reader::open(real_files(), folder).value().check().value(), IsEmpty());
-      if (version() == 3) {
+      if (version() == kSchemaVersion) {
         EXPECT_TRUE(real_files().exists(folder / "ration.db.schema-1"));
       }
 
       ASSERT_TRUE(migrate());
 
-      EXPECT_EQ(version(), 3);
+      EXPECT_EQ(version(), kSchemaVersion);
       EXPECT_EQ(dump(), expected);
       expect_no_remains();
     }
