@@ -95,12 +95,10 @@ void add(Listing& listing, TaskKey key, Sighted sighted) {
     place->second = std::move(sighted);
 }
 
-// A path as SLURM takes it literally: it reads % as the beginning of a pattern, and \ as a sign not
-// to read patterns, which it then takes away.
-std::string literal(const std::string& path) {
-  std::string text;
-  for (const char c : path) text += c == '%' || c == '\\' ? std::string(2, c) : std::string(1, c);
-  return text;
+std::string percent_doubled(const std::string& text) {
+  std::string doubled;
+  for (const char c : text) doubled += c == '%' ? std::string("%%") : std::string(1, c);
+  return doubled;
 }
 
 }  // namespace
@@ -172,7 +170,7 @@ std::vector<std::string> sbatch_words(const Batch& batch, const SlurmConfig& con
       fmt::format("--array=0-{}", batch.tasks.size() - 1) +
           (config.at_once > 0 ? fmt::format("%{}", config.at_once) : ""),
       "--chdir=" + batch.folder.string(),
-      "--output=" + literal(batch.folder.string()) + "/%a.out",
+      "--output=" + percent_doubled(batch.folder.string()) + "/%a.out",
       "--open-mode=append",
       // To the batch process, which is the supervisor: it hands the signal on.
       fmt::format("--signal=B:USR1@{:.0f}", config.signal_seconds),

@@ -143,6 +143,12 @@ Result<bool> SlurmExecutor::submit_one(std::vector<std::int64_t> attempts) {
   Submitted submitted{.batch = {.token = random_token()}};
   slurm::Batch& batch = submitted.batch;
   batch.folder = slurm::batches_of(options_.store) / batch.token;
+  if (batch.folder.string().find('\\') != std::string::npos)
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format("{} has a backslash in its name: with one SLURM fills in no "
+                                     "numbers in the names of output files",
+                                     batch.folder.parent_path().string()),
+                 .hint = "choose a --store without backslashes"};
   batch.limit_seconds = options_.config.time_seconds;
   for (const std::int64_t attempt : attempts) batch.tasks.push_back(jobs_.at(attempt).launch);
   if (Result<void> done = slurm::write_batch(*files_, batch, options_.programs, options_.config);
