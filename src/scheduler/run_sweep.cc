@@ -220,10 +220,8 @@ Result<Path> trainer_for(const std::vector<Asked>& sweeps,
   if (!reader) return std::move(reader).error();
   std::int64_t starting = 0, waiting = 0;
   for (const Asked& asked : sweeps) {
-    Result<Plan> plan = make_plan(*asked.sweep,
-                                  asked.chosen,
-                                  &*reader,
-                                  {.retry_failed = options.retry_failed});
+    Result<Plan> plan =
+        make_plan(*asked.sweep, asked.chosen, &*reader, {.retry_failed = options.retry_failed});
     if (!plan) return std::move(plan).error();
     const auto count = [&](PlanClass c) { return plan->counts[static_cast<std::size_t>(c)]; };
     const std::int64_t failed = count(PlanClass::failed_before);
