@@ -336,17 +336,16 @@ class Transition {
                "started (--keep-going goes on)",
                kAlike));
     if (s.recent.size() < kRecent) return;
-    for (const std::string_view failure : s.recent) {
-      const auto alike = std::count(s.recent.begin(), s.recent.end(), failure);
-      if (failure.empty() || static_cast<std::size_t>(alike) <= kRecent / 2) continue;
-      return stop(Mode::draining,
-                  StopCause::alike,
-                  fmt::format("{} of the last {} attempts failed alike ({}): nothing more is "
-                              "started (--keep-going goes on)",
-                              alike,
-                              kRecent,
-                              failure));
-    }
+    const std::string_view failure = s.recent.back();  // a good end says that it goes again
+    const auto alike = std::count(s.recent.begin(), s.recent.end(), failure);
+    if (failure.empty() || static_cast<std::size_t>(alike) <= kRecent / 2) return;
+    stop(Mode::draining,
+         StopCause::alike,
+         fmt::format("{} of the last {} attempts failed alike ({}): nothing more is started "
+                     "(--keep-going goes on)",
+                     alike,
+                     kRecent,
+                     failure));
   }
 
   void stop(Mode mode, StopCause cause, std::string text) {

@@ -346,12 +346,12 @@ TEST(Machine, GoesOnWhenOneOfTheFirstThreeRunsWorked) {
 }
 
 // A slot each, so that retries, which wait, do not mix in.
-Play sweep_of_failures(FailureClass failure, bool progressed = false) {
+Play sweep_of_failures(FailureClass failure, bool progressed = false, std::size_t good = 1) {
   Play sweep(20, slots(20));
   sweep.tick();
   for (std::size_t i = 0; i < 10; ++i) {
     if (sweep.state.mode == Mode::running)
-      sweep.end(i, {.failure = i % 3 == 0 ? none : failure, .progressed = progressed});
+      sweep.end(i, {.failure = i % 3 == good ? none : failure, .progressed = progressed});
   }
   return sweep;
 }
@@ -364,6 +364,10 @@ TEST(Machine, StopsWhenMostOfTheLastTenAttemptsFailAlike) {
     EXPECT_EQ(sweep.state.cause, StopCause::alike) << store::name(failure);
     EXPECT_THAT(sweep.actions.back().text, testing::HasSubstr(store::name(failure)));
   }
+}
+
+TEST(Machine, GoesOnWhenTheLastAttemptWentWellAgain) {
+  EXPECT_EQ(sweep_of_failures(killed, false, 0).state.mode, Mode::running);
 }
 
 TEST(Machine, GoesOnWhenAttemptsEndAlikeForNoFaultOfTheirs) {
