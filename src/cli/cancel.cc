@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <set>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -59,6 +60,36 @@ bool can_start_again(const store::Layout& layout, const store::RunRow& row) {
           scheduler::marked_cancelled(real_files(), {real_files(), layout.run(row.run)}));
 }
 
+// Other sweeps that lose these runs as well: runs are shared.
+Result<void> tell_of_other_sweeps(const Arguments& arguments,
+                                  const std::vector<store::RunRow>& rows) {
+  Result<store::Reader> store = open_store(arguments);
+  if (!store) return std::move(store).error();
+  std::string named;
+  if (const auto sweep = arguments.text("sweep")) {
+    const Result<store::SweepRow> row = store->find_sweep(*sweep);
+    if (!row) return row.error();
+    named = row->name;
+  }
+  std::set<std::string> others;
+  std::size_t runs = 0;
+  for (const store::RunRow& row : rows) {
+    Result<std::vector<std::string>> sweeps = store->sweeps_of(row.id);
+    if (!sweeps) return std::move(sweeps).error();
+    std::erase(*sweeps, named);
+    // Of runs that were named alone it is worth a word only that there are several.
+    if (sweeps->size() < (named.empty() ? 2 : 1)) continue;
+    ++runs;
+    others.insert(sweeps->begin(), sweeps->end());
+  }
+  if (runs > 0)
+    arguments.console.note(fmt::format("{} {} also asked for by: {}",
+                                       counted(runs, "run"),
+                                       runs == 1 ? "is" : "are",
+                                       fmt::join(others, ", ")));
+  return {};
+}
+
 using Applies = bool (*)(const store::Layout& layout, const store::RunRow& row);
 
 // Of a whole sweep only those that the verb can apply to; runs named one by one stay.
@@ -80,6 +111,8 @@ Result<int> run_cancel(const Arguments& arguments) {
   });
   if (rows->empty()) arguments.console.note("nothing to cancel: all runs have ended");
   if (to_end > 0) {
+    if (Result<void> done = tell_of_other_sweeps(arguments, *rows); !done)
+      return std::move(done).error();
     Result<bool> sure = confirmed(arguments, static_cast<std::size_t>(to_end));
     if (!sure) return std::move(sure).error();
     if (!*sure) return 0;

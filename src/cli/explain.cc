@@ -43,8 +43,8 @@ std::string clock_text(double unix_seconds) {
   return text.data();
 }
 
-// `held`: a scheduler has the store.
-std::string why(const store::RunRow& row, double now, bool held) {
+// `held`: a scheduler has the store. `trunk`: the run that a branch begins with; else empty.
+std::string why(const store::RunRow& row, double now, bool held, const std::string& trunk) {
   switch (row.state) {
     case RunState::done:
       return fmt::format("finished with a held-out loss of {:.4f} nats", row.final_loss);
@@ -52,10 +52,13 @@ std::string why(const store::RunRow& row, double now, bool held) {
       return "training diverged; that is its result. Lower lr or raise warmup_fraction to try "
              "another run";
     case RunState::active:
-      return fmt::format("runs since {}: {} of {}",
+      return fmt::format("runs since {}: {} of {}{}",
                          clock_text(row.started),
                          format_quantity(row.tokens_seen, "tok"),
-                         format_quantity(row.tokens, "tok"));
+                         format_quantity(row.tokens, "tok"),
+                         held ? ""
+                              : "; no `ration run` is on: the next one of its sweep sees what "
+                                "became of it");
     case RunState::failed:
       return row.reason + "; its retries are used up (`ration retry` allows new ones)";
     case RunState::invalid:
@@ -65,7 +68,10 @@ std::string why(const store::RunRow& row, double now, bool held) {
     case RunState::stopped:
       return row.reason + "; its checkpoint is there, `ration retry` lets it go on";
     case RunState::skipped:
-      return row.reason + "; a retry of that run lets this one wait again";
+      return row.reason + "; it never started. " +
+             (trunk.empty() ? "A retry of that run"
+                            : fmt::format("`ration retry {}`", short_id(trunk))) +
+             " lets it wait again";
     case RunState::ready:
       break;
   }
@@ -147,7 +153,7 @@ Result<Explanation> explain(const store::Reader& store, const std::string& prefi
   const double now = system_clock().unix_seconds();
   const Result<std::optional<std::string>> holder = store.holder(now);
   if (!holder) return holder.error();
-  e.why = why(e.row, now, holder->has_value());
+  e.why = why(e.row, now, holder->has_value(), file->spec.branch_from);
   const run::RunFolder folder(real_files(), store.layout().run(e.row.run));
   if (!e.attempts.empty())
     e.last_words =
@@ -225,8 +231,11 @@ std::string to_text(const Explanation& e) {
   if (!e.events.empty()) {
     text += "\n";
     for (const store::EventRow& event : e.events)
-      text += fmt::format(
-          "{}  attempt {}: {}: {}\n", clock_text(event.t), event.attempt, event.what, event.detail);
+      text += fmt::format("{}  attempt {}: {}{}\n",
+                          clock_text(event.t),
+                          event.attempt,
+                          event.what,
+                          event.detail == event.what ? "" : ": " + event.detail);
   }
   if (!e.last_words.empty()) {
     text += fmt::format("\nend of the log of attempt {}:\n", e.attempts.back().number);

@@ -174,6 +174,11 @@ Json to_json(const Error& error) {
   return document;
 }
 
+// What finds no room is not worth the end of the command, unlike with fmt::print.
+void print_to(std::FILE* stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+}
+
 int report(const Error& error, const Console& console) {
   const int code = exit_code(error.kind);
   if (console.json)
@@ -186,9 +191,7 @@ int report(const Error& error, const Console& console) {
 
 }  // namespace
 
-void Console::print(std::string_view text) const {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
+void Console::print(std::string_view text) const { print_to(stdout, text); }
 
 void Console::print_json(const Json& document) const {
   print(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -196,15 +199,15 @@ void Console::print_json(const Json& document) const {
 
 void Console::note(std::string_view text) const {
   if (quiet) return;
-  fmt::print(stderr, "{}{}\n", live ? "\r\x1b[K" : "", text);
+  print_to(stderr, fmt::format("{}{}\n", live ? "\r\x1b[K" : "", text));
 }
 
 void Console::progress(std::string_view line) const {
   if (quiet) return;
   if (live)
-    fmt::print(stderr, "\r\x1b[K{}", line.substr(0, static_cast<std::size_t>(width)));
+    print_to(stderr, fmt::format("\r\x1b[K{}", line.substr(0, static_cast<std::size_t>(width))));
   else
-    fmt::print(stderr, "{}\n", line);
+    print_to(stderr, fmt::format("{}\n", line));
   std::fflush(stderr);
 }
 

@@ -184,6 +184,13 @@ void print_summaries(const Arguments& arguments, const std::vector<RunSummary>& 
   for (const RunSummary& summary : summaries) {
     console.note(fmt::format("sweep {}: {}", summary.sweep.name, summary.one_line()));
     console.print(runs_table(summary.rows, kRowsShown));
+    if (const auto cancelled =
+            summary.by_state[static_cast<std::size_t>(store::RunState::cancelled)];
+        cancelled > 0)
+      console.note(fmt::format(
+          "{} cancelled: `ration retry --sweep {}` takes that back",
+          counted(static_cast<std::size_t>(cancelled), "run") + (cancelled == 1 ? " is" : " are"),
+          summary.sweep.name));
   }
   const RunSummary& summary = summaries.front();  // what follows is common to all
   if (summary.damaged_lines > 0)

@@ -77,9 +77,16 @@ Result<int> run_status(const Arguments& arguments) {
   Result<std::vector<store::RunRow>> listed = listed_runs(*store, arguments, *statuses);
   if (!listed) return std::move(listed).error();
 
+  const double now = system_clock().unix_seconds();
+  const Result<std::string> nobody = nobody_text(*store, *statuses, now);
+  if (!nobody) return nobody.error();
   const Console& console = arguments.console;
   if (console.json) {
-    Json document = {{"schema", "ration.status/1"}, {"sweeps", Json::array()}};
+    const Result<std::optional<std::string>> holder = store->holder(now);
+    if (!holder) return holder.error();
+    Json document = {{"schema", "ration.status/1"},
+                     {"scheduler", *holder ? Json(**holder) : Json()},
+                     {"sweeps", Json::array()}};
     for (const SweepStatus& status : *statuses) document["sweeps"].push_back(to_json(status));
     if (arguments.flag("runs") || arguments.flag("failed")) {
       document["runs"] = Json::array();
@@ -93,7 +100,8 @@ Result<int> run_status(const Arguments& arguments) {
     return 0;
   }
   console.print(overview_text(*statuses));
-  console.print(active_text(*statuses, system_clock().unix_seconds()));
+  console.print(active_text(*statuses, now));
+  if (!nobody->empty()) console.print("\n" + *nobody);
   if (!listed->empty()) console.print("\n" + runs_table(*listed, listed->size()));
   return 0;
 }

@@ -108,9 +108,16 @@ class Screen {
     winsize size{};
     const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
     const std::size_t width = known ? size.ws_col : 80;
+    const std::size_t most = height() - 1;  // the cursor has one
+    const auto all = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
     std::string drawn = lines_ > 0 ? fmt::format("\x1b[{}A\r\x1b[J", lines_) : std::string();
     lines_ = 0;
     for (std::size_t at = 0; at < text.size(); ++lines_) {
+      if (all > most && lines_ + 1 >= most) {
+        drawn += fmt::format("… and {} more lines: `ration status` shows all\n", all - lines_);
+        ++lines_;
+        break;
+      }
       const std::size_t end = text.find('\n', at);
       drawn += text.substr(at, std::min(end - at, width)) + "\n";  // a longer line would break
       at = end + 1;
@@ -242,9 +249,13 @@ Result<int> watch_sweeps(const Arguments& arguments) {
       estimate_from_pace(status, paces);
     }
     if (terminal) {
-      const std::size_t used = statuses->size() + 5;  // heading, blank lines, "… and more", cursor
+      const Result<std::string> nobody =
+          nobody_text(*store, *statuses, system_clock().unix_seconds());
+      if (!nobody) return nobody.error();
+      // Heading, blank lines, "… and more", cursor.
+      const std::size_t used = statuses->size() + (nobody->empty() ? 5 : 6);
       const std::size_t room = Screen::height() > used + 3 ? Screen::height() - used : 3;
-      screen.show(overview_text(*statuses, true) + active_table(*statuses, paces, room));
+      screen.show(overview_text(*statuses, true) + active_table(*statuses, paces, room) + *nobody);
     } else {
       Result<std::string> text = changes.since_last(*store, *statuses);
       if (!text) return std::move(text).error();

@@ -10,6 +10,7 @@ void Engine::report() {
   Snapshot snapshot;
   double total = 0;
   double settled = 0;
+  double in_vain = 0;  // of these, that will not come to a result
   for (std::size_t i = 0; i < state_.nodes.size(); ++i) {
     const RunNode& node = state_.nodes[i];
     if (!node.wanted) continue;
@@ -19,7 +20,10 @@ void Engine::report() {
       ++snapshot.settled;
       settled += tracked_[i].flops;
     }
-    snapshot.failed += node.state == RunState::failed || node.state == RunState::invalid ? 1 : 0;
+    const bool failed = node.state == RunState::failed || node.state == RunState::invalid;
+    snapshot.failed += failed ? 1 : 0;
+    if (failed || node.state == RunState::cancelled || node.state == RunState::skipped)
+      in_vain += tracked_[i].flops;
   }
   snapshot.active = state_.active_wanted;
   snapshot.waiting = static_cast<std::int64_t>(state_.waiting.size());
@@ -36,7 +40,7 @@ void Engine::report() {
   const double done = settled + under_way;
   if (!flops_at_start_) flops_at_start_ = done;
   const double speed = (done - *flops_at_start_) / std::max(1e-9, now - started_);
-  snapshot.fraction = total > 0 ? done / total : 1;
+  snapshot.fraction = total > 0 ? (done - in_vain) / total : 1;
   if (speed > 0) snapshot.eta_seconds = std::max(0.0, total - done) / speed;
   observer_.progress(snapshot);
 }
