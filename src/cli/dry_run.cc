@@ -168,17 +168,18 @@ Result<int> dry_run(const Arguments& arguments,
   for (const Sweep& sweep : sweeps) {
     Result<Expansion> expansion = expand(sweep, real_files(), options.expand);
     if (!expansion) return std::move(expansion).error();
-    const Result<Room> room = room_for(*expansion, options);
-    if (!room) return room.error();
-    const int slots = room->at_once;
     Result<Plan> plan = make_plan(sweep,
                                   std::move(*expansion),
                                   reader ? &*reader : nullptr,
-                                  {.slots = slots,
-                                   .retry_failed = options.retry_failed,
+                                  {.retry_failed = options.retry_failed,
                                    .usage = options.policy.caps.any(),
                                    .shared = &asked});
     if (!plan) return std::move(plan).error();
+    const Result<Room> room = room_for(plan->expansion, options, plan->flops_to_do > 0);
+    if (!room) return room.error();
+    for (const std::string& warning : room->warnings) console.note(warning);
+    const int slots = room->at_once;
+    plan->seconds /= slots;
     const Disk disk{.needed = disk_bytes(*plan, options, slots), .free = free_bytes(options.store)};
     if (console.json)
       plans.push_back(plan_json(sweep, *plan, disk, options.policy.caps, slots));

@@ -223,7 +223,8 @@ store::RunUpdate Engine::update_of(const Action& action) const {
 Result<void> Engine::look_at_requests() {
   const Path path = writer_.layout().requests();
   const std::uint64_t size = files_.size(path).value_or(0);
-  if (size <= requests_read_) return {};
+  if (size < requests_read_) requests_read_ = 0;  // emptied or replaced: what it holds is new
+  if (size == requests_read_) return {};
   Result<std::string> text = files_.read_range(path, requests_read_, size - requests_read_);
   if (!text) return std::move(text).error();
   std::string_view rest = *text;

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/tokens.h"
 #include "run/settings_file.h"
+#include "scheduler/attempt_time.h"
 #include "scheduler/engine.h"
 #include "scheduler/verdict_file.h"
 
@@ -180,6 +181,20 @@ Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_start
     outcome.ending = {.failure = FailureClass::bug, .detail = not_startable};
   Result<store::Usage> used = writer_.usage_of_attempt(attempt);
   if (!used) return std::move(used).error();
+  double ended = clock_.unix_seconds();
+  double lasted = -1;  // seconds; negative = not known
+  if (!outcome.ending.never_started)
+    if (const auto time = read_attempt_time(files_, folder.attempt_path(live.number))) {
+      ended = time->ended();
+      lasted = time->seconds;
+    }
+  // The store does not know the attempt's end yet, and so takes the log's times for what they are.
+  if (lasted >= 0 && state_.policy.caps.any()) {
+    Result<run::RunFile> file = writer_.spec(tracked_[live.node].run);
+    if (!file) return std::move(file).error();
+    const double most = lasted * static_cast<double>(file->execution.processes);
+    used->seconds = used->seconds > 0 ? std::min(used->seconds, most) : most;
+  }
   outcome.ending.used = *used;
   Step step = transition(std::move(state_),
                          {.kind = EventKind::ended, .node = live.node, .ending = outcome.ending},
@@ -203,7 +218,7 @@ Result<void> Engine::conclude(std::int64_t attempt, const std::string& not_start
                                   {.state = outcome.state,
                                    .failure = outcome.failure,
                                    .exit_code = outcome.exit_code,
-                                   .ended = clock_.unix_seconds()},
+                                   .ended = ended},
                                   open ? unjudged(outcome.ending) : update_of(action),
                                   outcome.result,
                                   executor_.remote())

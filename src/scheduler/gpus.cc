@@ -1,5 +1,7 @@
 #include "scheduler/gpus.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -10,7 +12,7 @@
 namespace ration::scheduler {
 namespace {
 
-constexpr double kDeadline = 10;  // seconds; a driver that wakes up takes two or three
+constexpr double kDeadline = 3;  // seconds; a driver that wakes up takes about two
 constexpr double kMebibyte = 1 << 20;
 
 std::string_view trimmed(std::string_view text) {
@@ -55,16 +57,24 @@ std::vector<Gpu> read_gpus(std::string_view answer, const char* visible) {
   for (std::string_view rest = visible; !rest.empty();) {
     const std::optional<Gpu> gpu = find(gpus, take_until(rest, ','));
     if (!gpu) break;
-    chosen.push_back(*gpu);
+    const bool again = std::any_of(
+        chosen.begin(), chosen.end(), [&](const Gpu& other) { return other.uuid == gpu->uuid; });
+    if (!again) chosen.push_back(*gpu);
   }
   return chosen;
 }
 
-std::vector<Gpu> find_gpus() {
+FoundGpus find_gpus() {
   const Result<slurm::Answer> answer = slurm::call(
       {"nvidia-smi", "--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits"}, kDeadline);
+  if (answer && answer->timed_out)
+    return {.gpus = {},
+            .trouble = fmt::format("nvidia-smi did not answer within {:.0f} s: GPUs are not "
+                                   "counted, and runs share what CUDA gives them; -j N says how "
+                                   "many start",
+                                   kDeadline)};
   if (!answer || !answer->ok()) return {};
-  return read_gpus(answer->out, std::getenv("CUDA_VISIBLE_DEVICES"));
+  return {.gpus = read_gpus(answer->out, std::getenv("CUDA_VISIBLE_DEVICES"))};
 }
 
 }  // namespace ration::scheduler

@@ -6,6 +6,7 @@
 
 #include "scheduler/outcome.h"
 #include "scheduler/supervisor.h"
+#include "scheduler/verdict_file.h"
 
 namespace ration::scheduler {
 namespace {
@@ -39,6 +40,19 @@ Ending ending_of(Files& files, const run::RunFolder& folder, const store::Attemp
                   ending.never_started ? std::string("never began")
                                        : fmt::format("ended: {}", store::name(attempt.failure)));
   return ending;
+}
+
+// Seconds that the run was told to wait after its last attempt. Both times were taken at one
+// moment, so that no jump of the wall clock is in between.
+double backoff_given(Files& files,
+                     const run::RunFolder& folder,
+                     const store::RunRow& row,
+                     const store::AttemptRow& last) {
+  constexpr double kLongestWait = 750;
+  const auto verdict = read_verdict(files, folder.attempt_path(last.number), last.token);
+  const double given =
+      verdict ? verdict->update.not_before - verdict->ended : row.not_before - last.ended;
+  return std::clamp(given, 0.0, kLongestWait);
 }
 
 }  // namespace
@@ -80,10 +94,10 @@ Result<NodeAndTracked> restore(
       both.node.gpus = note->gpus;
   if (row.state == RunState::active && !alive && !both.tracked.unjudged)
     both.node.state = RunState::ready;
-  // The wall clock may have jumped since: never wait longer than the longest back-off.
-  constexpr double kLongestWait = 750;
-  const double wait = std::clamp(row.not_before - clock.unix_seconds(), 0.0, kLongestWait);
-  both.node.not_before = wait > 0 ? clock.monotonic_seconds() + wait : 0;
+  // The wall clock may have jumped since.
+  if (const double wait = row.not_before - clock.unix_seconds(); wait > 0)
+    both.node.not_before = clock.monotonic_seconds() +
+                           std::min(wait, backoff_given(files, folder, row, attempts->back()));
   return both;
 }
 

@@ -171,6 +171,8 @@ Outcome outcome_without_result(Files& files,
   if (queue && !status && unexplained(outcome.ending))
     outcome.ending = slurm::ending_of(*queue, progressed);
   outcome.ending.progressed = progressed;
+  if (status == static_cast<int>(run::WorkerExit::preempted) && !progressed)
+    outcome.ending.detail = "left on request, before a checkpoint of its own";
   if (outcome.ending.failure == FailureClass::bug)
     outcome.ending.at_start = failed_at_start(files, events);
   if (note) outcome.ending.host = note->host;

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "run/event_scan.h"
 #include "run/run_id.h"
+#include "scheduler/attempt_time.h"
 #include "scheduler/outcome.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/slurm/batch.h"
@@ -263,7 +264,9 @@ Result<Rebuild::Past> Rebuild::add_attempt(const RunRow& row,
   attempt.exit_code = outcome.exit_code;
   Past past{.ending = outcome.ending};
   const std::optional<RecordedVerdict> verdict = read_verdict(files_, path, attempt.token);
-  if (verdict)
+  if (const auto time = read_attempt_time(files_, path); time && !outcome.ending.never_started)
+    attempt.ended = time->ended();
+  else if (verdict)
     attempt.ended = verdict->ended;
   else if (attempt.state == AttemptState::succeeded && note)
     attempt.ended = note->started + outcome.result->value("wall_s", 0.0);

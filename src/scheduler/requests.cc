@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/text.h"
 #include "base/unsynced_files.h"
 #include "scheduler/catch_up.h"
 #include "scheduler/executors.h"
@@ -141,6 +142,13 @@ Result<std::vector<RequestOutcome>> cancel_runs(const Path& store,
         !done)
       return std::move(done).error();
     to_cancel.erase(waits, to_cancel.end());
+    const auto active = std::count_if(to_cancel.begin(), to_cancel.end(), [](const RunRow& row) {
+      return row.state == RunState::active;
+    });
+    if (active > 0)
+      outside.observer.note(fmt::format("waits up to {:.0f} s for {} to checkpoint and leave",
+                                        options.grace_seconds,
+                                        counted(static_cast<std::size_t>(active), "active run")));
     if (Result<void> done = follow(**writer, to_cancel, outside, options, 10); !done)
       return std::move(done).error();
     for (RequestOutcome& outcome : outcomes) {

@@ -57,7 +57,7 @@ Need need_of(const run::Execution& execution, const SweepOptions& options, const
   return need;
 }
 
-Result<Room> room_for(const Expansion& expansion, const SweepOptions& options) {
+Result<Room> room_for(const Expansion& expansion, const SweepOptions& options, bool starts) {
   Room room;
   if (options.executor == ExecutorKind::slurm) {
     room.slots = room.at_once = options.slots > 0 ? options.slots : options.slurm.max_jobs;
@@ -66,20 +66,23 @@ Result<Room> room_for(const Expansion& expansion, const SweepOptions& options) {
   room.slots = options.slots > 0 ? options.slots : kMostSlots;
   if (options.slots == 0)
     room.capacity.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  const bool counts_gpus =
-      options.slots == 0 || options.gpu_share > 0 || options.gpu_memory > 0 ||
-      std::any_of(expansion.runs.begin(), expansion.runs.end(), [](const PlannedRun& run) {
-        return run.execution.gpu > 0 || run.execution.gpu_mem > 0;
-      });
   const bool any = std::any_of(expansion.runs.begin(),
                                expansion.runs.end(),
                                [](const PlannedRun& run) { return may_use_gpu(run.execution); });
-  if (counts_gpus && any) room.capacity.gpus = find_gpus();
+  if (any && starts) {
+    FoundGpus found = find_gpus();
+    room.capacity.gpus = std::move(found.gpus);
+    if (!found.trouble.empty()) room.warnings.push_back(std::move(found.trouble));
+  }
+  if (!any && !expansion.runs.empty() && (options.gpu_share > 0 || options.gpu_memory > 0))
+    room.warnings.push_back(fmt::format("--gpu-{} does nothing: all runs have device = \"cpu\"",
+                                        options.gpu_share > 0 ? "share" : "memory"));
   const Occupancy empty(room.capacity);
   for (const PlannedRun& run : expansion.runs)
     if (const Need need = need_of(run.execution, options, room); !empty.possible(need))
       return too_large(run, need, room.capacity);
-  room.at_once = options.slots > 0 ? options.slots : fill(expansion, options, room);
+  const bool counted = options.slots == 0 || !room.capacity.gpus.empty();
+  room.at_once = counted ? fill(expansion, options, room) : options.slots;
   return room;
 }
 

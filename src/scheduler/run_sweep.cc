@@ -1,6 +1,9 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -208,17 +211,22 @@ Result<void> summarise(const store::Writer& store,
   return {};
 }
 
-// Runs that may start need a trainer; without one nothing is written. Whoever waits for a person
-// may start as well, for `ration retry` is heard while others run: for their sake alone its absence
-// is no error.
-Result<Path> trainer_for(const std::vector<Asked>& sweeps,
-                         const SweepOptions& options,
-                         Outside& outside) {
+// Runs that have not ended, by what may let them start.
+struct Unfinished {
+  std::int64_t starting = 0;
+  std::int64_t waiting = 0;  // for a person: `ration retry` is heard while others run
+
+  bool any() const { return starting + waiting > 0; }
+};
+
+Result<Unfinished> unfinished(const std::vector<Asked>& sweeps,
+                              const SweepOptions& options,
+                              Outside& outside) {
   if (!outside.files.exists(store::Layout{options.store}.database()))
-    return find_trainer(options.trainer);
+    return Unfinished{.starting = 1};
   Result<store::Reader> reader = store::Reader::open(outside.files, options.store);
   if (!reader) return std::move(reader).error();
-  std::int64_t starting = 0, waiting = 0;
+  Unfinished found;
   for (const Asked& asked : sweeps) {
     Result<Plan> plan =
         make_plan(*asked.sweep, asked.chosen, &*reader, {.retry_failed = options.retry_failed});
@@ -226,14 +234,33 @@ Result<Path> trainer_for(const std::vector<Asked>& sweeps,
     const auto count = [&](PlanClass c) { return plan->counts[static_cast<std::size_t>(c)]; };
     const std::int64_t failed = count(PlanClass::failed_before);
     // Not by what is left to compute: a run that has seen all its tokens may lack its result.
-    starting += count(PlanClass::fresh) + count(PlanClass::to_continue) +
-                (options.retry_failed ? failed : 0);
-    waiting += failed + count(PlanClass::cancelled) + count(PlanClass::stopped) +
-               count(PlanClass::skipped);
+    found.starting += count(PlanClass::fresh) + count(PlanClass::to_continue) +
+                      (options.retry_failed ? failed : 0);
+    found.waiting += failed + count(PlanClass::cancelled) + count(PlanClass::stopped) +
+                     count(PlanClass::skipped);
   }
-  if (starting + waiting == 0) return Path();
+  return found;
+}
+
+// Runs that may start need a trainer; without one nothing is written. For the sake of those that
+// wait for a person its absence is no error.
+Result<Path> trainer_for(const Unfinished& runs, const SweepOptions& options) {
+  if (!runs.any()) return Path();
   Result<Path> trainer = find_trainer(options.trainer);
-  return !trainer && starting == 0 ? Path() : trainer;
+  return !trainer && runs.starting == 0 ? Path() : trainer;
+}
+
+// Where nothing can be written, nothing is begun.
+Result<void> require_writable(const Path& store) {
+  std::error_code code;
+  Path place = std::filesystem::absolute(store).lexically_normal();
+  while (!std::filesystem::exists(place, code) && place.has_relative_path())
+    place = place.parent_path();
+  if (access(place.c_str(), W_OK | X_OK) == 0) return {};
+  const int reason = errno;
+  return Error{.kind = ErrorKind::usage,
+               .what = fmt::format("cannot write in {}: {}", place.string(), std::strerror(reason)),
+               .hint = "choose a --store in a folder that you may write to; nothing was started"};
 }
 
 // Runs that nobody asks for here take up slots as long as they live: without a word that looks like
@@ -277,12 +304,12 @@ Result<Asked> ask(const Sweep& sweep, const SweepOptions& options, Outside& outs
 }
 
 // The room for all of them together.
-Result<Room> room_of(const std::vector<Asked>& sweeps, const SweepOptions& options) {
-  if (sweeps.size() == 1) return room_for(sweeps[0].chosen, options);
+Result<Room> room_of(const std::vector<Asked>& sweeps, const SweepOptions& options, bool starts) {
+  if (sweeps.size() == 1) return room_for(sweeps[0].chosen, options, starts);
   Expansion together;
   for (const Asked& asked : sweeps)
     together.runs.insert(together.runs.end(), asked.chosen.runs.begin(), asked.chosen.runs.end());
-  return room_for(together, options);
+  return room_for(together, options, starts);
 }
 
 Result<void> enter(store::Writer& store, Asked& asked) {
@@ -363,10 +390,15 @@ Result<std::vector<RunSummary>> run_sweeps(std::span<const Sweep> sweeps,
     if (!asked) return std::move(asked).error();
     all.push_back(std::move(*asked));
   }
-  const Result<Room> room = room_of(all, options);
+  if (Result<void> writable = require_writable(options.store); !writable)
+    return std::move(writable).error();
+  const Result<Unfinished> to_do = unfinished(all, options, outside);
+  if (!to_do) return to_do.error();
+  const Result<Room> room = room_of(all, options, to_do->any());
   if (!room) return room.error();
-  Result<Path> trainer = trainer_for(all, options, outside);
+  Result<Path> trainer = trainer_for(*to_do, options);
   if (!trainer) return std::move(trainer).error();
+  for (const std::string& warning : room->warnings) outside.observer.note(warning);
 
   Result<store::Writer> store = store::Writer::open(
       outside.files, outside.clock, options.store, {.take_over = options.take_over});

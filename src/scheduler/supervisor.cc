@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "run/exit_codes.h"
 #include "run/folder.h"
+#include "scheduler/attempt_time.h"
 #include "scheduler/memory_limit.h"
 
 namespace ration::scheduler {
@@ -119,15 +120,23 @@ pid_t spawn_worker(const SuperviseOptions& options) {
 }
 
 // Waits for the worker, handing on requests to stop. Ctrl-C and a closed terminal are the
-// scheduler's business.
+// scheduler's business. One that such a request ended before it could listen has nothing to save,
+// and has left as it was asked to.
 int wait_for(pid_t worker, const sigset_t& signals, bool hand_on_term) {
+  std::array<bool, NSIG> handed_on{};
   for (;;) {
     int status = 0;
-    if (waitpid(worker, &status, WNOHANG) == worker)
-      return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (waitpid(worker, &status, WNOHANG) == worker) {
+      if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+      const int by = WTERMSIG(status);
+      return handed_on[static_cast<std::size_t>(by)] ? static_cast<int>(run::WorkerExit::preempted)
+                                                     : 128 + by;
+    }
     siginfo_t info{};
     const int number = sigwaitinfo(&signals, &info);
-    if ((number == SIGTERM && hand_on_term) || number == SIGUSR1) kill(worker, number);
+    if ((number != SIGTERM || !hand_on_term) && number != SIGUSR1) continue;
+    kill(worker, number);
+    handed_on[static_cast<std::size_t>(number)] = true;
   }
 }
 
@@ -154,6 +163,7 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
   note.token = options.token;
   note.host = options.host.empty() ? host_name() : options.host;
   note.started = system_clock().unix_seconds();
+  const double started = system_clock().monotonic_seconds();
   note.supervisor = this_process();
   note.trainer = options.trainer.string();
   if (struct stat info{}; stat(attempt.c_str(), &info) == 0) {
@@ -184,6 +194,11 @@ Result<int> supervise(const SuperviseOptions& options, Files& files) {
     fmt::print(stderr, "cannot execute {}: {}\n", options.trainer.string(), std::strerror(-worker));
   }
   fault_point("supervisor-before-exit");
+  // Before `exit`: whoever sees that finds this. Without it wall clocks have to do.
+  const double seconds = system_clock().monotonic_seconds() - started;
+  const Result<void> timed =
+      write_attempt_time(files, attempt, {.started = note.started, .seconds = seconds});
+  (void)timed;
   // On a full disk the scheduler still learns the status from this process's own.
   if (Result<void> done = folder.write_exit_status(options.number, status); !done)
     fmt::print(stderr, "{}", done.error().describe());

@@ -16,6 +16,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace ration::scheduler {
 namespace {
 
@@ -24,6 +26,7 @@ namespace {
 using Reply = std::int32_t;
 constexpr std::size_t kWords = 6;
 constexpr std::size_t kLongestRequest = 65536;  // bytes
+constexpr double kReapSeconds = 1;              // for supervisors to end that may
 
 class SpawnSettings {
  public:
@@ -123,9 +126,17 @@ Result<int> serve_supervisors(int socket, Files& files) {
 }
 
 SupervisorPool::~SupervisorPool() {
-  const std::vector<int> idle = idle_;
-  for (const int descriptor : idle) close(descriptor);
   for (const auto& [descriptor, supervisor] : supervisors_) ::close(descriptor);
+  const double deadline = system_clock().monotonic_seconds() + kReapSeconds;
+  for (const int descriptor : idle_) reap(supervisors_[descriptor].process, deadline);
+}
+
+// Takes the last words of one that ends about now. One that is stopped ends when it goes on; its
+// remains are left to the system then.
+void SupervisorPool::reap(const ProcessId& process, double deadline) {
+  while (waitpid(static_cast<pid_t>(process.pid), nullptr, WNOHANG) == 0 &&
+         system_clock().monotonic_seconds() < deadline)
+    system_clock().sleep(0.001);
 }
 
 // For those that end with the socket, or have ended.
@@ -134,7 +145,7 @@ void SupervisorPool::close(int descriptor) {
   if (found == supervisors_.end()) return;
   std::erase(idle_, descriptor);
   ::close(descriptor);
-  waitpid(static_cast<pid_t>(found->second.process.pid), nullptr, 0);
+  reap(found->second.process, system_clock().monotonic_seconds() + kReapSeconds);
   supervisors_.erase(found);
 }
 
@@ -173,7 +184,7 @@ Result<SupervisorPool::Started> SupervisorPool::start(const SuperviseOptions& op
         is_new ? open(options.run_folder.parent_path()) : Result<int>(idle_.back());
     if (!descriptor) return descriptor.error();
     if (!is_new) idle_.pop_back();
-    if (send(*descriptor, request.data(), request.size(), MSG_NOSIGNAL) >= 0)
+    if (send(*descriptor, request.data(), request.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
       return Started{.process = supervisors_[*descriptor].process, .descriptor = *descriptor};
     // It was ended while it was idle: another one will do.
     const int code = errno;
@@ -187,7 +198,7 @@ Result<SupervisorPool::Started> SupervisorPool::start(const SuperviseOptions& op
 std::optional<int> SupervisorPool::ended(int descriptor) {
   Reply status = 0;
   ssize_t got = 0;
-  while ((got = recv(descriptor, &status, sizeof status, 0)) < 0 && errno == EINTR) {
+  while ((got = recv(descriptor, &status, sizeof status, MSG_DONTWAIT)) < 0 && errno == EINTR) {
   }
   const bool told = got == sizeof status;
   if (told && !supervisors_[descriptor].spent)

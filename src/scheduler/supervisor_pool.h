@@ -10,7 +10,8 @@
 //   std::optional<int> status = pool.ended(started.descriptor);
 //
 // One that carries out an attempt goes on when this process ends, and ends with the attempt; the
-// others end with this process.
+// others end with this process. Nothing here waits for a supervisor that somebody stopped
+// (SIGSTOP): what it was asked for is carried out when it goes on.
 
 #include <map>
 #include <optional>
@@ -50,6 +51,7 @@ class SupervisorPool {
 
   Result<int> open(const Path& folder);
   void close(int descriptor);
+  static void reap(const ProcessId& process, double deadline);
 
   Path ration_;
   std::map<int, Supervisor> supervisors_;  // by our end of the socket that it listens to

@@ -17,14 +17,16 @@ std::string last_point(std::string_view name) {
 }
 
 // The time of a log that says nothing of a start, or holds no point, is told by the scheduler's own
-// notes.
+// notes. So is that of a log whose last point lies outside of its attempt: the wall clock jumped.
 Usage usage(const Database& database, std::string_view which, auto key) {
   Statement row = database.prepare(
-      fmt::format("SELECT sum(flops), sum(max(0, until - since) * processes) FROM (SELECT "
+      fmt::format("SELECT sum(flops), sum(max(0, CASE WHEN told = 0 OR (ended > 0 AND (told > "
+                  "ended OR told < since)) THEN ended ELSE told END - since) * processes) "
+                  "FROM (SELECT a.ended AS ended, "
                   "r.flops * min(1, max(0, (a.last_step - max(0, coalesce(a.from_step, 0))) * "
                   "r.step_tokens / r.tokens)) AS flops, "
                   "coalesce(a.started, a.submitted) AS since, "
-                  "coalesce(nullif(max({}, {}), 0), a.ended) AS until, "
+                  "max({}, {}) AS told, "
                   "coalesce(json_extract(r.execution, '$.processes'), 1) AS processes "
                   "FROM attempts a JOIN runs r ON r.id = a.run WHERE {})",
                   last_point("train/loss"),

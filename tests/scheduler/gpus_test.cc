@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 
+#include "base/clock.h"
 #include "scheduler/room.h"
 #include "support/temporary_folder.h"
 
@@ -38,6 +39,7 @@ TEST(Gpus, ThatAreHiddenAreLeftOut) {
   EXPECT_THAT(names("2,0"), ElementsAre("GPU-3c", "GPU-1a"));
   EXPECT_THAT(names("GPU-2"), ElementsAre("GPU-2b"));
   EXPECT_THAT(names("1,7,0"), ElementsAre("GPU-2b")) << "as CUDA reads it";
+  EXPECT_THAT(names("1,1,GPU-2,0"), ElementsAre("GPU-2b", "GPU-1a")) << "one that is named twice";
   EXPECT_THAT(names(""), IsEmpty());
 }
 
@@ -47,9 +49,10 @@ class GpuMachine : public testing::Test {
   GpuMachine() { setenv("PATH", (folder_.path().string() + ":" + path_).c_str(), 1); }
   ~GpuMachine() override { setenv("PATH", path_.c_str(), 1); }
 
-  void has(const std::string& lines) {
+  void has(const std::string& lines) { script("printf '" + lines + "'"); }
+  void script(const std::string& commands) {
     const Path program = folder_ / "nvidia-smi";
-    ASSERT_TRUE(real_files().write_whole(program, "#!/bin/sh\nprintf '" + lines + "'\n"));
+    ASSERT_TRUE(real_files().write_whole(program, "#!/bin/sh\n" + commands + "\n"));
     std::filesystem::permissions(program, std::filesystem::perms::all);
   }
   // A sweep of four runs.
@@ -72,10 +75,10 @@ class GpuMachine : public testing::Test {
 
 TEST_F(GpuMachine, TellsItsGpus) {
   has("GPU-1a, 81559\\nGPU-2b, 81559\\n");
-  EXPECT_THAT(find_gpus(), SizeIs(2));
+  EXPECT_THAT(find_gpus().gpus, SizeIs(2));
 
   has("No devices were found\\n");
-  EXPECT_THAT(find_gpus(), IsEmpty());
+  EXPECT_THAT(find_gpus().gpus, IsEmpty());
 }
 
 TEST_F(GpuMachine, CountsGpusOnlyForRunsThatMayUseThem) {
@@ -158,12 +161,44 @@ TEST_F(GpuMachine, RefusesARunThatIsLargerThanAnyGpuBeforeAnythingStarts) {
   EXPECT_THAT(room.error().what, HasSubstr("run aaaaaaaaaaaa asks for"));
 }
 
-TEST_F(GpuMachine, LeavesGpusUncountedWhenToldHowManyRunsToStart) {
-  has("GPU-1a, 81559\\n");
-  options_.slots = 4;
+TEST_F(GpuMachine, ANumberOfRunsIsAnUpperBoundBesideWhichGpusAreCounted) {
+  has("GPU-1a, 81559\\nGPU-2b, 81559\\n");
+  options_.slots = 3;
+  const scheduler::Room room = room_for(runs("cuda"), options_).value();
+  EXPECT_EQ(room.at_once, 2);
+  EXPECT_EQ(room.slots, 3);
+  EXPECT_THAT(room.capacity.gpus, SizeIs(2));
 
-  EXPECT_EQ(room_for(runs("cuda"), options_)->at_once, 4);
-  EXPECT_THAT(room_for(runs("cuda"), options_)->capacity.gpus, IsEmpty());
+  options_.slots = 1;
+  EXPECT_EQ(room_for(runs("cuda"), options_)->at_once, 1);
+}
+
+TEST_F(GpuMachine, SaysThatNvidiaSmiHangsAfterThreeSeconds) {
+  script("sleep 60");
+  const double begin = system_clock().monotonic_seconds();
+
+  const scheduler::Room room = room_for(runs("cuda"), options_).value();
+
+  EXPECT_LT(system_clock().monotonic_seconds() - begin, 6) << "three, and a busy machine";
+  EXPECT_THAT(room.warnings, ElementsAre(HasSubstr("nvidia-smi did not answer within 3 s")));
+  EXPECT_THAT(room.capacity.gpus, IsEmpty());
+}
+
+TEST_F(GpuMachine, AsksForNoGpusWhereNothingStarts) {
+  script("touch " + (folder_ / "asked").string());
+
+  EXPECT_TRUE(room_for(runs("cuda"), options_, false));
+  EXPECT_FALSE(real_files().exists(folder_ / "asked"));
+  EXPECT_TRUE(room_for(runs("cuda"), options_, true));
+  EXPECT_TRUE(real_files().exists(folder_ / "asked"));
+}
+
+TEST_F(GpuMachine, SaysThatAPartOfAGpuMeansNothingToRunsOnProcessors) {
+  options_.gpu_share = 0.25;
+
+  EXPECT_THAT(room_for(runs("cpu"), options_)->warnings,
+              ElementsAre(HasSubstr("--gpu-share does nothing")));
+  EXPECT_THAT(room_for(runs("auto"), options_)->warnings, IsEmpty());
 }
 
 }  // namespace

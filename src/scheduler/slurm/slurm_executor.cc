@@ -81,6 +81,9 @@ Result<std::vector<std::int64_t>> SlurmExecutor::wait(double seconds, int wake) 
   const double deadline = clock_->monotonic_seconds() + seconds;
   for (;;) {
     if (Result<void> done = submit_all(); !done) return std::move(done).error();
+    // An answer that took so long is not followed by another that may.
+    const bool late = !options_.detach && clock_->monotonic_seconds() > deadline + kSoon;
+    if (late || woken(wake)) return std::exchange(finished_, {});
     carry_out_stops();
     look_at_exits(false);
     if (clock_->monotonic_seconds() >= next_look_ && !jobs_.empty())
@@ -131,9 +134,11 @@ Result<void> SlurmExecutor::submit_all() {
     for (const std::int64_t attempt : gathered_)
       if (together.size() < limit && slurm::alike(jobs_.at(attempt).launch, first))
         together.push_back(attempt);
+    const std::int64_t last = together.back();
     Result<bool> taken = submit_one(std::move(together));
     if (!taken) return std::move(taken).error();
-    if (!*taken) break;
+    const auto batch = batches_.find(jobs_.at(last).batch);
+    if (!*taken || (batch != batches_.end() && !batch->second.certain)) break;
   }
   return {};
 }
@@ -244,8 +249,8 @@ Result<void> SlurmExecutor::look_for_uncertain(const slurm::Listing& listing) {
     submitted.words = answer->words;
     submitted.certain = answer->kind == slurm::SubmitKind::accepted;
     batch.job = answer->job;
-    if (submitted.certain)
-      if (Result<void> done = slurm::write_job_number(*files_, batch); !done) return done;
+    if (!submitted.certain) return {};  // others when this one's turn is over
+    if (Result<void> done = slurm::write_job_number(*files_, batch); !done) return done;
   }
   return {};
 }
@@ -405,6 +410,7 @@ std::uint64_t SlurmExecutor::trace_of(const Job& job) const {
 }
 
 bool SlurmExecutor::anything_settling() const {
+  if (!gathered_.empty() && full_ == 0) return true;  // the cluster may take more
   return std::any_of(
       jobs_.begin(), jobs_.end(), [](const auto& entry) { return entry.second.gone_since > 0; });
 }
