@@ -43,7 +43,8 @@ constexpr std::string_view kUsage =
     "joins the others by\n"
     "RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.\n"
     "Several folders: runs of one shape and number of steps, trained side by side on one device.\n"
-    "SIGTERM or SIGUSR1: checkpoint and leave with 75; a second one: leave at once with 76.\n"
+    "SIGTERM or SIGUSR1: checkpoint and leave with 75; SIGTERM after that: leave at once with "
+    "76.\n"
     "\n"
     "  --attempt N   the attempt that whoever starts the worker has claimed (default: claim the "
     "next)\n"
@@ -78,7 +79,9 @@ bool in_child = false;
 // A child may get one request twice, from its parent and from whoever signals all of a job.
 constexpr std::sig_atomic_t kSameRequest = 2;  // s
 
-extern "C" void on_stop_signal(int) {
+// SIGUSR1 is a queue's forewarning: however often it comes, there is time for a checkpoint.
+extern "C" void on_stop_signal(int number) {
+  if (number == SIGUSR1 && stop_signals > 0) return;
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   const auto second = static_cast<std::sig_atomic_t>(now.tv_sec);

@@ -433,7 +433,9 @@ Result<std::optional<run::WorkerExit>> Training::after_step(const UnderWay& step
   if (!overtaken) return std::move(overtaken).error();
   if (*overtaken) return Ended(run::WorkerExit::fenced);
   if (Result<std::string> path = checkpoint(); !path) return std::move(path).error();
-  return stopping ? ended(stop("preempted", run::WorkerExit::preempted)) : Result<Ended>(Ended());
+  // A request that came meanwhile needs no other checkpoint.
+  const bool leaving = stopping || group_.any(world_.stop_requested());
+  return leaving ? ended(stop("preempted", run::WorkerExit::preempted)) : Result<Ended>(Ended());
 }
 
 Result<run::WorkerExit> Training::finish(std::string_view status) {

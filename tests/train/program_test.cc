@@ -36,6 +36,30 @@ class Program : public testing::Test {
     ASSERT_TRUE(trains(folder, attempt)) << "attempt " << attempt;
   }
 
+  static bool half_written(const run::RunFolder& folder, int attempt) {
+    if (!real_files().exists(folder.attempt_path(attempt))) return false;
+    const std::vector<std::string> names = real_files().list(folder.attempt_path(attempt)).value();
+    return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+      return name.starts_with("checkpoint-") && name.ends_with(".tmp");
+    });
+  }
+  // Waits for the moment; false when that takes over a minute.
+  static bool writes_a_checkpoint(const run::RunFolder& folder, int attempt) {
+    for (int i = 0; i < 600'000; ++i) {
+      if (half_written(folder, attempt)) return true;
+      sleep_seconds(0.0001);
+    }
+    return false;
+  }
+  // Those that an attempt logged.
+  static std::ptrdiff_t checkpoints(const run::RunFolder& folder, int attempt) {
+    const run::EventBatch batch =
+        run::read_events(real_files(), folder.events_path(attempt), 0, 0).value();
+    return std::count_if(batch.events.begin(), batch.events.end(), [](const run::Event& event) {
+      return event.type == run::EventType::checkpoint;
+    });
+  }
+
   void expect_same_result(const run::RunFolder& got, const run::RunFolder& want) {
     for (const std::string file : {"model.safetensors", "state.safetensors"})
       EXPECT_EQ(final_bytes(got, file), final_bytes(want, file)) << file;
@@ -108,6 +132,43 @@ TEST_F(Program, CheckpointsOnASignalAndEndsWith75) {
   EXPECT_EQ(start(stopped).wait(), 0);
 
   expect_same_result(stopped, straight);
+}
+
+// A queue's forewarning may be repeated: there is still time for a checkpoint.
+TEST_F(Program, MakesOneCheckpointHoweverOftenItIsForewarned) {
+  const run::RunFolder straight = data_.create("straight");
+  ASSERT_EQ(start(straight).wait(), 0) << said();
+  data_.execution.checkpoint_minutes = 10;
+  const run::RunFolder warned = data_.create("warned");
+  {
+    StartedProgram worker = start(warned);
+    wait_for_training(warned, 1);
+
+    for (int i = 0; i < 5; ++i) worker.signal(SIGUSR1), sleep_seconds(0.001);
+
+    EXPECT_EQ(worker.wait(), 75);
+  }
+  EXPECT_EQ(checkpoints(warned, 1), 1);
+  EXPECT_EQ(start(warned).wait(), 0);
+  expect_same_result(warned, straight);
+}
+
+TEST_F(Program, IsForewarnedWithinACheckpointWithoutDamage) {
+  data_.spec.tokens = 60'000 * 8;
+  const run::RunFolder straight = data_.create("straight");
+  ASSERT_EQ(start(straight).wait(), 0) << said();
+  const run::RunFolder warned = data_.create("warned");
+
+  for (int attempt = 1; attempt <= 6; ++attempt) {
+    StartedProgram worker = start(warned);
+    ASSERT_TRUE(writes_a_checkpoint(warned, attempt));
+    worker.signal(SIGUSR1);
+    EXPECT_EQ(worker.wait(), 75) << said();
+    EXPECT_FALSE(half_written(warned, attempt));
+  }
+
+  EXPECT_EQ(start(warned).wait(), 0) << said();
+  expect_same_result(warned, straight);
 }
 
 TEST_F(Program, LeavesAtOnceOnASecondSignal) {

@@ -183,6 +183,23 @@ TEST_F(Worker, SaysThatItWasPreemptedAndWhereItGoesOn) {
   EXPECT_EQ(second[1].values["from_attempt"], 1);
 }
 
+TEST_F(Worker, LeavesWithTheCheckpointThatIsBeingWrittenWhenItIsAskedTo) {
+  data_.execution.keep_steps = "3";
+  const run::RunFolder straight = data_.create("straight");
+  work_on(straight);
+  const run::RunFolder folder = data_.create("run");
+  // It comes while that one is written.
+  const auto stop = [&] { return real_files().exists(folder.attempt_path(1) / "checkpoint-3"); };
+
+  EXPECT_EQ(work_on(folder, stop).exit, WorkerExit::preempted);
+
+  EXPECT_FALSE(real_files().exists(folder.attempt_path(1) / "checkpoint-4"));
+  EXPECT_EQ(events_of(folder, 1).back().step, 3);
+  EXPECT_EQ(work_on(folder).exit, WorkerExit::done);
+  EXPECT_EQ(test::final_bytes(folder, "model.safetensors"),
+            test::final_bytes(straight, "model.safetensors"));
+}
+
 TEST_F(Worker, PassesOverABrokenCheckpointAndSaysSo) {
   const run::RunFolder straight = data_.create("straight");
   const run::RunFolder folder = data_.create("run");
