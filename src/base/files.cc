@@ -36,6 +36,12 @@ Error system_error(const std::string& action, const Path& path, int error_number
     case EROFS:
       error.hint = "choose a folder that you may write to, or change its permissions";
       break;
+    case EIO:
+    case ESTALE:
+    case ENOTCONN:
+    case ETIMEDOUT:
+      error.hint = "see whether this disk or network file system works, then repeat the command";
+      break;
     default:
       break;
   }
@@ -43,6 +49,18 @@ Error system_error(const std::string& action, const Path& path, int error_number
 }
 
 namespace {
+
+// Calls again what a signal interrupted, as happens on network file systems.
+template <class Call>
+int uninterrupted(Call call) {
+  int result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+int open_file(const Path& path, int flags) {
+  return uninterrupted([&] { return open(path.c_str(), flags | O_CLOEXEC, 0666); });
+}
 
 class Descriptor {
  public:
@@ -87,7 +105,8 @@ class RealAppendFile final : public AppendFile {
     return write_all(fd_.get(), bytes, path_);
   }
   Result<void> sync() override {
-    if (fdatasync(fd_.get()) != 0) return system_error("sync", path_, errno);
+    if (uninterrupted([&] { return fdatasync(fd_.get()); }) != 0)
+      return system_error("sync", path_, errno);
     return {};
   }
 
@@ -131,7 +150,7 @@ class RealFiles final : public Files {
   Result<std::string> read_range(const Path& path,
                                  std::uint64_t offset,
                                  std::uint64_t limit) override {
-    const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const Descriptor fd(open_file(path, O_RDONLY));
     if (fd.get() < 0) return system_error("read", path, errno);
     std::string bytes;
     // Most files are small: a large first block would be cleared in vain.
@@ -151,7 +170,7 @@ class RealFiles final : public Files {
   }
 
   Result<std::unique_ptr<MappedFile>> map(const Path& path) override {
-    const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const Descriptor fd(open_file(path, O_RDONLY));
     if (fd.get() < 0) return system_error("read", path, errno);
     struct stat info {};
     if (fstat(fd.get(), &info) != 0) return system_error("read", path, errno);
@@ -212,13 +231,13 @@ class RealFiles final : public Files {
   }
 
   Result<std::unique_ptr<AppendFile>> open_append(const Path& path) override {
-    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    const int fd = open_file(path, O_WRONLY | O_CREAT | O_APPEND);
     if (fd < 0) return system_error("open", path, errno);
     return std::unique_ptr<AppendFile>(std::make_unique<RealAppendFile>(fd, path));
   }
 
   Result<void> truncate(const Path& path, std::uint64_t size) override {
-    if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0)
+    if (uninterrupted([&] { return ::truncate(path.c_str(), static_cast<off_t>(size)); }) != 0)
       return system_error("truncate", path, errno);
     return {};
   }
@@ -230,9 +249,10 @@ class RealFiles final : public Files {
 
   Result<void> sync(const Path& path) override {
     if (!synced_) return {};
-    const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const Descriptor fd(open_file(path, O_RDONLY));
     if (fd.get() < 0) return system_error("sync", path, errno);
-    if (fsync(fd.get()) != 0) return system_error("sync", path, errno);
+    if (uninterrupted([&] { return fsync(fd.get()); }) != 0)
+      return system_error("sync", path, errno);
     return {};
   }
 
@@ -245,10 +265,11 @@ class RealFiles final : public Files {
 
  private:
   Result<void> write_new(const Path& path, std::string_view bytes) const {
-    const Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    const Descriptor fd(open_file(path, O_WRONLY | O_CREAT | O_TRUNC));
     if (fd.get() < 0) return system_error("create", path, errno);
     Result<void> done = write_all(fd.get(), bytes, path);
-    if (done && synced_ && fsync(fd.get()) != 0) done = system_error("sync", path, errno);
+    if (done && synced_ && uninterrupted([&] { return fsync(fd.get()); }) != 0)
+      done = system_error("sync", path, errno);
     if (!done) unlink(path.c_str());
     return done;
   }

@@ -195,8 +195,8 @@ Result<void> Engine::feed(const MachineEvent& event) {
 
 Result<void> Engine::perform(const Action& action) {
   switch (action.kind) {
-    case ActionKind::launch:
-      return launch({action.node});
+    case ActionKind::launch:  // feed() takes these together
+      return {};
     case ActionKind::stop:
       stop(action.node);
       return {};

@@ -4,22 +4,34 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace ration::store {
 namespace {
 
-[[noreturn]] void fail(sqlite3* connection, int code, const Path& file) {
+// `reason`: the errno behind it; by itself the connection's.
+[[noreturn]] void fail(sqlite3* connection, int code, const Path& file, int reason = 0) {
   const int base = code & 0xff;
   Error error{.kind = ErrorKind::internal,
               .what = fmt::format(
                   "{}: {}",
                   file.string(),
                   connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code))};
+  // SQLite's own words are the same for a bad disk, a quota and a lost network.
+  if (connection != nullptr) reason = sqlite3_system_errno(connection);
+  if ((base == SQLITE_IOERR || base == SQLITE_CANTOPEN) && reason != 0 && reason != ENOENT) {
+    error.what += fmt::format(": {}", std::strerror(reason));
+    error.hint = system_error("write", file, reason).hint;
+  }
   switch (base) {
-    case SQLITE_FULL:
     case SQLITE_IOERR:
+      error.kind = ErrorKind::resource;
+      if (error.hint.empty()) error.hint = "see whether this disk works, then repeat the command";
+      break;
+    case SQLITE_FULL:
       error.kind = ErrorKind::resource;
       error.hint = "free some space, then repeat the same command: it continues";
       break;
@@ -27,7 +39,8 @@ namespace {
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
       error.kind = ErrorKind::resource;
-      error.hint = "choose a folder that you may write to, or change its permissions";
+      if (error.hint.empty())
+        error.hint = "choose a folder that you may write to, or change its permissions";
       break;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -46,11 +59,13 @@ namespace {
   throw Failure{std::move(error)};
 }
 
-sqlite3* connect(const std::string& name, int flags) {
+// Null where that fails; `reason` becomes the errno behind it.
+sqlite3* connect(const std::string& name, int flags, int* reason = nullptr) {
   sqlite3* connection = nullptr;
   // A connection is one thread's: SQLite need not guard each call.
   const int code = sqlite3_open_v2(name.c_str(), &connection, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code == SQLITE_OK) return connection;
+  if (reason != nullptr && connection != nullptr) *reason = sqlite3_system_errno(connection);
   sqlite3_close(connection);
   return nullptr;
 }
@@ -185,13 +200,14 @@ std::string Statement::column_name(int column) const {
 Database::Database(Path file, Access access, double busy_seconds) : file_(std::move(file)) {
   const int flags =
       access == Access::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-  connection_ = connect(file_.string(), flags);
-  if (connection_ == nullptr) fail(nullptr, SQLITE_CANTOPEN, file_);
+  int reason = 0;
+  connection_ = connect(file_.string(), flags, &reason);
+  if (connection_ == nullptr) fail(nullptr, SQLITE_CANTOPEN, file_, reason);
   const int code = access == Access::read ? first_look(connection_) : SQLITE_OK;
   if (code == SQLITE_READONLY_ROLLBACK) undo_unfinished(file_.string());
   if ((code & 0xff) == SQLITE_CANTOPEN) {
-    // The folder cannot be written, so SQLite cannot make its shared memory; nobody else can
-    // change the file either.
+    // The folder cannot be written, so SQLite cannot make its shared memory. What was committed to
+    // the log alone would not be seen in the file.
     sqlite3_close(connection_);
     std::error_code none;
     const auto log = std::filesystem::file_size(file_.string() + "-wal", none);
@@ -251,8 +267,6 @@ std::int64_t Database::integer(std::string_view sql) const {
 }
 
 std::int64_t Database::last_insert() const { return sqlite3_last_insert_rowid(connection_); }
-
-std::int64_t Database::changes() const { return sqlite3_changes64(connection_); }
 
 void Database::copy_to(Database& target) const {
   sqlite3_backup* copy = sqlite3_backup_init(target.connection_, "main", connection_, "main");

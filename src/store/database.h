@@ -122,7 +122,6 @@ class Database {
   void execute(const std::string& sql) const;        // one or more statements without parameters
   std::int64_t integer(std::string_view sql) const;  // first column of the first row; 0 without one
   std::int64_t last_insert() const;
-  std::int64_t changes() const;
   // Overwrites `target` with this database as it stands at one moment.
   void copy_to(Database& target) const;
   const Path& file() const { return file_; }

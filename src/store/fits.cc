@@ -5,6 +5,7 @@
 #include "store/place.h"
 #include "store/schema.h"
 #include "store/store.h"
+#include "store/write.h"
 #include "store/writer.h"
 
 namespace ration::store {
@@ -98,11 +99,7 @@ Result<std::optional<StoredFit>> Reader::newest_fit(std::string_view law) const 
 }
 
 Result<void> Writer::add_fit(const FitRecord& fit, double created) {
-  return guarded([&] {
-    Transaction transaction(*database_);
-    insert_fit(*database_, fit, created);
-    transaction.commit();
-  });
+  return write([&] { insert_fit(*database_, fit, created); });
 }
 
 Result<StoredFit> read_fit_record(Files& files, const Path& file) {

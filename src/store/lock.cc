@@ -49,7 +49,16 @@ StoreLock StoreLock::take(const Path& file, const Holder& self, Clock& clock) {
   const int descriptor = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) throw Failure{system_error("open", file, errno)};
   const double patience = clock.monotonic_seconds() + kPassingSeconds;
-  while (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  while (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) {
+      Error error = system_error("lock", file, errno);
+      error.hint =
+          "choose a store on a file system that can lock files (flock), or ask who runs it to "
+          "allow that";
+      close(descriptor);
+      throw Failure{std::move(error)};
+    }
     const Json holder = read_holder(descriptor);
     if (!self.passing && is_passing(holder) && clock.monotonic_seconds() < patience) {
       clock.sleep(kBetweenTries);
@@ -119,11 +128,15 @@ void StoreLock::take_lease(Database& database, double now, bool take_over) const
 
 void StoreLock::require_lease(const Database& database) const {
   Statement lease = database.prepare("SELECT owner, host, pid FROM leases WHERE name = ?");
-  if (!lease.bind(kLease).step() || lease.text(0) == self_.token) return;
+  // Without a row the one that took it over has left again.
+  const bool there = lease.bind(kLease).step();
+  if (there && lease.text(0) == self_.token) return;
   throw Failure{Error{
       .kind = ErrorKind::interrupted,
-      .what = fmt::format(
-          "process {} on {} has taken over this store", lease.integer(2), lease.text(1)),
+      .what =
+          there ? fmt::format(
+                      "process {} on {} has taken over this store", lease.integer(2), lease.text(1))
+                : std::string("another process had taken over this store meanwhile"),
       .hint = "nothing more was written from here; the runs go on under the other scheduler"}};
 }
 

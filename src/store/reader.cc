@@ -263,8 +263,9 @@ Result<std::vector<AttemptRow>> Reader::attempts(std::int64_t run) const {
 
 Result<std::vector<AttemptRow>> Reader::live_attempts() const {
   return guarded([&] {
+    // The plus keeps SQLite from walking all attempts in the order of their ids: few are alive.
     Statement rows = database_->prepare(
-        fmt::format("SELECT {} FROM attempts WHERE state < 3 ORDER BY id", kAttemptColumns));
+        fmt::format("SELECT {} FROM attempts WHERE state < 3 ORDER BY +id", kAttemptColumns));
     return attempt_rows(rows);
   });
 }

@@ -11,6 +11,7 @@ namespace ration::store {
 template <class Body>
 Result<std::invoke_result_t<Body>> Writer::write(Body body, bool durable) {
   return guarded([&]() -> std::invoke_result_t<Body> {
+    if (rebuild_ != nullptr) return body();
     Transaction transaction(*database_, durable);
     lock_->require_lease(*database_);
     if constexpr (std::is_void_v<std::invoke_result_t<Body>>) {

@@ -39,6 +39,7 @@ Writer::Writer(Layout layout,
 Writer::Writer(Writer&&) noexcept = default;
 
 Writer::~Writer() {
+  rebuild_.reset();
   if (database_ == nullptr || lock_ == nullptr) return;
   // Where this fails the lease stays; the next scheduler of this host takes it over silently.
   const Result<void> ignored = guarded([&] { lock_->give_back(*database_); });
@@ -74,6 +75,12 @@ Result<Writer> Writer::open(Files& files,
     lock->take_lease(*database, clock.unix_seconds(), options.take_over);
     std::string migrated = migrate(*database, files);
     Writer writer(std::move(layout), std::move(database), files, clock, std::move(lock));
+    if (options.rebuild) {
+      // Nobody sees the file before it is whole and synced.
+      writer.database_->execute(
+          "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA foreign_keys=OFF");
+      writer.rebuild_ = std::make_unique<Transaction>(*writer.database_);
+    }
     for (std::string& text : {std::ref(warning), std::ref(migrated)})
       if (!text.empty()) writer.warnings_.push_back(std::move(text));
     return writer;
@@ -176,13 +183,6 @@ Result<void> Writer::place_attempts(std::span<const PlacedAttempt> attempts) {
     for (const auto& [attempt, host, process] : attempts)
       place.bind(host, process.boot, process.pid, process.start, attempt).run();
   });
-}
-
-Result<void> Writer::place_attempt(std::int64_t attempt,
-                                   const std::string& host,
-                                   const ProcessId& process) {
-  const PlacedAttempt placed{.attempt = attempt, .host = host, .process = process};
-  return place_attempts({&placed, 1});
 }
 
 Result<void> Writer::withdraw_attempts(std::span<const std::int64_t> attempts,
@@ -345,8 +345,10 @@ Result<void> Writer::publish_rebuilt() {
   const Path built = layout_.database();
   layout_.database_file = Layout{}.database_file;
   return guarded([&] {
+    rebuild_->commit();
+    rebuild_.reset();
     lock_->give_back(*database_);
-    database_->execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode=DELETE");
+    database_->execute("PRAGMA journal_mode=DELETE");
     database_.reset();
     unwrap(files_->sync(built));
     fault_point("rebuild-before-publish");
@@ -355,6 +357,7 @@ Result<void> Writer::publish_rebuilt() {
 }
 
 void Writer::give_up_rebuilt() {
+  rebuild_.reset();
   database_.reset();
   const Result<void> ignored = guarded([&] { remove_database(*files_, layout_.database()); });
   (void)ignored;

@@ -18,6 +18,7 @@
 namespace ration::store {
 
 class StoreLock;
+class Transaction;
 
 struct WriterOptions {
   // Take the store from a host that has been silent for a minute. Off: two schedulers on one store
@@ -126,9 +127,6 @@ class Writer : public Reader {
   // and their runs are ready.
   Result<void> withdraw_attempts(std::span<const std::int64_t> attempts, const std::string& reason);
   Result<void> place_attempts(std::span<const PlacedAttempt> attempts);
-  Result<void> place_attempt(std::int64_t attempt,
-                             const std::string& host,
-                             const ProcessId& process);
   // In the order of `runs`, ids in the database.
   Result<std::vector<SettingsText>> settings(std::span<const std::int64_t> runs) const;
   // Takes what is new in the attempts' logs: rows and offsets in one transaction.
@@ -172,7 +170,8 @@ class Writer : public Reader {
          Files& files,
          Clock& clock,
          std::unique_ptr<StoreLock> lock);
-  // One transaction around `body`, in which the lease is still ours.
+  // One transaction around `body`, in which the lease is still ours; in a rebuild, which is one
+  // transaction, just `body`.
   template <class Body>
   Result<std::invoke_result_t<Body>> write(Body body, bool durable = false);
   std::int64_t name_id(const std::string& name);
@@ -184,6 +183,7 @@ class Writer : public Reader {
   Files* files_;
   Clock* clock_;
   std::unique_ptr<StoreLock> lock_;
+  std::unique_ptr<Transaction> rebuild_;                    // null unless WriterOptions::rebuild
   std::map<std::string, std::int64_t, std::less<>> names_;  // what the table `names` holds
   std::vector<std::string> warnings_;
 };

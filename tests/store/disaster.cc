@@ -41,11 +41,17 @@ Disaster::Verdict Disaster::before(bool needs_room) {
       if (!here) break;
       lose_power();
       _exit(kExit);
-    case Misfortune::io_error:
-      if (here) return Verdict::io_error;
+    case Misfortune::fails:
+      if (here) return Verdict::error;
       break;
-    case Misfortune::full:
-      if (count_ >= at_ && needs_room) return Verdict::full;
+    case Misfortune::keeps_failing:
+      if (count_ >= at_ && (needs_room || (error_ != ENOSPC && error_ != EDQUOT)))
+        return Verdict::error;
+      break;
+    case Misfortune::stall:
+      if (!here || !while_stalled) break;
+      kind_ = Misfortune::none;
+      while_stalled();
       break;
   }
   return Verdict::go_on;
@@ -181,12 +187,10 @@ class FilesUnder final : public Files {
       case Disaster::Verdict::half:
         std::ofstream(path.string() + ".1.0.tmp") << bytes.substr(0, bytes.size() / 2);
         disaster_.end();
-      case Disaster::Verdict::io_error:
-        return system_error("write", path, EIO);
-      case Disaster::Verdict::full:
+      case Disaster::Verdict::error:
         break;
     }
-    return system_error("write", path, ENOSPC);
+    return system_error("write", path, disaster_.error());
   }
 
   Disaster& disaster_;

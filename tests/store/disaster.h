@@ -15,21 +15,23 @@ namespace ration::store {
 
 enum class Misfortune {
   none,
-  kill,      // the process ends before the operation
-  torn,      // half of what is written arrives, then the process ends
-  drop,      // power loss: what was not synced is gone, names whose folder was not synced too
-  io_error,  // this operation fails with EIO, later ones do not
-  full,      // this operation and all later ones that need room fail with ENOSPC
+  kill,           // the process ends before the operation
+  torn,           // half of what is written arrives, then the process ends
+  drop,           // power loss: what was not synced is gone, names whose folder was not synced too
+  fails,          // this operation fails with the chosen error, later ones do not
+  keeps_failing,  // later ones, too; for want of room (ENOSPC, EDQUOT) those that need some
+  stall,          // the operation takes as long as `while_stalled` lets pass, then it is done
 };
 
 class Disaster {
  public:
   static constexpr int kExit = 77;  // of a process that a misfortune ended
 
-  // `at` counts from 1.
-  void arm(Misfortune kind, int at) {
+  // `at` counts from 1; `error` is an errno.
+  void arm(Misfortune kind, int at, int error = 0) {
     kind_ = kind;
     at_ = at;
+    error_ = error;
     count_ = 0;
     files_.clear();
     removed_.clear();
@@ -40,10 +42,14 @@ class Disaster {
   // the first write fails.
   bool no_shared_memory = false;
 
-  enum class Verdict { go_on, half, io_error, full };
+  // What the rest of the world does while an operation stalls; its own operations do not count.
+  std::function<void()> while_stalled;
+
+  enum class Verdict { go_on, half, error };
   // Called before each operation; does not return where the process ends at once.
   Verdict before(bool needs_room);
-  [[noreturn]] void end();  // after the half of a torn write
+  [[noreturn]] void end();              // after the half of a torn write
+  int error() const { return error_; }  // errno of Verdict::error
 
   // What power loss would undo.
   void created(const Path& path) { files_[path.string()].name_durable = false; }
@@ -69,6 +75,7 @@ class Disaster {
 
   Misfortune kind_ = Misfortune::none;
   int at_ = 0;
+  int error_ = 0;
   int count_ = 0;
   std::map<std::string, File> files_;
   std::map<std::string, std::string> removed_;  // contents of files whose removal is not durable

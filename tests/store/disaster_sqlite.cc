@@ -2,7 +2,7 @@
 
 #include <sqlite3.h>
 
-#include <cstring>
+#include <cerrno>
 
 #include "disaster.h"
 
@@ -23,7 +23,9 @@ struct File {
 File& ours(sqlite3_file* file) { return *reinterpret_cast<File*>(file); }
 const sqlite3_io_methods& methods(sqlite3_file* file) { return *ours(file).real->pMethods; }
 
-// The error code of the misfortune, or SQLITE_OK; `half` is called before the process ends.
+// The error code of the misfortune, or SQLITE_OK; `half` is called before the process ends. As
+// SQLite's own layer has it: it repeats what a signal interrupts, but not a sync, and only a full
+// disk has a code of its own.
 template <class Half>
 int trouble(bool needs_room, int io_error, Half half) {
   switch (disaster->before(needs_room)) {
@@ -32,12 +34,11 @@ int trouble(bool needs_room, int io_error, Half half) {
     case Disaster::Verdict::half:
       half();
       disaster->end();
-    case Disaster::Verdict::io_error:
-      return io_error;
-    case Disaster::Verdict::full:
+    case Disaster::Verdict::error:
       break;
   }
-  return SQLITE_FULL;
+  if (disaster->error() == EINTR && io_error != SQLITE_IOERR_FSYNC) return SQLITE_OK;
+  return disaster->error() == ENOSPC ? SQLITE_FULL : io_error;
 }
 int trouble(bool needs_room, int io_error) {
   return trouble(needs_room, io_error, [] {});
@@ -146,6 +147,11 @@ int delete_file(sqlite3_vfs*, const char* path, int sync_folder) {
   return code;
 }
 
+int last_error(sqlite3_vfs*, int, char*) { return disaster->error(); }
+
+// Who waits for a lock gives up at once, but in as many steps as ever.
+int do_not_sleep(sqlite3_vfs*, int microseconds) { return microseconds; }
+
 }  // namespace
 
 void put_sqlite_under(Disaster& chosen) {
@@ -158,6 +164,8 @@ void put_sqlite_under(Disaster& chosen) {
   layer.pNext = nullptr;
   layer.xOpen = open_file;
   layer.xDelete = delete_file;
+  layer.xGetLastError = last_error;
+  layer.xSleep = do_not_sleep;
   sqlite3_vfs_register(&layer, 1);
 }
 

@@ -87,6 +87,20 @@ TEST_F(Lock, AHolderThatLostItsLeaseWritesNothingMore) {
   EXPECT_TRUE(open_reader().attempts(run).value().empty());
 }
 
+TEST_F(Lock, AHolderWhoseStoreWasTakenOverAndLeftAgainWritesNothingMore) {
+  Writer writer = open_writer();
+  const auto run = add_sweep(writer, {test::small_spec()})[0];
+  std::filesystem::remove(folder.path() / "ration.lock");
+  clock.now += 61;
+  ASSERT_TRUE(
+      Writer::open(real_files(), clock, folder.path(), {.take_over = true, .host = "elsewhere"}));
+
+  const auto attempt = writer.begin_attempt(run, 1, kToken);
+
+  ASSERT_FALSE(attempt);
+  EXPECT_EQ(attempt.error().kind, ErrorKind::interrupted);
+}
+
 TEST_F(Lock, DoesNotKeepReadersOut) {
   const Writer writer = open_writer();
 
