@@ -1,10 +1,13 @@
 // The database made again from the folders: what it must tell as before, and what must not stop it.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <array>
 
 #include "scheduler/outcome.h"
 #include "scheduler/scheduler.h"
@@ -255,11 +258,17 @@ TEST_F(RebuildTest, FindsALivingWorkerByTheTokenInItsLog) {
   std::filesystem::remove(run.exit_path(1));
   write(run.attempt_path(1) / "supervisor.json", "garbage");
   test::append_events(run, 1, {test::start_event(store::kToken)});
+  std::array<int, 2> started{};
+  ASSERT_EQ(pipe2(started.data(), O_CLOEXEC), 0);
   const pid_t worker = fork();
   if (worker == 0) {
     setpgid(0, 0);  // to be ended with its own child
     execlp("sh", "sh", "-c", "sleep 60; :", store::kToken, nullptr);
   }
+  close(started[1]);
+  char none = 0;
+  ASSERT_EQ(read(started[0], &none, 1), 0) << "ends when the program has taken the process over";
+  close(started[0]);
 
   rebuild();
   kill(-worker, SIGKILL);

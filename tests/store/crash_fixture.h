@@ -59,6 +59,24 @@ inline void for_each_point(int operations,
   EXPECT_GT(points, 0);
 }
 
+// The commands' exit status in a process of their own: 0, 3 with an error, or Disaster::kExit.
+inline int in_a_process(const std::function<Result<void>()>& commands) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    _exit(commands() ? 0 : 3);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+// Replaces `to`.
+inline void copy_folder(const Path& from, const Path& to) {
+  std::filesystem::remove_all(to);
+  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+}
+
 // How far the commands came, as told to whoever gave them. Shared with the process that carries
 // them out.
 struct Acknowledged {
@@ -218,21 +236,9 @@ class Crash : public testing::Test {
     *told = {};
   }
   // Keeps the store as it is now, and brings it back.
-  void keep() { copy(folder, kept()); }
-  void bring_back() { copy(kept(), folder); }
+  void keep() { copy_folder(folder, kept()); }
+  void bring_back() { copy_folder(kept(), folder); }
   Path kept() const { return folder.string() + "-kept"; }
-  static void copy(const Path& from, const Path& to) {
-    std::filesystem::remove_all(to);
-    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
-  }
-  // The commands' exit status in a process of their own: 0, 3 with an error, or Disaster::kExit.
-  int in_a_process(const std::function<Result<void>()>& commands) {
-    const pid_t child = fork();
-    if (child == 0) _exit(commands() ? 0 : 3);
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
   Result<void> carry_out() {
     Commands commands(*files, clock, folder, *told);
     if (is_short) commands.be_short();

@@ -175,9 +175,9 @@ TEST_F(CrashWhole, NoOperationLosesAnythingWithoutSharedMemory) {
   disaster.no_shared_memory = true;
   enumerate(1);
 }
-TEST_F(CrashWhole, NoOperationOfARecoveryLosesAnything) {
+TEST_F(CrashWhole, NoSecondKillLosesAnything) {
   is_short = true;
-  enumerate_pairs(Misfortune::kill, 1, Misfortune::kill, 1);
+  enumerate_pairs(Misfortune::kill, 3, Misfortune::kill, 2);
 }
 TEST_F(CrashWhole, NoSecondPowerLossLosesAnything) {
   enumerate_pairs(Misfortune::drop, 11, Misfortune::drop, 13);

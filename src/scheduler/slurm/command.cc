@@ -19,13 +19,18 @@
 namespace ration::scheduler::slurm {
 namespace {
 
+// More than any queue has to say, in bytes.
+constexpr std::size_t kLongestAnswer = 256U << 20;
+
 struct Pipe {
   Pipe() {
     std::array<int, 2> ends{-1, -1};
-    if (pipe2(ends.data(), O_CLOEXEC) == 0) {
-      read = ends[0];
-      write = ends[1];
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) {
+      error = errno;
+      return;
     }
+    read = ends[0];
+    write = ends[1];
   }
   ~Pipe() {
     close_write();
@@ -39,6 +44,7 @@ struct Pipe {
   }
   int read = -1;
   int write = -1;
+  int error = 0;  // errno, where there is none
 };
 
 // Takes what is there; false at the end.
@@ -75,7 +81,7 @@ Result<pid_t> spawn(const std::vector<std::string>& words, const Pipe& out, cons
                .hint = "SLURM's commands must be on PATH: run this on a login node of the cluster"};
 }
 
-// Reads both pipes to their ends; false when the deadline came first.
+// Reads both pipes to their ends; false when the deadline came first, or more than anyone needs.
 bool read_until(double deadline, const Pipe& out, const Pipe& err, Answer& answer) {
   std::array<pollfd, 2> watched{pollfd{.fd = out.read, .events = POLLIN},
                                 pollfd{.fd = err.read, .events = POLLIN}};
@@ -84,6 +90,7 @@ bool read_until(double deadline, const Pipe& out, const Pipe& err, Answer& answe
     if (left <= 0) return false;
     const int milliseconds = static_cast<int>(std::ceil(std::min(left, 60.0) * 1000));
     if (poll(watched.data(), watched.size(), milliseconds) <= 0) continue;
+    if (answer.out.size() + answer.err.size() > kLongestAnswer) return false;
     if (watched[0].revents != 0 && !drain(out.read, answer.out)) watched[0].fd = -1;
     if (watched[1].revents != 0 && !drain(err.read, answer.err)) watched[1].fd = -1;
   }
@@ -105,6 +112,11 @@ std::string Answer::words() const {
 Result<Answer> call(const std::vector<std::string>& words, double seconds) {
   Pipe out;
   Pipe err;
+  if (const int code = std::max(out.error, err.error); code != 0)
+    return Error{
+        .kind = ErrorKind::resource,
+        .what = fmt::format("cannot make a pipe to {}: {}", words.front(), std::strerror(code)),
+        .hint = "end other programs of yours, or raise `ulimit -n`"};
   Result<pid_t> pid = spawn(words, out, err);
   if (!pid) return std::move(pid).error();
   out.close_write();
@@ -122,6 +134,12 @@ Result<Answer> call(const std::vector<std::string>& words, double seconds) {
     kill(-*pid, SIGKILL);
     waitpid(*pid, &status, 0);
   }
+  if (answer.out.size() + answer.err.size() > kLongestAnswer)
+    return Error{
+        .kind = ErrorKind::resource,
+        .what = fmt::format(
+            "{} does not stop talking: more than {} MiB", words.front(), kLongestAnswer >> 20),
+        .hint = "run it by hand to see what it says"};
   answer.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return answer;
 }
