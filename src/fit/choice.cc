@@ -6,8 +6,8 @@
 #include <numeric>
 #include <set>
 
+#include "base/parallel.h"
 #include "fit/observations.h"
-#include "fit/parallel.h"
 
 namespace ration::fit {
 namespace {

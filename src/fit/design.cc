@@ -7,7 +7,7 @@
 #include <map>
 #include <optional>
 
-#include "fit/parallel.h"
+#include "base/parallel.h"
 
 namespace ration::fit {
 namespace {

@@ -7,11 +7,11 @@
 #include <map>
 #include <set>
 
+#include "base/parallel.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "fit/interpolant.h"
 #include "fit/observations.h"
-#include "fit/parallel.h"
 
 namespace ration::fit {
 namespace {

@@ -8,11 +8,11 @@
 #include <numeric>
 #include <tuple>
 
+#include "base/parallel.h"
 #include "base/text.h"
 #include "fit/doubts.h"
 #include "fit/draws.h"
 #include "fit/observations.h"
-#include "fit/parallel.h"
 #include "fit/search.h"
 #include "fit/uncertainty.h"
 

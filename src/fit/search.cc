@@ -5,8 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/parallel.h"
 #include "base/random.h"
-#include "fit/parallel.h"
 
 namespace ration::fit {
 namespace {

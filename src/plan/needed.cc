@@ -4,8 +4,8 @@
 
 #include <cmath>
 
+#include "base/parallel.h"
 #include "fit/average.h"
-#include "fit/parallel.h"
 #include "plan/budget_line.h"
 
 namespace ration::plan {
@@ -89,7 +89,7 @@ std::vector<double> drawn_budgets(std::span<const fit::Mode> draws,
                                   double near) {
   constexpr std::size_t kGrid = 100;
   std::vector<double> budgets(draws.size());
-  fit::parallel_for(draws.size(), 0, [&](std::size_t i) {
+  parallel_for(draws.size(), 0, [&](std::size_t i) {
     fit::Mode draw = draws[i];
     draw.weight = 1;  // alone
     LeastLoss loss({&draw, 1}, request, kGrid);

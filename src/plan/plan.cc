@@ -6,8 +6,8 @@
 #include <boost/math/tools/minima.hpp>
 #include <cmath>
 
+#include "base/parallel.h"
 #include "fit/average.h"
-#include "fit/parallel.h"
 #include "plan/budget_line.h"
 #include "plan/warnings.h"
 
@@ -198,7 +198,7 @@ std::optional<AveragedPlan> average_plan(const fit::Fit& fit, const Request& req
   Draws draws(average.draws.size());
   std::vector<double> weights;
   for (const fit::Mode& draw : average.draws) weights.push_back(draw.weight);
-  fit::parallel_for(average.draws.size(), 0, [&](std::size_t i) {
+  parallel_for(average.draws.size(), 0, [&](std::size_t i) {
     const fit::Mode& draw = average.draws[i];
     BudgetLine drawn(*draw.law, draw.x, request);
     draws.set(
@@ -287,7 +287,7 @@ Result<Plan> make_plan(const fit::Fit& fit, const Request& request) {
   const Optimum baseline = baseline_of(law, x, request, plain, kGrid);
 
   Draws of_best(fit.draws.size()), of_baseline(fit.draws.size());
-  fit::parallel_for(fit.draws.size(), 0, [&](std::size_t i) {
+  parallel_for(fit.draws.size(), 0, [&](std::size_t i) {
     const fit::Coordinates& draw = fit.draws[i];
     BudgetLine drawn(law, draw, spent);
     BudgetLine drawn_plain(law, draw, unlimited);

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "fit/parallel.h"
+#include "base/parallel.h"
 
 namespace ration::plan {
 namespace {
@@ -167,7 +167,7 @@ Exchange data_against_compute(const fit::Fit& fit, const Request& request) {
   const fit::Coordinates x = fit.coordinates();
   const auto [of_data, of_compute] = gains(x);
   std::vector<double> drawn_data(fit.draws.size()), drawn_compute(fit.draws.size());
-  fit::parallel_for(fit.draws.size(), 0, [&](std::size_t i) {
+  parallel_for(fit.draws.size(), 0, [&](std::size_t i) {
     const auto [data, compute] = gains(fit.draws[i]);
     drawn_data[i] = data;
     drawn_compute[i] = compute;

@@ -5,10 +5,10 @@
 
 #include <iostream>
 
+#include "base/parallel.h"
 #include "fit/envelope.h"
 #include "fit/isoflop.h"
 #include "fit/optimum_runs.h"
-#include "fit/parallel.h"
 
 namespace ration::fit {
 namespace {

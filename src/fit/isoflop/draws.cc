@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/parallel.h"
 #include "base/random.h"
 #include "fit/isoflop/noise.h"
-#include "fit/parallel.h"
 
 namespace ration::fit {
 namespace {

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace ration::fit {
+namespace ration {
 
 template <class Work>
 void parallel_for(std::size_t count, int threads, const Work& work) {
@@ -24,4 +24,4 @@ void parallel_for(std::size_t count, int threads, const Work& work) {
   loop();
 }
 
-}  // namespace ration::fit
+}  // namespace ration
