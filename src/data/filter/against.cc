@@ -1,0 +1,193 @@
+#include "data/filter/against.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/random.h"
+#include "data/filter/anchors.h"
+#include "data/filter/repeats.h"
+#include "data/filter/texts.h"
+
+namespace ration::data::filter {
+
+namespace {
+
+// The anchors of the held-out corpus, found by hash.
+class HeldOutAnchors {
+ public:
+  HeldOutAnchors(const WholeText& whole, std::uint64_t window, int threads)
+      : whole_(whole), window_(window) {
+    std::vector<std::vector<Anchor>> found(whole.documents());
+    parallel_for(whole.documents(), threads, [&](std::size_t i) {
+      for_each_anchor(text_of(i), window, whole.start(i), [&](const Anchor& anchor) {
+        found[i].push_back(anchor);
+      });
+    });
+    for (std::vector<Anchor>& more : found) {
+      anchors_.insert(anchors_.end(), more.begin(), more.end());
+      std::vector<Anchor>().swap(more);
+    }
+    std::sort(anchors_.begin(), anchors_.end(), [](const Anchor& a, const Anchor& b) {
+      return a.hash != b.hash ? a.hash < b.hash : a.position < b.position;
+    });
+    drop_equal_surroundings();
+    while (bucket_bits_ < 30 && (std::size_t{1} << bucket_bits_) < anchors_.size() * 4)
+      ++bucket_bits_;
+    seen_.resize((std::size_t{1} << bucket_bits_) / 64 + 1);
+    for (const Anchor& anchor : anchors_) {
+      const std::uint64_t at = place(anchor.hash);
+      seen_[at / 64] |= std::uint64_t{1} << (at % 64);
+    }
+  }
+
+  // The anchors of this hash; most that are not there are told from one bit.
+  std::span<const Anchor> find(std::uint64_t hash) const {
+    const std::uint64_t at = place(hash);
+    if ((seen_[at / 64] >> (at % 64) & 1) == 0) return {};
+    const auto less = [](const Anchor& a, std::uint64_t h) { return a.hash < h; };
+    const auto first = std::lower_bound(anchors_.begin(), anchors_.end(), hash, less);
+    auto last = first;
+    while (last != anchors_.end() && last->hash == hash) ++last;
+    return {first, last};
+  }
+
+  const WholeText& whole() const { return whole_; }
+  std::uint64_t window() const { return window_; }
+
+ private:
+  std::string_view text_of(std::size_t i) const {
+    return whole_.text().substr(whole_.start(i), whole_.end(i) - whole_.start(i));
+  }
+  std::uint64_t place(std::uint64_t hash) const { return mix(hash) >> (64 - bucket_bits_); }
+
+  // Rulers of dashes and the like give many anchors whose windows are all equal: the first will do.
+  void drop_equal_surroundings() {
+    const char* text = whole_.text().data();
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < anchors_.size(); ++i) {
+      const Anchor& anchor = anchors_[i];
+      bool known = false;
+      for (std::size_t k = kept; !known && k > 0 && kept - k < 64; --k) {
+        const Anchor& before = anchors_[k - 1];
+        if (before.hash != anchor.hash) break;
+        known = before.least_lead <= anchor.least_lead && before.most_lead >= anchor.most_lead &&
+                std::memcmp(text + before.position - anchor.most_lead,
+                            text + anchor.position - anchor.most_lead,
+                            anchor.most_lead - anchor.least_lead + window_) == 0;
+      }
+      if (!known) anchors_[kept++] = anchor;
+    }
+    anchors_.resize(kept);
+  }
+
+  const WholeText& whole_;
+  std::uint64_t window_;
+  std::vector<Anchor> anchors_;
+  int bucket_bits_ = 6;
+  std::vector<std::uint64_t> seen_;
+};
+
+struct Overlaps {
+  std::vector<Span> spans;
+  std::optional<std::size_t> other;
+};
+
+// The windows of one text that stand in the held-out corpus.
+Overlaps overlaps_of(std::string_view text, const HeldOutAnchors& held_out) {
+  Overlaps out;
+  const std::uint64_t window = held_out.window();
+  const std::string_view reference = held_out.whole().text();
+  for_each_anchor(text, window, 0, [&](const Anchor& a) {
+    std::vector<Span> here;
+    for (const Anchor& b : held_out.find(a.hash)) {
+      const std::uint64_t least = std::max(a.least_lead, b.least_lead);
+      const std::uint64_t most = std::min(a.most_lead, b.most_lead);
+      if (least > most) continue;
+      const char *const x = text.data() + a.position, *const y = reference.data() + b.position;
+      std::uint64_t left = 0, right = 0;
+      while (left < most &&
+             x[-1 - static_cast<std::ptrdiff_t>(left)] == y[-1 - static_cast<std::ptrdiff_t>(left)])
+        ++left;
+      while (right < window - least && x[right] == y[right]) ++right;
+      const std::uint64_t from = std::max(least, window - right), to = std::min(most, left);
+      if (from > to) continue;
+      here.push_back({a.position - to, a.position - from + window});
+      if (!out.other) out.other = held_out.whole().document_at(b.position);
+    }
+    std::sort(
+        here.begin(), here.end(), [](const Span& p, const Span& q) { return p.begin < q.begin; });
+    for (const Span& span : here) {
+      if (!out.spans.empty() && span.begin <= out.spans.back().end)
+        out.spans.back().end = std::max(out.spans.back().end, span.end);
+      else
+        out.spans.push_back(span);
+    }
+  });
+  return out;
+}
+
+}  // namespace
+
+std::vector<Error> check(const AgainstOptions& options) {
+  if (options.length >= 16 && options.length <= 100'000) return {};
+  return {{ErrorKind::usage,
+           fmt::format("against: the length is {}, it must be 16 … 100000 bytes", options.length),
+           "",
+           {},
+           {}}};
+}
+
+Result<FilterReport> overlap(const DocumentSource& source,
+                             const DocumentSource& held_out,
+                             const AgainstOptions& options,
+                             const Resources& resources) {
+  if (std::vector<Error> problems = check(options); !problems.empty())
+    return std::move(problems.front());
+  const Result<std::string> reference = digest_of(held_out);
+  if (!reference) return reference.error();
+  Result<WholeText> whole = WholeText::of(held_out, resources.scratch, resources.memory_bytes / 3);
+  if (!whole) return std::move(whole).error();
+  FilterReport report;
+  report.peak_memory_bytes = whole->memory_bytes() + whole->text().size() * 6 /
+                                                         (options.length + 2) *
+                                                         (sizeof(Anchor) * 2 + 1);
+  if (report.peak_memory_bytes > resources.memory_bytes)
+    return needs_memory("against", report.peak_memory_bytes, resources.memory_bytes);
+  const HeldOutAnchors anchors(*whole, options.length, resources.threads);
+
+  std::vector<Overlaps> found(source.size());
+  const Result<void> read =
+      for_each_text(source, resources.threads, [&](std::size_t i, std::string_view text) {
+        found[i] = overlaps_of(text, anchors);
+        if (options.action == OverlapAction::drop) return;
+        for (Span& span : found[i].spans) span = whole_letters(text, span);
+      });
+  if (!read) return read.error();
+
+  std::uint64_t shared = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i].spans.empty()) continue;
+    Change change{i, Verdict::drop, found[i].other, 0, {}};
+    std::uint64_t bytes = 0;
+    for (const Span& span : found[i].spans) bytes += span.end - span.begin;
+    change.value = static_cast<double>(bytes);
+    shared += bytes;
+    if (options.action == OverlapAction::cut && bytes < source.bytes(i)) {
+      change.verdict = Verdict::cut;
+      change.cuts = std::move(found[i].spans);
+    }
+    report.changes.push_back(std::move(change));
+  }
+  report.record = {{"step", "against"},
+                   {"version", 1},
+                   {"length", options.length},
+                   {"action", options.action == OverlapAction::drop ? "drop" : "cut"},
+                   {"reference_sha256", *reference},
+                   {"reference_documents", held_out.size()}};
+  report.figures = {{"documents_with_overlap", report.changes.size()}, {"bytes_shared", shared}};
+  count_changes(source, report);
+  return report;
+}
+
+}  // namespace ration::data::filter
