@@ -101,18 +101,10 @@ Overlaps overlaps_of(std::string_view text, const HeldOutAnchors& held_out) {
   for_each_anchor(text, window, 0, [&](const Anchor& a) {
     std::vector<Span> here;
     for (const Anchor& b : held_out.find(a.hash)) {
-      const std::uint64_t least = std::max(a.least_lead, b.least_lead);
-      const std::uint64_t most = std::min(a.most_lead, b.most_lead);
-      if (least > most) continue;
-      const char *const x = text.data() + a.position, *const y = reference.data() + b.position;
-      std::uint64_t left = 0, right = 0;
-      while (left < most &&
-             x[-1 - static_cast<std::ptrdiff_t>(left)] == y[-1 - static_cast<std::ptrdiff_t>(left)])
-        ++left;
-      while (right < window - least && x[right] == y[right]) ++right;
-      const std::uint64_t from = std::max(least, window - right), to = std::min(most, left);
-      if (from > to) continue;
-      here.push_back({a.position - to, a.position - from + window});
+      const EqualLeads leads =
+          equal_windows(a, text.data() + a.position, b, reference.data() + b.position, window);
+      if (leads.none()) continue;
+      here.push_back({a.position - leads.most, a.position - leads.least + window});
       if (!out.other) out.other = held_out.whole().document_at(b.position);
     }
     std::sort(

@@ -8,6 +8,7 @@
 // comparing anchors misses nothing. About one byte in L/4 begins an anchor.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -75,6 +76,28 @@ void for_each_anchor(std::string_view text,
     first_window = begin;
   }
   emit(text.size() - window);
+}
+
+// Of two equal anchors, how far before them the windows begin that are equal too: the leads from
+// `least` to `most`; none where least > most.
+struct EqualLeads {
+  std::uint64_t least = 1;
+  std::uint64_t most = 0;
+  bool none() const { return least > most; }
+};
+
+// x and y: where the k-grams of a and b lie in memory; the windows of both lie in their texts.
+inline EqualLeads equal_windows(
+    const Anchor& a, const char* x, const Anchor& b, const char* y, std::uint64_t window) {
+  const std::uint64_t least = std::max(a.least_lead, b.least_lead);
+  const std::uint64_t most = std::min(a.most_lead, b.most_lead);
+  if (least > most) return {};
+  std::uint64_t left = 0, right = 0;
+  while (left < most &&
+         x[-1 - static_cast<std::ptrdiff_t>(left)] == y[-1 - static_cast<std::ptrdiff_t>(left)])
+    ++left;
+  while (right < window - least && x[right] == y[right]) ++right;
+  return {.least = std::max(least, window - right), .most = std::min(most, left)};
 }
 
 }  // namespace ration::data::filter

@@ -23,21 +23,12 @@ class AnchorGroup {
   }
 
  private:
-  // The windows that begin d bytes before both anchors, d from the larger least lead to the smaller
-  // most lead, are equal as far as the text is equal to the left and to the right.
   void look_at_two(const Anchor& a, const Anchor& b) {
-    const std::uint64_t window = marks_.window();
-    const std::uint64_t least = std::max(a.least_lead, b.least_lead);
-    const std::uint64_t most = std::min(a.most_lead, b.most_lead);
-    if (least > most) return;
-    const char *const x = text_.data() + a.position, *const y = text_.data() + b.position;
-    std::uint64_t left = 0, right = 0;
-    while (left < most &&
-           x[-1 - static_cast<std::ptrdiff_t>(left)] == y[-1 - static_cast<std::ptrdiff_t>(left)])
-      ++left;
-    while (right < window - least && x[right] == y[right]) ++right;
-    const std::uint64_t from = std::max(least, window - right), to = std::min(most, left);
-    if (from <= to) marks_.add_pair(a.position - to, b.position - to, to - from + 1);
+    const EqualLeads leads =
+        equal_windows(a, text_.data() + a.position, b, text_.data() + b.position, marks_.window());
+    if (!leads.none())
+      marks_.add_pair(
+          a.position - leads.most, b.position - leads.most, leads.most - leads.least + 1);
   }
 
   struct Window {
