@@ -13,33 +13,13 @@ namespace {
 
 using store::RunState;
 
-// Compute of runs that ended without coming to anything.
-Result<double> flops_in_vain(const store::Reader& store,
-                             std::int64_t sweep,
-                             const store::Progress& progress) {
-  const auto in_vain = [](RunState state) {
-    return state == RunState::failed || state == RunState::invalid ||
-           state == RunState::cancelled || state == RunState::skipped;
-  };
-  std::int64_t runs = 0;
-  for (std::size_t i = 0; i < progress.by_state.size(); ++i)
-    if (in_vain(static_cast<RunState>(i))) runs += progress.by_state[i];
-  if (runs == 0) return 0.0;
-  Result<std::vector<store::RunRow>> rows = store.runs(sweep);
-  if (!rows) return std::move(rows).error();
-  double flops = 0;
-  for (const store::RunRow& row : *rows)
-    if (in_vain(row.state)) flops += row.flops;
-  return flops;
-}
-
-SweepStatus status_of(store::SweepRow sweep, store::Progress progress, double in_vain) {
+SweepStatus status_of(store::SweepRow sweep, store::Progress progress) {
   SweepStatus status{.sweep = std::move(sweep), .progress = std::move(progress)};
   const store::Progress& p = status.progress;
   double done = p.flops_settled;
   for (const store::RunRow& row : p.active)
     if (row.tokens > 0) done += row.flops * std::min(1.0, row.tokens_seen / row.tokens);
-  status.fraction = p.flops_total > 0 ? (done - in_vain) / p.flops_total : 0;
+  status.fraction = p.flops_total > 0 ? (done - p.flops_in_vain) / p.flops_total : 0;
   const double speed = p.flops_per_second * static_cast<double>(p.active.size());
   if (speed > 0) status.eta_seconds = (p.flops_total - done) / speed;
   return status;
@@ -66,9 +46,7 @@ Result<std::vector<SweepStatus>> gather_sweeps(const store::Reader& store,
   for (store::SweepRow& sweep : sweeps) {
     Result<store::Progress> progress = store.progress(sweep.id);
     if (!progress) return std::move(progress).error();
-    const Result<double> in_vain = flops_in_vain(store, sweep.id, *progress);
-    if (!in_vain) return in_vain.error();
-    statuses.push_back(status_of(std::move(sweep), std::move(*progress), *in_vain));
+    statuses.push_back(status_of(std::move(sweep), std::move(*progress)));
   }
   return statuses;
 }

@@ -227,6 +227,7 @@ Result<Progress> Reader::progress(std::optional<std::int64_t> sweep) const {
       if (state < progress.by_state.size()) progress.by_state[state] += counts.integer(1);
       progress.flops_total += counts.real(2);
       if (settled(static_cast<RunState>(state))) progress.flops_settled += counts.real(2);
+      if (in_vain(static_cast<RunState>(state))) progress.flops_in_vain += counts.real(2);
     }
     Statement active = database_->prepare(
         fmt::format("SELECT {} {} AND r.state = 1 ORDER BY r.started", kRunColumns, from));

@@ -58,4 +58,10 @@ constexpr bool settled(RunState state) {
   return state != RunState::ready && state != RunState::active;
 }
 
+// It ended without a result.
+constexpr bool in_vain(RunState state) {
+  return state == RunState::failed || state == RunState::invalid || state == RunState::cancelled ||
+         state == RunState::skipped;
+}
+
 }  // namespace ration::store

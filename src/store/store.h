@@ -168,6 +168,7 @@ struct Progress {
   std::array<std::int64_t, kRunStates> by_state{};
   double flops_total = 0;       // convention `exact`
   double flops_settled = 0;     // of runs that need no more work
+  double flops_in_vain = 0;     // of these, of runs that ended without a result
   double flops_per_second = 0;  // of one slot, from finished runs; 0 = not known yet
   std::vector<RunRow> active;
 };
