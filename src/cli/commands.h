@@ -8,8 +8,12 @@ namespace ration::cli {
 
 Command cancel_command();
 Command completion_command();
+Command data_diff_command();
+Command data_fetch_command();
 Command data_info_command();
 Command data_prepare_command();
+Command data_show_command();
+Command data_stats_command();
 Command db_backup_command();
 Command db_check_command();
 Command db_rebuild_command();

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/data_progress.h"
 #include "data/prepare.h"
 #include "data/shards.h"
 
@@ -47,24 +48,6 @@ Json skipped_json(const std::map<std::string, data::SkippedFiles>& skipped) {
   return list;
 }
 
-// Shows progress as often as the console can use it: ten times a second on a terminal, else once a
-// minute.
-data::ProgressSink progress_to(const Console& console) {
-  const double interval = console.live ? 0.1 : 60;
-  return [&console, interval, last = system_clock().monotonic_seconds()](
-             const data::Progress& at) mutable {
-    const double now = system_clock().monotonic_seconds();
-    if (now - last < interval) return;
-    last = now;
-    const std::string share =
-        at.total == 0
-            ? std::string("…")
-            : fmt::format("{:.0f} %",
-                          100 * static_cast<double>(at.done) / static_cast<double>(at.total));
-    console.progress(fmt::format("{} {}", at.phase, share));
-  };
-}
-
 Result<std::map<std::string, std::string>> notes_of(const Arguments& arguments) {
   std::map<std::string, std::string> notes;
   for (const std::string& note : arguments.all("note")) {
@@ -108,6 +91,11 @@ Result<data::PrepareOptions> prepare_options(const Arguments& arguments) {
   take(options.held_out_bytes, "held-out-bytes", "B");
   take(options.min_document_bytes, "min-bytes", "B");
   take(options.sample_bytes, "sample-bytes", "B");
+  take(options.memory_bytes, "memory", "B");
+  take(options.threads, "threads", "");
+  options.text_field = arguments.text("text-field").value_or(options.text_field);
+  options.id_field = arguments.text("id-field").value_or("");
+  options.split_documents = arguments.text("split-documents").value_or("");
   Result<std::map<std::string, std::string>> notes = notes_of(arguments);
   if (notes)
     options.notes = *std::move(notes);
@@ -134,6 +122,7 @@ Result<int> run_prepare(const Arguments& arguments) {
     Json document = data_json(made->manifest, *out);
     document["unchanged"] = made->unchanged;
     document["skipped"] = skipped_json(made->skipped);
+    document["documents_taken_over"] = made->taken_over;
     document["seconds"] = made->seconds;
     console.print_json(document);
   } else {
@@ -248,6 +237,27 @@ Command data_prepare_command() {
             .value = "BYTES",
             .default_value = "10M",
             .help = "Text to learn a vocabulary from, 10K … 1G; more hardly changes it."},
+           {.name = "text-field",
+            .value = "NAME",
+            .default_value = "text",
+            .help = "Member of each line of .jsonl and .ndjson files that holds a document."},
+           {.name = "id-field",
+            .value = "NAME",
+            .help = "Member that names the document, a string or a whole number; without it, its "
+                    "file and line are its name. The name decides whether it is held out."},
+           {.name = "split-documents",
+            .value = "WHERE",
+            .help = "Where documents end in other files: lines, blank-lines, or the text between "
+                    "two of them, such as \"<|endoftext|>\"; without it, a file is a document."},
+           {.name = "threads",
+            .value = "N",
+            .default_value = "0",
+            .help = "Threads, up to 1024; 0 takes all cores. The data do not depend on it."},
+           {.name = "memory",
+            .value = "BYTES",
+            .default_value = "1G",
+            .help = "Memory for text and tokens under way, at least 16M; about 300 bytes a file, "
+                    "50 bytes a document and the sample come on top."},
            {.name = "note",
             .value = "KEY=VALUE",
             .help = "Keep a fact about the text in the manifest: package, version, licence.",
@@ -255,8 +265,10 @@ Command data_prepare_command() {
            {.name = "replace",
             .help = "Replace other data in DIR; without it they are kept and the command fails."}},
       .description =
-          "Every file below TEXT is a document: UTF-8, plain or .gz. Binary, tiny and unreadable "
-          "files are left out and counted. Repeating the command on the same text writes nothing.\n"
+          "TEXT is a folder or a file. Every file is a document, every line of a .jsonl file is "
+          "one: UTF-8, plain or compressed (gzip, zstd, xz). Binary, tiny and unreadable texts are "
+          "left out and counted. Repeating the command on the same text writes nothing; after a "
+          "kill it goes on where it stopped.\n"
           "\n"
           "  ration data prepare texts -o data/texts --tokenizer bpe:4096",
       .execute = run_prepare};

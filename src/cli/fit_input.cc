@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "cli/corpus_drift.h"
 #include "cli/store_option.h"
 #include "fit/fit_file.h"
 #include "fit/jsonl.h"
@@ -137,6 +138,13 @@ Result<FitInput> read_store(const Arguments& arguments, const std::string& sweep
   rows->erase(diverged, rows->end());
   if (rows->empty()) return no_runs(folder, sweep, lost);
 
+  std::string unlooked;
+  if (!arguments.flag("allow-corpus-drift")) {
+    Result<std::string> drift = check_corpus_drift(folder, *rows);
+    if (!drift) return std::move(drift).error();
+    unlooked = *std::move(drift);
+  }
+
   FitInput input{.source = sweep.empty() ? folder.string() : rows->front().sweep,
                  .params_convention = *convention,
                  .from_store = true};
@@ -148,6 +156,7 @@ Result<FitInput> read_store(const Arguments& arguments, const std::string& sweep
                           .cell = row.cell});
     input.run_ids.push_back(row.run);
   }
+  if (!unlooked.empty()) input.notes.push_back(std::move(unlooked));
   if (lost > 0)
     input.notes.push_back(fmt::format("{} diverged runs are not data points of a law", lost));
   if (const std::vector<std::string> varied = varied_settings(*rows); !varied.empty())
@@ -182,6 +191,8 @@ std::vector<Option> input_options() {
        .value = "COUNT",
        .help = "Which parameters of stored runs count as N: head (layers and output head, the "
                "default: what each token is multiplied with), total, or block (layers alone)."},
+      {.name = "allow-corpus-drift",
+       .help = "Also fit runs whose data came from one fetched corpus in different versions."},
       store_option(),
   };
 }

@@ -11,7 +11,11 @@
 namespace ration::data {
 namespace {
 
+// The first schema; also a member of what the digest covers, whatever the schema, so that a digest
+// names the same tokens for ever.
 constexpr const char* kSchema = "ration.manifest/1";
+// Files may hold several documents, and documents may be filtered.
+constexpr const char* kSchemaOfRecords = "ration.manifest/2";
 
 Json to_json(const ShardInfo& shard) {
   return {{"tokens", shard.tokens},
@@ -108,18 +112,37 @@ ShardInfo read_shard(const Json& object,
           .docs_sha256 = reader.digest("docs_sha256")};
 }
 
-std::vector<SourceFile> read_sources(const Json& array, std::vector<std::string>& problems) {
+bool known_use(const std::string& use, bool records) {
+  return use == "train" || use == "val" || use == "duplicate" || (records && use == "filtered");
+}
+
+SourceFile read_source_entry(const Json& entry, Reader& reader, bool records) {
+  SourceFile source;
+  source.path = reader.text("path");
+  source.bytes = static_cast<std::uint64_t>(reader.integer("bytes", 0));
+  source.sha256 = reader.digest("sha256");
+  if (!records || !entry.is_object() || !entry.contains("documents")) {
+    source.use = reader.text("use");
+    if (!known_use(source.use, records)) reader.problem("use", "is none of train, val, duplicate");
+    return source;
+  }
+  const Json counts = reader.structure("documents", Json::value_t::object);
+  for (const auto& [use, count] : counts.items()) {
+    if (known_use(use, records) && count.is_number_unsigned())
+      source.documents[use] = count.get<std::int64_t>();
+    else
+      reader.problem("documents", "does not count documents by use");
+  }
+  return source;
+}
+
+std::vector<SourceFile> read_sources(const Json& array,
+                                     bool records,
+                                     std::vector<std::string>& problems) {
   std::vector<SourceFile> sources;
   for (std::size_t i = 0; i < array.size(); ++i) {
     Reader reader(array[i], fmt::format("sources[{}].", i), problems);
-    SourceFile source;
-    source.path = reader.text("path");
-    source.bytes = static_cast<std::uint64_t>(reader.integer("bytes", 0));
-    source.sha256 = reader.digest("sha256");
-    source.use = reader.text("use");
-    if (source.use != "train" && source.use != "val" && source.use != "duplicate")
-      reader.problem("use", "is none of train, val, duplicate");
-    sources.push_back(std::move(source));
+    sources.push_back(read_source_entry(array[i], reader, records));
   }
   return sources;
 }
@@ -128,8 +151,10 @@ Manifest read_members(const Json& document, std::vector<std::string>& problems) 
   constexpr std::int64_t kMostIds = std::numeric_limits<std::int32_t>::max();
   Reader reader(document, "", problems);
   Manifest manifest;
-  if (reader.text("schema") != kSchema)
-    reader.problem("schema", fmt::format("is not \"{}\"", kSchema));
+  const std::string schema = reader.text("schema");
+  const bool records = schema == kSchemaOfRecords;
+  if (!records && schema != kSchema)
+    reader.problem("schema", fmt::format("is not \"{}\" or \"{}\"", kSchema, kSchemaOfRecords));
   manifest.tokenizer = reader.text("tokenizer");
   manifest.tokenizer_sha256 = reader.digest("tokenizer_sha256", true);
   manifest.vocab = reader.integer("vocab", 1, kMostIds);
@@ -140,7 +165,9 @@ Manifest read_members(const Json& document, std::vector<std::string>& problems) 
   manifest.val_text_bytes = reader.integer("val_text_bytes", 1);
   manifest.duplicates_removed = reader.integer("duplicates_removed", 0);
   manifest.provenance = reader.structure("provenance", Json::value_t::object);
-  manifest.sources = read_sources(reader.structure("sources", Json::value_t::array), problems);
+  manifest.sources =
+      read_sources(reader.structure("sources", Json::value_t::array), records, problems);
+  if (records) manifest.documents_sha256 = reader.digest("documents_sha256");
   manifest.digest = reader.digest("digest");
   return manifest;
 }
@@ -158,12 +185,19 @@ Result<std::string> manifest_text(const Manifest& manifest) {
   document["duplicates_removed"] = manifest.duplicates_removed;
   document["provenance"] = manifest.provenance;
   document["digest"] = manifest.digest;
+  if (!manifest.documents_sha256.empty()) {
+    document["schema"] = kSchemaOfRecords;
+    document["documents_sha256"] = manifest.documents_sha256;
+  }
   Json& sources = document["sources"] = Json::array();
-  for (const SourceFile& source : manifest.sources)
-    sources.push_back({{"path", source.path},
-                       {"bytes", source.bytes},
-                       {"sha256", source.sha256},
-                       {"use", source.use}});
+  for (const SourceFile& source : manifest.sources) {
+    Json entry = {{"path", source.path}, {"bytes", source.bytes}, {"sha256", source.sha256}};
+    if (source.documents.empty())
+      entry["use"] = source.use;
+    else
+      entry["documents"] = source.documents;
+    sources.push_back(std::move(entry));
+  }
   Result<std::string> text = canonical_json(document);
   if (!text) return std::move(text).error().with_context("while writing manifest.json");
   return *std::move(text) + "\n";

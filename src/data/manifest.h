@@ -8,10 +8,13 @@
 //   <folder>/train.docs        start of each document in tokens, then the total; little-endian
 //   uint64 <folder>/val.tokens, val.docs   the same for the held-out documents
 //   <folder>/tokenizer.model   SentencePiece model, unless the tokenizer is bytes
+//   <folder>/documents.bin     where documents come from, if a file held several
+//   <folder>/dropped.jsonl     a sample of what was left out; for people
 //
 // Every document ends with the end token, which belongs to it.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,8 +27,12 @@ namespace ration::data {
 struct SourceFile {
   std::string path;  // relative to the text folder
   std::uint64_t bytes = 0;
+  // Of the text; of a file of several documents, of their texts' digests in hex, a line each.
   std::string sha256;
-  std::string use;  // "train", "val", or "duplicate": equal to a held-out one, left out
+  // "train", "val", "duplicate" (equal to a held-out one, left out) or "filtered" (left out by a
+  // filter); empty for a file of several documents.
+  std::string use;
+  std::map<std::string, std::int64_t> documents = {};  // of such a file: their number by use
   bool operator==(const SourceFile&) const = default;
 };
 
@@ -50,6 +57,7 @@ struct Manifest {
   std::int64_t duplicates_removed = 0;  // training documents equal to a held-out one
   Json provenance = Json::object();  // options of the preparation, files skipped, the user's notes
   std::vector<SourceFile> sources;   // in the order of the documents
+  std::string documents_sha256;      // of documents.bin; empty when there is none
   std::string digest;                // see manifest_digest
 
   // Bytes of one stored token: 2 or 4.

@@ -86,14 +86,16 @@ Result<OutputFolder> OutputFolder::claim(Files& files, const Path& folder) {
   if (Result<void> done = files.make_folders(temporary); !done) return std::move(done).error();
   Result<std::unique_ptr<Lock>> lock = Lock::take(temporary / kLockName);
   if (!lock) return std::move(lock).error();
-  OutputFolder output(files, folder, *std::move(lock));
-  const Result<std::vector<std::string>> names = files.list(temporary);
+  return OutputFolder(files, folder, *std::move(lock));
+}
+
+Result<void> OutputFolder::clear() {
+  const Result<std::vector<std::string>> names = files_->list(temporary_);
   if (!names) return names.error();
   for (const std::string& name : *names)
     if (name != kLockName)
-      if (Result<void> done = files.remove_all(temporary / name); !done)
-        return std::move(done).error();
-  return output;
+      if (Result<void> done = files_->remove_all(temporary_ / name); !done) return done;
+  return {};
 }
 
 // The lock file goes along with the rename and is removed last: until the new name stands, no other

@@ -1,8 +1,9 @@
 #pragma once
 
 // A folder that appears whole or not at all. It is written as <folder>.tmp, which one process at a
-// time may hold, and renamed at the end; whatever a killed process left there is removed by the
-// next. A folder that is replaced waits as <folder>.replaced.tmp between two renames.
+// time may hold, and renamed at the end; what a killed process left there, the next
+// one goes on with or clears. A folder that is replaced waits as <folder>.replaced.tmp between two
+// renames.
 
 #include <memory>
 
@@ -16,8 +17,8 @@ class OutputFolder {
   // the new one stands already.
   static Result<void> recover(Files& files, const Path& folder);
 
-  // Takes an empty <folder>.tmp. Errors: another process writes there (ErrorKind::resource), or it
-  // holds what no writer left (ErrorKind::usage).
+  // Takes <folder>.tmp, with what a killed writer left there. Errors: another process writes there
+  // (ErrorKind::resource), or it holds what no writer left (ErrorKind::usage).
   static Result<OutputFolder> claim(Files& files, const Path& folder);
 
   ~OutputFolder();  // removes <folder>.tmp unless it was published
@@ -25,6 +26,9 @@ class OutputFolder {
   OutputFolder& operator=(OutputFolder&&) = delete;
 
   const Path& temporary() const { return temporary_; }
+
+  // Removes what lies in <folder>.tmp.
+  Result<void> clear();
 
   // Makes the folder appear under its name, in place of an older one. Every file must be synced.
   Result<void> publish();

@@ -3,25 +3,31 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "data/document_table.h"
+#include "data/fetched.h"
 #include "data/output_folder.h"
 #include "data/sample.h"
 #include "data/scan.h"
-#include "data/shard_writer.h"
 #include "data/shards.h"
-#include "data/tokenizer.h"
+#include "data/split.h"
+#include "data/write_tokens.h"
 
 namespace ration::data {
 namespace {
 
-// Raised whenever the same text and options would give other bytes.
+// Raised whenever the same text and options would give other bytes; 2 where files hold several
+// documents or a filter took part.
 constexpr int kPreparation = 1;
-constexpr std::size_t kChunk = std::size_t{1} << 14;  // text tokenized at a time
+constexpr int kPreparationOfRecords = 2;
+constexpr std::size_t kShownExamples = 3;
 
 struct Job {
   Files& files;
+  Clock& clock;
   Path text;
   Path out;
   const PrepareOptions& options;
@@ -51,32 +57,98 @@ Result<Job> checked_job(Job job) {
   return job;
 }
 
-// What the manifest will say as far as the text and the options decide it.
-Manifest planned_manifest(const Corpus& corpus,
-                          const TokenizerChoice& choice,
-                          const PrepareOptions& options) {
-  Manifest planned;
-  planned.tokenizer = choice.name();
-  Json skipped = Json::object();
-  for (const SkippedFile& file : corpus.skipped) {
-    Json& count = skipped[std::string(name_of(file.reason))];
-    count = count.is_null() ? 1 : count.get<std::int64_t>() + 1;
+Workforce workforce_of(const PrepareOptions& options) {
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  return {.threads = options.threads > 0 ? static_cast<unsigned>(options.threads) : cores,
+          .memory = static_cast<std::uint64_t>(options.memory_bytes)};
+}
+
+Result<TextRules> rules_of(const PrepareOptions& options) {
+  TextRules rules;
+  rules.min_document_bytes = options.min_document_bytes;
+  rules.fields = {.text = options.text_field, .id = options.id_field};
+  if (options.split_documents.empty()) return rules;
+  Result<RecordRule> split = parse_split(options.split_documents);
+  if (!split) return std::move(split).error();
+  rules.split = *std::move(split);
+  return rules;
+}
+
+// Documents with what became of them.
+struct Chosen {
+  Corpus corpus;
+  std::vector<Duplicate> duplicates;
+  Kept kept;
+
+  bool of_records() const {
+    return !kept.record.empty() ||
+           std::any_of(corpus.kinds.begin(), corpus.kinds.end(), [](RecordRule::Kind kind) {
+             return kind != RecordRule::Kind::whole;
+           });
   }
+  std::uint64_t kept_bytes(std::size_t index) const {
+    std::uint64_t bytes = corpus.documents[index].bytes;
+    if (const auto cuts = kept.cuts.find(index); cuts != kept.cuts.end())
+      for (const ByteSpan& cut : cuts->second) bytes -= cut.end - cut.begin;
+    return bytes;
+  }
+};
+
+Json used_options(const PrepareOptions& options,
+                  const TokenizerChoice& choice,
+                  const Chosen& chosen) {
   Json used = {{"held_out_one_in", options.held_out_one_in},
                {"held_out_bytes", options.held_out_bytes},
                {"min_document_bytes", options.min_document_bytes}};
   if (choice.trained()) used["sample_bytes"] = options.sample_bytes;
-  planned.provenance = {{"preparation", kPreparation},
-                        {"options", std::move(used)},
-                        {"skipped", std::move(skipped)},
-                        {"notes", options.notes}};
-  for (const Document& document : corpus.documents) {
-    const SourceFile& source = document.source;
-    if (source.use == "duplicate") ++planned.duplicates_removed;
-    if (source.use == "train") planned.train_text_bytes += static_cast<std::int64_t>(source.bytes);
-    if (source.use == "val") planned.val_text_bytes += static_cast<std::int64_t>(source.bytes);
-    planned.sources.push_back(source);
+  if (!chosen.of_records()) return used;
+  used["text_field"] = options.text_field;
+  used["id_field"] = options.id_field;
+  used["split_documents"] = options.split_documents;
+  return used;
+}
+
+std::vector<DocumentOrigin> origins(const Chosen& chosen) {
+  std::vector<DocumentOrigin> all;
+  all.reserve(chosen.corpus.documents.size());
+  for (std::size_t i = 0; i < chosen.corpus.documents.size(); ++i) {
+    const Document& document = chosen.corpus.documents[i];
+    all.push_back({document.source, document.use, document.record, chosen.kept_bytes(i)});
   }
+  return all;
+}
+
+// What the manifest will say as far as the text and the options decide it.
+Result<Manifest> planned_manifest(const Job& job,
+                                  const Chosen& chosen,
+                                  const TokenizerChoice& choice) {
+  Manifest planned;
+  planned.tokenizer = choice.name();
+  Json skipped = Json::object();
+  for (const auto& [reason, skips] : chosen.corpus.skipped)
+    skipped[std::string(name_of(reason))] = skips.count;
+  planned.provenance = {{"preparation", chosen.of_records() ? kPreparationOfRecords : kPreparation},
+                        {"options", used_options(job.options, choice, chosen)},
+                        {"skipped", std::move(skipped)},
+                        {"notes", job.options.notes}};
+  if (!chosen.kept.record.empty()) planned.provenance["filters"] = chosen.kept.record;
+  Result<Json> corpora = read_corpora(job.files, chosen.corpus);
+  if (!corpora) return std::move(corpora).error();
+  if (!corpora->empty()) planned.provenance["corpora"] = *std::move(corpora);
+  planned.sources = chosen.corpus.sources;
+  for (std::size_t i = 0; i < chosen.corpus.documents.size(); ++i) {
+    const Document& document = chosen.corpus.documents[i];
+    const auto bytes = static_cast<std::int64_t>(chosen.kept_bytes(i));
+    if (document.use == Use::duplicate) ++planned.duplicates_removed;
+    if (document.use == Use::train) planned.train_text_bytes += bytes;
+    if (document.use == Use::val) planned.val_text_bytes += bytes;
+    SourceFile& source = planned.sources[document.source];
+    if (chosen.corpus.holds_records(document))
+      ++source.documents[std::string(name_of(document.use))];
+    else
+      source.use = name_of(document.use);
+  }
+  if (chosen.of_records()) planned.documents_sha256 = sha256_hex(documents_bytes(origins(chosen)));
   return planned;
 }
 
@@ -97,7 +169,8 @@ Result<Manifest> matching_data(Files& files, const Path& folder, const Manifest&
       there->tokenizer == planned.tokenizer &&
       (planned.tokenizer_sha256.empty() || planned.tokenizer_sha256 == there->tokenizer_sha256);
   const bool same = same_tokenizer && there->provenance == planned.provenance &&
-                    there->sources == planned.sources;
+                    there->sources == planned.sources &&
+                    there->documents_sha256 == planned.documents_sha256;
   return same ? there : Result<Manifest>(other);
 }
 
@@ -116,87 +189,153 @@ Result<void> check_replaceable(const Job& job, const Error& difference) {
 
 Result<std::unique_ptr<Tokenizer>> learned_tokenizer(const Job& job,
                                                      const TokenizerChoice& choice,
-                                                     const Manifest& planned) {
+                                                     const TextReader& reader) {
   if (job.progress) job.progress({"learning the vocabulary", 0, 0});
-  SampleLines lines(job.files, job.text, planned.sources, job.options.sample_bytes);
-  Result<std::string> model = train_sentencepiece(choice, [&] { return lines.next(); });
-  if (lines.problem()) return *lines.problem();
+  Result<SampleLines> lines = SampleLines::read(reader, job.options.sample_bytes);
+  if (!lines) return std::move(lines).error();
+  Result<std::string> model = train_sentencepiece(choice, [&] { return lines->next(); });
   if (!model) return std::move(model).error();
   return sentencepiece_tokenizer(*std::move(model), "the learned vocabulary");
 }
 
-// Bytes of the next piece to tokenize: whole lines where lines are short enough, whole words else.
-std::size_t next_chunk(std::string_view text) {
-  if (text.size() <= kChunk) return text.size();
-  const std::string_view front = text.substr(0, kChunk);
-  if (const std::size_t line = front.rfind('\n'); line != std::string_view::npos) return line + 1;
-  if (const std::size_t word = front.rfind(' '); word != std::string_view::npos && word > 0)
-    return word;
-  return whole_characters(text, kChunk);
+// Names the work: the text, the options, and the tokenizer as far as they are known beforehand.
+Result<std::string> journal_key(const Manifest& planned, const Chosen& chosen) {
+  Result<std::string> text = manifest_text(planned);
+  if (!text) return std::move(text).error();
+  Json cuts = Json::array();
+  for (const auto& [document, spans] : chosen.kept.cuts)
+    for (const ByteSpan& span : spans) cuts.push_back({document, span.begin, span.end});
+  return sha256_hex(*text + cuts.dump());
 }
 
-Result<void> write_document(const Tokenizer& tokenizer, std::string_view text, ShardWriter& shard) {
-  while (!text.empty()) {
-    const std::size_t size = next_chunk(text);
-    Result<std::vector<std::uint32_t>> ids = tokenizer.encode(text.substr(0, size));
-    if (!ids) return std::move(ids).error();
-    if (Result<void> done = shard.append(*ids); !done) return done;
-    text.remove_prefix(size);
-  }
-  return shard.end_document(tokenizer.end_token());
+// The model that a killed preparation learned; null when there is none.
+Result<std::unique_ptr<Tokenizer>> tokenizer_left(Files& files,
+                                                  const Path& folder,
+                                                  const std::string& digest) {
+  const Path path = folder / "tokenizer.model";
+  if (digest.empty() || !files.exists(path)) return std::unique_ptr<Tokenizer>();
+  Result<std::string> model = files.read(path);
+  if (!model || sha256_hex(*model) != digest) return std::unique_ptr<Tokenizer>();
+  return sentencepiece_tokenizer(*std::move(model), path.string());
 }
 
-// Writes both splits and fills in their part of the manifest.
-Result<void> write_shards(const Job& job,
-                          const Path& folder,
-                          const Tokenizer& tokenizer,
-                          Manifest& manifest) {
-  const int token_bytes = manifest.token_bytes();
-  Result<ShardWriter> train = ShardWriter::create(job.files, folder, "train", token_bytes);
-  if (!train) return std::move(train).error();
-  Result<ShardWriter> val = ShardWriter::create(job.files, folder, "val", token_bytes);
-  if (!val) return std::move(val).error();
-  const auto total =
-      static_cast<std::uint64_t>(manifest.train_text_bytes + manifest.val_text_bytes);
-  std::uint64_t done_bytes = 0;
-  for (const SourceFile& source : manifest.sources) {
-    if (source.use == "duplicate") continue;
-    Result<std::string> text = read_source(job.files, job.text, source);
-    if (!text) return std::move(text).error();
-    if (Result<void> done = write_document(tokenizer, *text, source.use == "val" ? *val : *train);
-        !done)
-      return std::move(done).error().with_context("while writing " + source.path);
-    done_bytes += source.bytes;
-    if (job.progress) job.progress({"writing tokens", done_bytes, total});
+std::vector<DroppedText> dropped_sample(const TextReader& reader, const Chosen& chosen) {
+  std::vector<DroppedText> dropped;
+  for (const auto& [reason, skips] : chosen.corpus.skipped)
+    for (const Skips::Example& example : skips.examples)
+      dropped.push_back({std::string(words_of(reason)), example.place, "", example.text});
+  std::map<std::size_t, DroppedText> documents;
+  for (const Duplicate& duplicate : chosen.duplicates) {
+    if (documents.size() == kExamples) break;
+    documents[duplicate.document] = {
+        "equal to a held-out document",
+        chosen.corpus.place(chosen.corpus.documents[duplicate.document]),
+        chosen.corpus.place(chosen.corpus.documents[duplicate.held_out])};
   }
-  for (const auto& [writer, info] : {std::pair(&*train, &manifest.train), {&*val, &manifest.val}}) {
-    Result<ShardInfo> finished = writer->finish();
-    if (!finished) return std::move(finished).error();
-    *info = *std::move(finished);
-  }
-  return {};
+  // A sample of what filters left out: those whose names hash lowest.
+  std::vector<Dropped> filtered = chosen.kept.dropped;
+  std::sort(filtered.begin(), filtered.end(), [&](const Dropped& a, const Dropped& b) {
+    const auto hash = [&](const Dropped& d) {
+      return std::pair(chosen.corpus.documents[d.document].name_hash, d.document);
+    };
+    return hash(a) < hash(b);
+  });
+  constexpr std::size_t kFiltered = 100;
+  if (filtered.size() > kFiltered) filtered.resize(kFiltered);
+  for (Dropped& one : filtered)
+    documents[one.document] = {"left out by a filter",
+                               chosen.corpus.place(chosen.corpus.documents[one.document]),
+                               std::move(one.why)};
+  using Texts = std::vector<DocumentText>;
+  // Only people look at these: a text that changed meanwhile is left out of the sample.
+  const Result<void> read = for_each_text<Texts>(
+      reader,
+      [&](std::size_t index) { return documents.contains(index); },
+      [](Texts&& texts) {
+        for (DocumentText& one : texts) one.text = excerpt(one.text);
+        return Result<Texts>(std::move(texts));
+      },
+      [&](Texts&& texts) {
+        for (DocumentText& one : texts) documents[one.index].text = std::move(one.text);
+        return Result<void>();
+      });
+  static_cast<void>(read.has_value());
+  for (auto& [index, one] : documents) dropped.push_back(std::move(one));
+  return dropped;
 }
 
-Result<Manifest> write_data(const Job& job, const Tokenizer& tokenizer, Manifest manifest) {
-  manifest.vocab = tokenizer.vocab();
-  manifest.end_token = tokenizer.end_token();
+// Writes the folder, going on with what a killed preparation of the same data left.
+Result<Preparation> write_data(const Job& job,
+                               const TokenizerChoice& choice,
+                               std::unique_ptr<Tokenizer> tokenizer,
+                               const TextReader& reader,
+                               const Chosen& chosen,
+                               Manifest manifest) {
+  const Result<std::string> key = journal_key(manifest, chosen);
+  if (!key) return key.error();
   Result<OutputFolder> output = OutputFolder::claim(job.files, job.out);
   if (!output) return std::move(output).error();
   const Path& folder = output->temporary();
-  if (!tokenizer.model().empty()) {
-    manifest.tokenizer_sha256 = sha256_hex(tokenizer.model());
-    if (auto done = job.files.write_whole(folder / "tokenizer.model", tokenizer.model()); !done)
-      return std::move(done).error();
+  std::optional<JournalContents> left = Journal::read(job.files, folder, *key);
+  if (left && choice.trained()) {
+    Result<std::unique_ptr<Tokenizer>> model =
+        tokenizer_left(job.files, folder, left->tokenizer_sha256);
+    if (model && *model != nullptr)
+      tokenizer = *std::move(model);
+    else
+      left.reset();
   }
-  if (auto done = write_shards(job, folder, tokenizer, manifest); !done)
-    return std::move(done).error();
+  if (!left)
+    if (auto done = output->clear(); !done) return std::move(done).error();
+  if (tokenizer == nullptr) {
+    Result<std::unique_ptr<Tokenizer>> learned = learned_tokenizer(job, choice, reader);
+    if (!learned) return std::move(learned).error();
+    tokenizer = *std::move(learned);
+  }
+  manifest.vocab = tokenizer->vocab();
+  manifest.end_token = tokenizer->end_token();
+  if (!tokenizer->model().empty()) {
+    manifest.tokenizer_sha256 = sha256_hex(tokenizer->model());
+    if (!left)
+      if (auto done = job.files.write_whole(folder / "tokenizer.model", tokenizer->model()); !done)
+        return std::move(done).error();
+  }
+  Result<Journal> journal =
+      left ? Journal::go_on(job.files, folder)
+           : Journal::create(job.files, folder, *key, manifest.tokenizer_sha256);
+  if (!journal) return std::move(journal).error();
+
+  TokenJob work{.reader = reader,
+                .clock = job.clock,
+                .tokenizer = *tokenizer,
+                .token_bytes = manifest.token_bytes(),
+                .folder = folder,
+                .cuts = chosen.kept.cuts,
+                .written = left ? left->written : std::nullopt,
+                .checkpoint_seconds = job.options.checkpoint_seconds,
+                .progress = job.progress};
+  work.reader.cost_per_byte = 2 + manifest.token_bytes();
+  Result<WrittenShards> shards = write_tokens(work, *journal);
+  if (!shards) return std::move(shards).error();
+  manifest.train = std::move(shards->train);
+  manifest.val = std::move(shards->val);
   manifest.digest = manifest_digest(manifest);
+
+  std::vector<std::pair<const char*, std::string>> whole = {
+      {kDroppedFile, dropped_lines(dropped_sample(reader, chosen))}};
+  if (chosen.of_records()) whole.emplace_back(kDocumentsFile, documents_bytes(origins(chosen)));
   Result<std::string> text = manifest_text(manifest);
   if (!text) return std::move(text).error();
-  if (auto done = job.files.write_whole(folder / "manifest.json", *text); !done)
-    return std::move(done).error();
+  whole.emplace_back("manifest.json", *std::move(text));
+  for (const auto& [name, bytes] : whole)
+    if (auto done = job.files.write_whole(folder / name, bytes); !done)
+      return std::move(done).error();
+  if (auto done = Journal::remove(job.files, folder); !done) return std::move(done).error();
   if (auto done = output->publish(); !done) return std::move(done).error();
-  return manifest;
+  Preparation result;
+  result.manifest = std::move(manifest);
+  result.taken_over = shards->taken_over;
+  return result;
 }
 
 // The tokenizer that needs no text to learn from; null for one that does.
@@ -208,36 +347,77 @@ Result<std::unique_ptr<Tokenizer>> ready_tokenizer(Files& files, const Tokenizer
   return sentencepiece_tokenizer(*std::move(model), choice.model.string());
 }
 
+// The documents, split, without duplicates and what the filter leaves out.
+Result<Chosen> choose_documents(const Job& job,
+                                const TextRules& rules,
+                                const Workforce& workforce) {
+  Result<Corpus> corpus = scan_text(job.files, job.text, rules, workforce, job.progress);
+  if (!corpus) return std::move(corpus).error();
+  Chosen chosen{.corpus = *std::move(corpus)};
+  std::vector<Document>& documents = chosen.corpus.documents;
+  const SplitRule rule{.one_in = job.options.held_out_one_in,
+                       .min_bytes = job.options.held_out_bytes};
+  if (auto done = split_documents(documents, rule); !done) return std::move(done).error();
+  const TextReader reader{job.files, chosen.corpus, rules, workforce};
+  Result<std::vector<Duplicate>> duplicates = find_duplicates(reader);
+  if (!duplicates) return std::move(duplicates).error();
+  chosen.duplicates = *std::move(duplicates);
+  for (const Duplicate& one : chosen.duplicates) documents[one.document].use = Use::duplicate;
+  if (job.options.filter) {
+    Result<Kept> kept = job.options.filter(reader);
+    if (!kept) return std::move(kept).error();
+    chosen.kept = *std::move(kept);
+    for (const Dropped& one : chosen.kept.dropped) documents[one.document].use = Use::filtered;
+  }
+  if (auto done = check_something_trains(documents); !done) return std::move(done).error();
+  return chosen;
+}
+
+std::map<std::string, SkippedFiles> by_reason(const Corpus& corpus) {
+  std::map<std::string, SkippedFiles> reasons;
+  for (const auto& [reason, skips] : corpus.skipped) {
+    SkippedFiles& entry = reasons[std::string(words_of(reason))];
+    entry.count = skips.count;
+    for (const Skips::Example& example : skips.examples)
+      if (entry.examples.size() < kShownExamples) entry.examples.push_back(example.place);
+  }
+  return reasons;
+}
+
 Result<Preparation> prepare_checked(const Job& job) {
   const Result<TokenizerChoice> choice = parse_tokenizer(job.options.tokenizer);
   if (!choice) return choice.error();
+  const Result<TextRules> rules = rules_of(job.options);
+  if (!rules) return rules.error();
   Result<std::unique_ptr<Tokenizer>> tokenizer = ready_tokenizer(job.files, *choice);
   if (!tokenizer) return std::move(tokenizer).error();
-  Result<Corpus> corpus =
-      scan_text(job.files, job.text, job.options.min_document_bytes, job.progress);
-  if (!corpus) return std::move(corpus).error();
-  const SplitRule rule{.one_in = job.options.held_out_one_in,
-                       .min_bytes = job.options.held_out_bytes};
-  if (Result<void> done = split_documents(corpus->documents, rule); !done)
-    return std::move(done).error();
+  const Workforce workforce = workforce_of(job.options);
+  Result<Chosen> chosen = choose_documents(job, *rules, workforce);
+  if (!chosen) return std::move(chosen).error();
+  const TextReader reader{job.files, chosen->corpus, *rules, workforce};
 
-  Manifest planned = planned_manifest(*corpus, *choice, job.options);
+  Result<Manifest> planned = planned_manifest(job, *chosen, *choice);
+  if (!planned) return std::move(planned).error();
   if (*tokenizer != nullptr && !(*tokenizer)->model().empty())
-    planned.tokenizer_sha256 = sha256_hex((*tokenizer)->model());
-  Preparation result{.skipped = by_reason(corpus->skipped)};
+    planned->tokenizer_sha256 = sha256_hex((*tokenizer)->model());
+  Preparation result;
   if (auto done = OutputFolder::recover(job.files, job.out); !done) return std::move(done).error();
   if (job.files.exists(job.out)) {
-    Result<Manifest> there = matching_data(job.files, job.out, planned);
+    Result<Manifest> there = matching_data(job.files, job.out, *planned);
     result.unchanged = there.has_value();
-    if (there) return result.manifest = *std::move(there), result;
-    if (auto usable = check_replaceable(job, there.error()); !usable)
+    if (there) {
+      result.manifest = *std::move(there);
+    } else if (auto usable = check_replaceable(job, there.error()); !usable) {
       return std::move(usable).error();
+    }
   }
-  if (*tokenizer == nullptr) tokenizer = learned_tokenizer(job, *choice, planned);
-  if (!tokenizer) return std::move(tokenizer).error();
-  Result<Manifest> written = write_data(job, **tokenizer, std::move(planned));
-  if (!written) return std::move(written).error();
-  result.manifest = *std::move(written);
+  if (!result.unchanged) {
+    Result<Preparation> written =
+        write_data(job, *choice, *std::move(tokenizer), reader, *chosen, *std::move(planned));
+    if (!written) return std::move(written).error();
+    result = *std::move(written);
+  }
+  result.skipped = by_reason(chosen->corpus);
   return result;
 }
 
@@ -259,6 +439,18 @@ std::vector<Error> check(const PrepareOptions& options) {
         out_of_range("the least bytes of a document", options.min_document_bytes, "1 or more"));
   if (options.sample_bytes < 10'000 || options.sample_bytes > kMostSample)
     problems.push_back(out_of_range("the sample's bytes", options.sample_bytes, "10 kB to 1 GB"));
+  if (options.text_field.empty())
+    problems.push_back({.kind = ErrorKind::usage,
+                        .what = "the member that holds the text needs a name",
+                        .hint = "give it with --text-field, such as text"});
+  if (!options.split_documents.empty())
+    if (Result<RecordRule> rule = parse_split(options.split_documents); !rule)
+      problems.push_back(std::move(rule).error());
+  if (options.threads < 0 || options.threads > 1024)
+    problems.push_back(
+        out_of_range("the threads", options.threads, "1 to 1024, or 0 for all cores"));
+  if (options.memory_bytes < 16'000'000)
+    problems.push_back(out_of_range("the memory's bytes", options.memory_bytes, "16 MB or more"));
   return problems;
 }
 
@@ -277,6 +469,8 @@ std::string Preparation::full() const {
       manifest.train.documents,
       manifest.val.documents,
       manifest.duplicates_removed);
+  if (taken_over > 0)
+    text += fmt::format("{} documents taken over from a preparation that was killed\n", taken_over);
   for (const auto& [words, files] : skipped) {
     std::string examples;
     for (const std::string& path : files.examples)
@@ -300,7 +494,7 @@ Result<Preparation> prepare(Files& files,
   const double start = clock.monotonic_seconds();
   if (std::vector<Error> problems = check(options); !problems.empty())
     return combine(std::move(problems), "the preparation's options cannot be used");
-  Result<Job> job = checked_job({files, text, out, options, progress});
+  Result<Job> job = checked_job({files, clock, text, out, options, progress});
   if (!job) return std::move(job).error();
   Result<Preparation> prepared = prepare_checked(*job);
   if (prepared) prepared->seconds = clock.monotonic_seconds() - start;

@@ -7,17 +7,19 @@
 //                                          {.tokenizer = "bpe:4096"}).value();
 //   print(made.full());
 //
-// Memory: one document, buffers, the sample that a vocabulary is learned from, and about 300 bytes
-// a file. Time: every file is read and hashed twice; bytes are written at some 50 MB a second.
+// Memory: `memory_bytes` for text and tokens under way, the sample that a vocabulary is learned
+// from, about 300 bytes a file and 50 a document. Time: every text is read and hashed twice, on all
+// cores. A killed preparation goes on where it stopped when the command is repeated.
 
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "data/keep.h"
 #include "data/manifest.h"
+#include "data/progress.h"
 
 namespace ration::data {
 
@@ -38,6 +40,22 @@ struct PrepareOptions {
   std::int64_t sample_bytes = 10'000'000;
   // Kept in the manifest word for word: package, version, licence, …
   std::map<std::string, std::string> notes = {};
+  // Member of a JSON line that holds a document's text, and one that names it (a string or whole
+  // number; empty: "path:line" is its name). A name of its own keeps a document in its split
+  // wherever its line stands.
+  std::string text_field = "text";
+  std::string id_field = {};
+  // Where documents of other files end: empty (one file, one document), or as parse_split has it.
+  std::string split_documents = {};
+  // Threads, 1 … 1024; 0 takes all cores. The data do not depend on it.
+  std::int64_t threads = 0;
+  // Memory for text and tokens under way, in bytes; 16 MB … . A document that needs more is worked
+  // on alone: up to six times its text, which is at most 256 MiB.
+  std::int64_t memory_bytes = std::int64_t{1} << 30;
+  // Time after which what is written is made safe against a kill, in seconds; 0 … .
+  double checkpoint_seconds = 5;
+  // Leaves documents out, or cuts spans out of them, between the split and the tokens.
+  DocumentFilter filter = {};
   // Replace other data in the output folder. Off: a folder that runs refer to is not lost by a
   // slip.
   bool replace = false;
@@ -48,32 +66,25 @@ std::vector<Error> check(const PrepareOptions& options);
 
 struct SkippedFiles {
   std::int64_t count = 0;
-  std::vector<std::string> examples;  // at most three paths, relative to the text folder
+  std::vector<std::string> examples;  // at most three: "path", or "path:line" of a file of several
 };
 
 struct Preparation {
   Manifest manifest;
   std::map<std::string, SkippedFiles> skipped;  // by reason, in words
-  bool unchanged = false;  // the folder held exactly this already; nothing was written
+  bool unchanged = false;       // the folder held exactly this already; nothing was written
+  std::int64_t taken_over = 0;  // documents that a killed preparation had written
   double seconds = 0;
 
   std::string one_line() const;
   std::string full() const;
 };
 
-// How far it is; `total` in the unit of `done` (files or bytes), 0 when unknown.
-struct Progress {
-  std::string_view phase;
-  std::uint64_t done = 0;
-  std::uint64_t total = 0;
-};
-using ProgressSink = std::function<void(const Progress&)>;
-
-// Prepares the text below `text` into the folder `out`, which appears whole or not at all. The same
-// text and options give the same bytes; when `out` holds them already, nothing is written. Errors:
-// usage (options; `out` holds something else), input (no folder, no usable text, too few documents
-// to hold one out, text that changes meanwhile), resource (disk full, no permission, another
-// preparation writing there).
+// Prepares the text below `text`, or of the file `text`, into the folder `out`, which appears whole
+// or not at all. The same text and options give the same bytes; when `out` holds them already,
+// nothing is written. Errors: usage (options; `out` holds something else), input (no folder, no
+// usable text, too few documents to hold one out, text that changes meanwhile), resource (disk
+// full, no permission, another preparation writing there).
 Result<Preparation> prepare(Files& files,
                             Clock& clock,
                             const Path& text,

@@ -1,10 +1,9 @@
 #include "data/sample.h"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <unordered_map>
 
-#include "base/hash.h"
 #include "base/random.h"
-#include "data/text_folder.h"
 
 namespace ration::data {
 namespace {
@@ -13,65 +12,49 @@ constexpr std::size_t kMaxLine = 4096;
 
 }  // namespace
 
-SampleLines::SampleLines(Files& files,
-                         Path folder,
-                         std::span<const SourceFile> sources,
-                         std::int64_t sample_bytes)
-    : files_(files),
-      folder_(std::move(folder)),
-      sources_(sources),
-      order_(
-          permutation(static_cast<std::uint32_t>(sources.size()), Stream(0, StreamId::documents))),
-      bytes_left_(sample_bytes) {}
+Result<SampleLines> SampleLines::read(const TextReader& reader, std::int64_t sample_bytes) {
+  const std::vector<Document>& documents = reader.corpus.documents;
+  std::unordered_map<std::size_t, std::size_t> place;  // of a document in the sample
+  std::int64_t bytes = 0;
+  for (const std::uint32_t index :
+       permutation(static_cast<std::uint32_t>(documents.size()), Stream(0, StreamId::documents))) {
+    if (bytes >= sample_bytes) break;
+    if (documents[index].use != Use::train) continue;
+    place.emplace(index, place.size());
+    bytes += static_cast<std::int64_t>(documents[index].bytes);
+  }
+  SampleLines lines;
+  lines.texts_.resize(place.size());
+  lines.bytes_left_ = sample_bytes;
+  using Texts = std::vector<DocumentText>;
+  Result<void> done = for_each_text<Texts>(
+      reader,
+      [&](std::size_t index) { return place.contains(index); },
+      [](Texts&& texts) { return Result<Texts>(std::move(texts)); },
+      [&](Texts&& texts) {
+        for (DocumentText& one : texts) lines.texts_[place.at(one.index)] = std::move(one.text);
+        return Result<void>();
+      });
+  if (!done) return std::move(done).error();
+  return lines;
+}
 
 std::optional<std::string> SampleLines::next() {
-  while (bytes_left_ > 0) {
-    if (at_ >= text_.size() && !open_next_document()) return std::nullopt;
-    const std::size_t end = std::min(text_.find('\n', at_), text_.size());
-    const std::string_view rest = std::string_view(text_).substr(at_, end - at_);
+  while (bytes_left_ > 0 && text_ < texts_.size()) {
+    const std::string& text = texts_[text_];
+    if (at_ >= text.size()) {
+      ++text_;
+      at_ = 0;
+      continue;
+    }
+    const std::size_t end = std::min(text.find('\n', at_), text.size());
+    const std::string_view rest = std::string_view(text).substr(at_, end - at_);
     std::string line(rest.substr(0, whole_characters(rest, kMaxLine)));
     at_ += line.size() == rest.size() ? line.size() + 1 : line.size();
     bytes_left_ -= static_cast<std::int64_t>(line.size() + 1);
     if (!line.empty()) return line;
   }
   return std::nullopt;
-}
-
-bool SampleLines::open_next_document() {
-  while (opened_ < order_.size()) {
-    const SourceFile& source = sources_[order_[opened_++]];
-    if (source.use != "train") continue;
-    Result<std::string> text = read_source(files_, folder_, source);
-    if (!text) {
-      problem_ = std::move(text).error();
-      break;
-    }
-    text_ = *std::move(text);
-    at_ = 0;
-    return true;
-  }
-  opened_ = order_.size();
-  return false;
-}
-
-Result<std::string> read_source(Files& files, const Path& folder, const SourceFile& source) {
-  auto text = read_text(files, folder / source.path, 0);
-  if (auto* bytes = std::get_if<std::string>(&text))
-    if (sha256_hex(*bytes) == source.sha256) return std::move(*bytes);
-  return Error{.kind = ErrorKind::input,
-               .what = fmt::format("{} changed while it was being prepared",
-                                   (folder / source.path).string()),
-               .hint = "repeat the command once the text stays as it is"};
-}
-
-std::size_t whole_characters(std::string_view text, std::size_t limit) {
-  if (text.size() <= limit) return text.size();
-  const auto continues = [&](std::size_t at) {
-    return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
-  };
-  std::size_t end = limit;
-  while (end > 0 && continues(end)) --end;
-  return end;
 }
 
 }  // namespace ration::data

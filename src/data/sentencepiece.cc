@@ -36,6 +36,18 @@ class SentencePieceTokenizer final : public Tokenizer {
     return std::vector<std::uint32_t>(ids.begin(), ids.end());
   }
 
+  Result<std::string> decode(std::span<const std::int32_t> ids) const override {
+    std::vector<int> known;
+    for (const std::int32_t id : ids)
+      if (id >= 0 && id < processor_->GetPieceSize()) known.push_back(id);
+    std::string text;
+    const auto status = processor_->Decode(known, &text);
+    if (status.ok()) return text;
+    return Error{.kind = ErrorKind::input,
+                 .what = "SentencePiece cannot decode the tokens: " + status.ToString(),
+                 .hint = "`ration data info DIR --verify` says whether a file is damaged"};
+  }
+
  private:
   std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
   std::string model_;

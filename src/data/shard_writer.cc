@@ -1,19 +1,13 @@
 #include "data/shard_writer.h"
 
+#include <fmt/format.h>
+
+#include "data/tokenizer.h"
+
 namespace ration::data {
 namespace {
 
 constexpr std::size_t kBuffer = std::size_t{1} << 20;
-
-void put_little_endian(std::string& bytes, std::uint64_t value, int count) {
-  for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i));
-}
-
-std::string start_bytes(std::int64_t tokens) {
-  std::string bytes;
-  put_little_endian(bytes, static_cast<std::uint64_t>(tokens), 8);
-  return bytes;
-}
 
 }  // namespace
 
@@ -23,22 +17,51 @@ Result<HashedFile> HashedFile::create(Files& files, const Path& path) {
   return HashedFile(*std::move(file));
 }
 
+Result<HashedFile> HashedFile::go_on(Files& files,
+                                     const Path& path,
+                                     std::uint64_t bytes,
+                                     const std::string& digest) {
+  const Error other{.kind = ErrorKind::input,
+                    .what = fmt::format("{} is not what was written", path.string())};
+  const Result<std::uint64_t> size = files.size(path);
+  if (!size || *size < bytes) return other;
+  if (Result<void> done = files.truncate(path, bytes); !done) return std::move(done).error();
+  Sha256 hash;
+  if (bytes > 0) {
+    Result<std::unique_ptr<MappedFile>> mapped = files.map(path);
+    if (!mapped) return std::move(mapped).error();
+    hash.update((*mapped)->bytes());
+  }
+  if (Sha256(hash).hex() != digest) return other;
+  Result<HashedFile> file = create(files, path);
+  if (file) file->hash_ = hash;
+  return file;
+}
+
 Result<void> HashedFile::append(std::string_view bytes) {
-  buffer_ += bytes;
-  return buffer_.size() < kBuffer ? Result<void>() : flush();
+  if (bytes.size() < kBuffer) {
+    buffer_ += bytes;
+    return buffer_.size() < kBuffer ? Result<void>() : flush();
+  }
+  if (Result<void> done = flush(); !done) return done;
+  return write(bytes);
 }
 
 Result<void> HashedFile::flush() {
-  hash_.update(std::string_view(buffer_));
-  Result<void> done = file_->append(buffer_);
+  Result<void> done = buffer_.empty() ? Result<void>() : write(buffer_);
   buffer_.clear();
   return done;
 }
 
-Result<std::string> HashedFile::finish() {
+Result<void> HashedFile::write(std::string_view bytes) {
+  hash_.update(bytes);
+  return file_->append(bytes);
+}
+
+Result<std::string> HashedFile::checkpoint() {
   if (Result<void> done = flush(); !done) return std::move(done).error();
   if (Result<void> done = file_->sync(); !done) return std::move(done).error();
-  return hash_.hex();
+  return Sha256(hash_).hex();
 }
 
 Result<ShardWriter> ShardWriter::create(Files& files,
@@ -52,32 +75,53 @@ Result<ShardWriter> ShardWriter::create(Files& files,
   return ShardWriter(*std::move(tokens), *std::move(starts), token_bytes);
 }
 
-Result<void> ShardWriter::append(std::span<const std::uint32_t> tokens) {
-  std::string bytes;
-  bytes.reserve(tokens.size() * static_cast<std::size_t>(token_bytes_));
-  for (const std::uint32_t token : tokens) put_little_endian(bytes, token, token_bytes_);
-  info_.tokens += static_cast<std::int64_t>(tokens.size());
-  return tokens_.append(bytes);
-}
-
-Result<void> ShardWriter::end_document(std::uint32_t end_token) {
-  const std::int64_t start = document_start_;
-  if (Result<void> done = append({&end_token, 1}); !done) return done;
-  document_start_ = info_.tokens;
-  ++info_.documents;
-  return starts_.append(start_bytes(start));
-}
-
-Result<ShardInfo> ShardWriter::finish() {
-  if (Result<void> done = starts_.append(start_bytes(info_.tokens)); !done)
-    return std::move(done).error();
-  Result<std::string> tokens = tokens_.finish();
+Result<ShardWriter> ShardWriter::go_on(Files& files,
+                                       const Path& folder,
+                                       const std::string& name,
+                                       int token_bytes,
+                                       const ShardInfo& written) {
+  const auto width = static_cast<std::uint64_t>(token_bytes);
+  Result<HashedFile> tokens = HashedFile::go_on(files,
+                                                folder / (name + ".tokens"),
+                                                static_cast<std::uint64_t>(written.tokens) * width,
+                                                written.tokens_sha256);
   if (!tokens) return std::move(tokens).error();
-  Result<std::string> starts = starts_.finish();
+  Result<HashedFile> starts = HashedFile::go_on(files,
+                                                folder / (name + ".docs"),
+                                                static_cast<std::uint64_t>(written.documents) * 8,
+                                                written.docs_sha256);
+  if (!starts) return std::move(starts).error();
+  ShardWriter writer(*std::move(tokens), *std::move(starts), token_bytes);
+  writer.info_ = written;
+  return writer;
+}
+
+Result<void> ShardWriter::append(std::string_view tokens, std::span<const std::uint64_t> lengths) {
+  std::string starts;
+  for (const std::uint64_t length : lengths) {
+    put_little_endian(starts, static_cast<std::uint64_t>(info_.tokens), 8);
+    info_.tokens += static_cast<std::int64_t>(length);
+    ++info_.documents;
+  }
+  if (Result<void> done = starts_.append(starts); !done) return done;
+  return tokens_.append(tokens);
+}
+
+Result<ShardInfo> ShardWriter::checkpoint() {
+  Result<std::string> tokens = tokens_.checkpoint();
+  if (!tokens) return std::move(tokens).error();
+  Result<std::string> starts = starts_.checkpoint();
   if (!starts) return std::move(starts).error();
   info_.tokens_sha256 = *std::move(tokens);
   info_.docs_sha256 = *std::move(starts);
   return info_;
+}
+
+Result<ShardInfo> ShardWriter::finish() {
+  std::string total;
+  put_little_endian(total, static_cast<std::uint64_t>(info_.tokens), 8);
+  if (Result<void> done = starts_.append(total); !done) return std::move(done).error();
+  return checkpoint();
 }
 
 }  // namespace ration::data

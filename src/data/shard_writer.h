@@ -1,6 +1,6 @@
 #pragma once
 
-// Writes one split, document by document, holding a buffer of each file and no more.
+// Writes one split in pieces of whole documents, holding a buffer of each file and no more.
 
 #include <memory>
 #include <span>
@@ -15,14 +15,21 @@ namespace ration::data {
 class HashedFile {
  public:
   static Result<HashedFile> create(Files& files, const Path& path);
+  // Goes on behind the first `bytes` bytes of a file, whose digest must be `digest`; what stands
+  // behind them is cut off. Error (ErrorKind::input): the file is shorter, or other bytes.
+  static Result<HashedFile> go_on(Files& files,
+                                  const Path& path,
+                                  std::uint64_t bytes,
+                                  const std::string& digest);
 
   Result<void> append(std::string_view bytes);
-  // Writes what is buffered, syncs, and returns the digest. The file is complete then.
-  Result<std::string> finish();
+  // Writes what is buffered, syncs, and returns the digest of all of it.
+  Result<std::string> checkpoint();
 
  private:
   explicit HashedFile(std::unique_ptr<AppendFile> file) : file_(std::move(file)) {}
   Result<void> flush();
+  Result<void> write(std::string_view bytes);
 
   std::unique_ptr<AppendFile> file_;
   std::string buffer_;
@@ -36,9 +43,18 @@ class ShardWriter {
                                     const Path& folder,
                                     const std::string& name,
                                     int token_bytes);
+  // Goes on behind what checkpoint() described. Error (ErrorKind::input): other files.
+  static Result<ShardWriter> go_on(Files& files,
+                                   const Path& folder,
+                                   const std::string& name,
+                                   int token_bytes,
+                                   const ShardInfo& written);
 
-  Result<void> append(std::span<const std::uint32_t> tokens);
-  Result<void> end_document(std::uint32_t end_token);
+  // Whole documents: their tokens as the file holds them, end tokens included, and the number of
+  // tokens of each.
+  Result<void> append(std::string_view tokens, std::span<const std::uint64_t> lengths);
+  // What the files hold so far, on the disk when it returns.
+  Result<ShardInfo> checkpoint();
   Result<ShardInfo> finish();
 
  private:
@@ -49,7 +65,6 @@ class ShardWriter {
   HashedFile starts_;
   int token_bytes_;
   ShardInfo info_;
-  std::int64_t document_start_ = 0;
 };
 
 }  // namespace ration::data

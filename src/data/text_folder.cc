@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <filesystem>
 #include <tuple>
 
-#include "data/gzip.h"
+#include "data/unpack.h"
 
 namespace ration::data {
 namespace {
@@ -20,13 +21,17 @@ struct ReasonText {
   std::string_view words;
 };
 
-constexpr std::array<ReasonText, 10> kReasons = {{
+constexpr std::array<ReasonText, 14> kReasons = {{
     {SkipReason::hidden, "hidden", "hidden files or folders"},
     {SkipReason::link, "link", "symbolic links"},
     {SkipReason::bad_name, "bad_name", "files whose name is not UTF-8"},
     {SkipReason::unreadable, "unreadable", "unreadable files"},
-    {SkipReason::too_large, "too_large", "files of more than 256 MiB of text"},
+    {SkipReason::too_large, "too_large", "texts of more than 256 MiB"},
     {SkipReason::damaged_gzip, "damaged_gzip", "damaged gzip files"},
+    {SkipReason::damaged_zstd, "damaged_zstd", "damaged zstd files"},
+    {SkipReason::damaged_xz, "damaged_xz", "damaged xz files"},
+    {SkipReason::invalid_json, "invalid_json", "lines that are not one JSON object"},
+    {SkipReason::no_text, "no_text", "JSON lines without the text's member"},
     {SkipReason::empty, "empty", "empty files"},
     {SkipReason::tiny, "tiny", "tiny files"},
     {SkipReason::binary, "binary", "binary files"},
@@ -77,6 +82,11 @@ std::size_t sequence_length(std::string_view text) {
   return overlong || surrogate || beyond ? 0 : length;
 }
 
+SkipReason damaged_reason(Packing packing) {
+  if (packing == Packing::zstd) return SkipReason::damaged_zstd;
+  return packing == Packing::xz ? SkipReason::damaged_xz : SkipReason::damaged_gzip;
+}
+
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 }  // namespace
@@ -85,7 +95,9 @@ std::string_view name_of(SkipReason reason) { return text_of(reason).name; }
 std::string_view words_of(SkipReason reason) { return text_of(reason).words; }
 
 std::string_view document_name(std::string_view path) {
-  return path.ends_with(".gz") ? path.substr(0, path.size() - 3) : path;
+  for (const std::string_view ending : {".gz", ".zst", ".xz"})
+    if (path.ends_with(ending)) return path.substr(0, path.size() - ending.size());
+  return path;
 }
 
 Result<TextFiles> list_text_files(const Path& folder) {
@@ -99,11 +111,14 @@ Result<TextFiles> list_text_files(const Path& folder) {
     if (const std::optional<SkipReason> reason = skip_entry(*entry)) {
       found.skipped.push_back({path, *reason});
       entry.disable_recursion_pending();
+    } else if (entry->path().filename() == kFetchFile) {
+      found.fetched.push_back(path);
     } else if (!entry->is_directory(ignored)) {
       found.paths.push_back(path);
     }
   }
   if (code) return system_error("list", folder, code.value());
+  std::sort(found.fetched.begin(), found.fetched.end());
   std::sort(found.paths.begin(), found.paths.end(), [](const auto& a, const auto& b) {
     return std::tuple(document_name(a), std::string_view(a)) <
            std::tuple(document_name(b), std::string_view(b));
@@ -120,26 +135,48 @@ std::variant<std::string, SkipReason> read_text(Files& files,
   Result<std::string> bytes = files.read(path);
   if (!bytes) return SkipReason::unreadable;
   std::string text = *std::move(bytes);
-  if (is_gzip(text)) {
-    Gunzipped unpacked = gunzip(text, kMaxDocumentBytes);
-    if (unpacked.problem == GunzipProblem::damaged) return SkipReason::damaged_gzip;
-    if (unpacked.problem == GunzipProblem::too_large) return SkipReason::too_large;
+  if (const Packing packing = packing_of(text); packing != Packing::none) {
+    Unpacked unpacked = unpack(text, packing, kMaxDocumentBytes);
+    if (unpacked.problem == UnpackProblem::damaged) return damaged_reason(packing);
+    if (unpacked.problem == UnpackProblem::too_large) return SkipReason::too_large;
     text = std::move(unpacked.bytes);
   }
+  if (const auto reason = unusable(text, min_bytes)) return *reason;
+  return text;
+}
+
+std::optional<SkipReason> unusable(std::string_view text, std::uint64_t min_bytes) {
   if (text.empty()) return SkipReason::empty;
   if (text.find('\0') != std::string::npos) return SkipReason::binary;
   if (!is_utf8(text)) return SkipReason::invalid_utf8;
   if (text.size() < min_bytes) return SkipReason::tiny;
-  return text;
+  return std::nullopt;
 }
 
 bool is_utf8(std::string_view bytes) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080;
   while (!bytes.empty()) {
+    std::uint64_t word = kHighBits;
+    if (bytes.size() >= sizeof word) std::memcpy(&word, bytes.data(), sizeof word);
+    if ((word & kHighBits) == 0) {
+      bytes.remove_prefix(sizeof word);
+      continue;
+    }
     const std::size_t length = sequence_length(bytes);
     if (length == 0) return false;
     bytes.remove_prefix(length);
   }
   return true;
+}
+
+std::size_t whole_characters(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit) return text.size();
+  const auto continues = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+  };
+  std::size_t end = limit;
+  while (end > 0 && continues(end)) --end;
+  return end;
 }
 
 std::string normalised(std::string_view text) {

@@ -23,6 +23,33 @@ class ByteTokenizer final : public Tokenizer {
     });
     return ids;
   }
+
+  Result<std::string> decode(std::span<const std::int32_t> ids) const override {
+    std::string text;
+    for (const std::int32_t id : ids)
+      if (id >= 0 && id < static_cast<std::int32_t>(kByteEnd)) text += static_cast<char>(id);
+    return text;
+  }
+
+  Result<void> append(std::string_view text, int token_bytes, std::string& out) const override {
+    const auto width = static_cast<std::size_t>(token_bytes);
+    const std::size_t start = out.size();
+    out.resize(start + text.size() * width);
+    char* at = out.data() + start;
+    if (width == 2) {
+      for (const char c : text) {
+        at[0] = c;
+        at[1] = 0;
+        at += 2;
+      }
+    } else {
+      for (const char c : text) {
+        *at = c;
+        at += width;
+      }
+    }
+    return {};
+  }
 };
 
 Error unknown(std::string_view text) {
@@ -32,6 +59,17 @@ Error unknown(std::string_view text) {
 }
 
 }  // namespace
+
+void put_little_endian(std::string& bytes, std::uint64_t value, int count) {
+  for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i));
+}
+
+Result<void> Tokenizer::append(std::string_view text, int token_bytes, std::string& out) const {
+  Result<std::vector<std::uint32_t>> ids = encode(text);
+  if (!ids) return std::move(ids).error();
+  for (const std::uint32_t id : *ids) put_little_endian(out, id, token_bytes);
+  return {};
+}
 
 std::string TokenizerChoice::name() const {
   switch (kind) {

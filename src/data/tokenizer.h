@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,8 +40,15 @@ class Tokenizer {
   virtual std::int64_t vocab() const = 0;       // ids are 0 … vocab-1, the end token included
   virtual std::uint32_t end_token() const = 0;  // never the id of text
   virtual Result<std::vector<std::uint32_t>> encode(std::string_view text) const = 0;
+  // Appends the ids of `text` to `out`, little-endian, `token_bytes` (2 or 4) each. Threads: safe.
+  virtual Result<void> append(std::string_view text, int token_bytes, std::string& out) const;
+  // The text that ids stand for; control pieces stand for none.
+  virtual Result<std::string> decode(std::span<const std::int32_t> ids) const = 0;
   virtual std::string_view model() const = 0;  // contents of tokenizer.model; empty for bytes
 };
+
+// Appends `count` low bytes of `value`, the lowest first.
+void put_little_endian(std::string& bytes, std::uint64_t value, int count);
 
 // Vocabulary 257: the 256 bytes, and 256 as end token.
 std::unique_ptr<Tokenizer> byte_tokenizer();

@@ -118,15 +118,17 @@ TEST(OutputFolder, IsHeldByOneWriterAtATime) {
   EXPECT_THAT(*real_files().list(out), testing::ElementsAre("file"));
 }
 
-TEST(OutputFolder, StartsEmptyAfterAKilledWriter) {
+TEST(OutputFolder, HandsOnWhatAKilledWriterLeft) {
   test::TemporaryFolder folder;
   test::write_text(folder.path(), "data.tmp/half", "half");
   test::write_text(folder.path(), "data.tmp/lock", "");
 
-  const Result<OutputFolder> output = OutputFolder::claim(real_files(), folder / "data");
+  Result<OutputFolder> output = OutputFolder::claim(real_files(), folder / "data");
 
   ASSERT_TRUE(output);
-  EXPECT_FALSE(real_files().exists(output->temporary() / "half"));
+  EXPECT_TRUE(real_files().exists(output->temporary() / "half"));
+  ASSERT_TRUE(output->clear());
+  EXPECT_THAT(*real_files().list(output->temporary()), testing::ElementsAre("lock"));
 }
 
 TEST(OutputFolder, EmptiesNoFolderThatNoWriterLeft) {

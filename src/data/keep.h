@@ -1,0 +1,38 @@
+#pragma once
+
+// Where filters take part in a preparation: after the split, before a vocabulary is learned and
+// text becomes tokens.
+
+#include <functional>
+#include <map>
+
+#include "data/document_pass.h"
+
+namespace ration::data {
+
+// Bytes [begin, end) of a document's text.
+struct ByteSpan {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  bool operator==(const ByteSpan&) const = default;
+};
+
+struct Dropped {
+  std::size_t document = 0;  // of Corpus::documents
+  std::string why;           // in words, with the other document, similarity or perplexity
+};
+
+// What a filter leaves.
+struct Kept {
+  std::vector<Dropped> dropped;
+  // Spans that are cut out of documents, ascending and apart; both ends lie between characters.
+  std::map<std::size_t, std::vector<ByteSpan>> cuts;
+  // Steps and options from which it can be repeated, and counts; kept in the manifest.
+  Json record = Json::object();
+};
+
+// Sees the documents after the split (their `use` says train, val or duplicate) and their texts
+// through for_each_text. Deterministic: the same documents give the same result.
+using DocumentFilter = std::function<Result<Kept>(const TextReader& reader)>;
+
+}  // namespace ration::data
