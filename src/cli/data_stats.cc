@@ -7,6 +7,7 @@
 #include "cli/table.h"
 #include "cli/terminal_text.h"
 #include "data/stats.h"
+#include "data/text_folder.h"
 #include "report/vega.h"
 
 namespace ration::cli {

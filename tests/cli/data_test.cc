@@ -128,5 +128,72 @@ TEST_F(DataCommand, SaysHowToPrepareAFolderWithoutData) {
   EXPECT_THAT(info.err, HasSubstr("ration data prepare"));
 }
 
+TEST_F(DataCommand, ShowsDocumentsAndWhereTheyAreFrom) {
+  test::write_text(folder_ / "text", "bad.txt", std::string(300, '\xe9'));
+  prepare();
+
+  const Json shown = json(ration({"data", "show", data_, "0", "1", "--json"}));
+  ASSERT_EQ(shown["documents"].size(), 2U);
+  EXPECT_EQ(shown["documents"][0]["place"], "doc-0.txt");
+  EXPECT_EQ(shown["documents"][0]["text"], test::invented_text(0, 600));
+
+  const Outcome random = ration({"data", "show", data_, "--random", "4", "--split", "train"});
+  EXPECT_EQ(random.code, 0) << random.err;
+  EXPECT_EQ(random.out, ration({"data", "show", data_, "--random", "4"}).out) << "the same seed";
+
+  const Outcome dropped = ration({"data", "show", data_, "--dropped"});
+  EXPECT_THAT(dropped.out, HasSubstr("bad.txt: files that are not UTF-8"));
+
+  EXPECT_EQ(ration({"data", "show", data_, "60"}).code, 2);
+}
+
+TEST_F(DataCommand, CountsWhatTheDataAreMadeOf) {
+  prepare();
+
+  const Json stats = json(ration({"data", "stats", data_, "--json"}));
+
+  EXPECT_EQ(stats["train"]["documents"].get<int>() + stats["val"]["documents"].get<int>(), 60);
+  EXPECT_EQ(stats["train"]["duplicate_documents"], 0);
+  EXPECT_GT(stats["train"]["entropy_bits"].get<double>(), 2);
+  EXPECT_THAT(ration({"data", "stats", data_}).out, HasSubstr("most frequent"));
+}
+
+TEST_F(DataCommand, DrawsWhatAPersonLooksAt) {
+  prepare();
+  const std::string page = (folder_ / "page.html").string();
+
+  EXPECT_EQ(ration({"data", "stats", data_, "--html", page}).code, 0);
+
+  EXPECT_THAT(real_files().read(page).value_or(""), HasSubstr("How long documents are"));
+}
+
+TEST_F(DataCommand, SaysWhatDiffersBetweenTwoFolders) {
+  prepare();
+  test::write_text(folder_ / "text", "doc-3.txt", test::invented_text(999, 600));
+  test::write_text(folder_ / "text", "more.txt", test::invented_text(998, 600));
+  const std::string other = (folder_ / "other").string();
+  ration({"data", "prepare", text_, "-o", other, "--note", "licence=CC0"});
+
+  const Json diff = json(ration({"data", "diff", data_, other, "--json"}));
+  EXPECT_EQ(diff["same_tokens"], false);
+  EXPECT_EQ(diff["sources"]["changed"], Json({"doc-3.txt"}));
+  EXPECT_EQ(diff["sources"]["added"], Json({"more.txt"}));
+  EXPECT_EQ(diff["sources"]["same"], 59);
+
+  const Outcome text = ration({"data", "diff", data_, other});
+  EXPECT_THAT(text.out, testing::AllOf(HasSubstr("notes.licence"), HasSubstr("more.txt")));
+  EXPECT_THAT(ration({"data", "diff", data_, data_}).out, HasSubstr("the same tokens"));
+}
+
+TEST_F(DataCommand, ListsTheTextsThatCanBeFetched) {
+  const Json listed = json(ration({"data", "fetch", "--json"}));
+  EXPECT_EQ(listed["corpora"][0]["name"], "licences");
+  EXPECT_THAT(ration({"data", "fetch"}).out, HasSubstr("GPL-2"));
+
+  const Outcome wrong = ration({"data", "fetch", "kernal"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("kernel"));
+}
+
 }  // namespace
 }  // namespace ration::cli
