@@ -1,7 +1,6 @@
 #include "data/journal.h"
 
 #include "base/crc_line.h"
-#include "base/fault.h"
 
 namespace ration::data {
 namespace {
@@ -78,9 +77,7 @@ Result<void> Journal::note(const WrittenSoFar& written) {
                      {"train", to_json(written.train)},
                      {"val", to_json(written.val)}};
   if (auto done = file_->append(with_crc(line.dump()) + "\n"); !done) return done;
-  if (auto done = file_->sync(); !done) return done;
-  fault_point("prepare.noted");
-  return {};
+  return file_->sync();
 }
 
 }  // namespace ration::data

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "data/document_table.h"
@@ -26,6 +27,28 @@ class PrepareRecords : public testing::Test {
                               const std::string& out = "data",
                               const std::string& text = "text") {
     return data::prepare(real_files(), system_clock(), folder_ / text, folder_ / out, options);
+  }
+
+  // A preparation in a process of its own, killed when it has written so many pieces of about a
+  // megabyte.
+  void prepare_and_kill(const PrepareOptions& options, int pieces) {
+    const pid_t child = fork();
+    if (child == 0) {
+      int written = 0;
+      const Result<Preparation> ended =
+          data::prepare(real_files(),
+                        system_clock(),
+                        folder_ / "text",
+                        folder_ / "data",
+                        options,
+                        [&](const Progress& at) {
+                          if (at.phase == "writing tokens" && ++written == pieces) raise(SIGKILL);
+                        });
+      _exit(ended ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the process was to be killed";
   }
 
   std::string file(const std::string& path) {
@@ -197,66 +220,61 @@ TEST_F(PrepareRecords, LeavesOutWhatAFilterDropsAndCuts) {
   EXPECT_THAT(texts(manifest, Split::train, "data")[0], HasSubstr("begin end"));
   EXPECT_EQ(manifest.train_text_bytes + manifest.train.documents, manifest.train.tokens);
   EXPECT_EQ(manifest.provenance["filters"]["step"], "test");
-  EXPECT_EQ(manifest.sources[0].use, "filtered");
+  EXPECT_EQ(std::count_if(manifest.sources.begin(),
+                          manifest.sources.end(),
+                          [](const SourceFile& source) { return source.use == "filtered"; }),
+            1);
   EXPECT_THAT(*read_dropped(real_files(), folder_ / "data"),
               ElementsAre(testing::FieldsAre(
                   "left out by a filter", "00.txt", "the first", HasSubstr("CUT"))));
   EXPECT_TRUE(prepare(options)->unchanged);
 }
 
-// A preparation in a process of its own, killed at its n-th checkpoint.
 TEST_F(PrepareRecords, GoesOnWhereAKillStoppedIt) {
   test::write_text(folder_.path(), "text/a.jsonl", json_lines(20'000));
-  PrepareOptions options{.tokenizer = "bpe:400", .checkpoint_seconds = 0};
-  ASSERT_TRUE(prepare(options, "whole"));
-  const pid_t child = fork();
-  if (child == 0) {
-    setenv("RATION_FAULT", "prepare.noted:3", 1);
-    const Result<Preparation> ignored = prepare(options);
-    _exit(ignored ? 0 : 1);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFSIGNALED(status)) << "the process was to be killed";
+  const PrepareOptions options{.tokenizer = "bpe:400", .checkpoint_seconds = 0};
+  prepare_and_kill(options, 3);
   EXPECT_FALSE(real_files().exists(folder_ / "data"));
-
   // Bytes behind the last checkpoint are no part of the data.
   test::write_text(folder_.path(), "data.tmp/train.tokens", file("data.tmp/train.tokens") + "torn");
+
   const Result<Preparation> made = prepare(options);
 
   ASSERT_TRUE(made) << made.error().describe();
   EXPECT_GT(made->taken_over, 0);
-  EXPECT_EQ(all_bytes("data") == all_bytes("whole"), true);
+  ASSERT_TRUE(prepare(options, "whole"));
+  EXPECT_TRUE(all_bytes("data") == all_bytes("whole"));
 }
 
-TEST_F(PrepareRecords, StartsOverWhenWhatAKillLeftIsDamagedOrOfAnotherText) {
-  for (const bool damaged : {true, false}) {
-    test::write_text(folder_.path(), "text/a.jsonl", json_lines(20'000));
-    const PrepareOptions options{.checkpoint_seconds = 0};
-    const pid_t child = fork();
-    if (child == 0) {
-      setenv("RATION_FAULT", "prepare.noted:2", 1);
-      const Result<Preparation> ignored = prepare(options);
-      _exit(ignored ? 0 : 1);
-    }
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(status));
-    if (damaged) {
-      std::string tokens = file("data.tmp/train.tokens");
-      tokens[100] = static_cast<char>(tokens[100] ^ 1);
-      test::write_text(folder_.path(), "data.tmp/train.tokens", tokens);
-    } else {
-      test::write_text(folder_.path(), "text/a.jsonl", json_lines(19'999));
-    }
+TEST_F(PrepareRecords, StartsOverWhenWhatAKillLeftIsDamaged) {
+  test::write_text(folder_.path(), "text/a.jsonl", json_lines(20'000));
+  const PrepareOptions options{.checkpoint_seconds = 0};
+  prepare_and_kill(options, 3);
+  std::string tokens = file("data.tmp/train.tokens");
+  ASSERT_GT(tokens.size(), 100U);
+  tokens[100] = static_cast<char>(tokens[100] ^ 1);
+  test::write_text(folder_.path(), "data.tmp/train.tokens", tokens);
 
-    const Result<Preparation> made = prepare(options);
-    ASSERT_TRUE(made) << made.error().describe();
-    EXPECT_EQ(made->taken_over, 0);
-    ASSERT_TRUE(prepare({}, "fresh"));
-    EXPECT_EQ(all_bytes("data") == all_bytes("fresh"), true);
-    for (const char* out : {"data", "fresh"}) ASSERT_TRUE(real_files().remove_all(folder_ / out));
-  }
+  const Result<Preparation> made = prepare(options);
+
+  ASSERT_TRUE(made) << made.error().describe();
+  EXPECT_EQ(made->taken_over, 0);
+  ASSERT_TRUE(prepare(options, "whole"));
+  EXPECT_TRUE(all_bytes("data") == all_bytes("whole"));
+}
+
+TEST_F(PrepareRecords, StartsOverWhenAKillLeftTokensOfAnotherText) {
+  test::write_text(folder_.path(), "text/a.jsonl", json_lines(20'000));
+  const PrepareOptions options{.checkpoint_seconds = 0};
+  prepare_and_kill(options, 3);
+  test::write_text(folder_.path(), "text/a.jsonl", json_lines(19'999));
+
+  const Result<Preparation> made = prepare(options);
+
+  ASSERT_TRUE(made) << made.error().describe();
+  EXPECT_EQ(made->taken_over, 0);
+  ASSERT_TRUE(prepare(options, "whole"));
+  EXPECT_TRUE(all_bytes("data") == all_bytes("whole"));
 }
 
 // The text changes when the first token is about to be written.
