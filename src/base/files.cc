@@ -153,12 +153,16 @@ class RealFiles final : public Files {
     const Descriptor fd(open_file(path, O_RDONLY));
     if (fd.get() < 0) return system_error("read", path, errno);
     std::string bytes;
-    // Most files are small: a large first block would be cleared in vain.
+    // What is left of the file, and a byte that tells its end. Files that have no size, such as
+    // those of /proc, begin with a small block: a large one would be cleared in vain.
     std::uint64_t block = 1U << 12;
+    struct stat status {};
+    if (fstat(fd.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) > offset)
+      block = static_cast<std::uint64_t>(status.st_size) - offset + 1;
     while (bytes.size() < limit) {
       const std::size_t have = bytes.size();
       bytes.resize(have + std::min(block, limit - have));
-      block = std::min<std::uint64_t>(4 * block, 1U << 20);
+      block = std::clamp<std::uint64_t>(4 * have, 1U << 12, 1U << 20);
       const ssize_t got = pread(
           fd.get(), bytes.data() + have, bytes.size() - have, static_cast<off_t>(offset + have));
       bytes.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));

@@ -1,6 +1,7 @@
 #include "data/write_tokens.h"
 
 #include <array>
+#include <mutex>
 
 #include "data/shard_writer.h"
 #include "data/text_folder.h"
@@ -20,6 +21,30 @@ struct EncodedUnit {
   std::array<Part, 2> parts;  // training, held out
   std::size_t next_document = 0;
   std::uint64_t text_bytes = 0;
+};
+
+// Buffers of tokens that were written, to be filled again: fresh memory costs more than the bytes.
+class Buffers {
+ public:
+  std::string take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return {};
+    std::string buffer = std::move(free_.back());
+    free_.pop_back();
+    buffer.clear();
+    return buffer;
+  }
+
+  void give_back(std::string buffer) {
+    constexpr std::size_t kMost = std::size_t{8} << 20;  // of a large document is not kept
+    const std::lock_guard lock(mutex_);
+    if (buffer.capacity() <= kMost && free_.size() < kKept) free_.push_back(std::move(buffer));
+  }
+
+ private:
+  static constexpr std::size_t kKept = 16;
+  std::mutex mutex_;
+  std::vector<std::string> free_;
 };
 
 // Bytes of the next piece to tokenize: whole lines where lines are short enough, whole words else.
@@ -47,8 +72,11 @@ Result<void> encode_document(const TokenJob& job, std::string_view text, Encoded
   return {};
 }
 
-Result<EncodedUnit> encode(const TokenJob& job, const std::vector<DocumentText>& texts) {
+Result<EncodedUnit> encode(const TokenJob& job,
+                           const std::vector<DocumentText>& texts,
+                           Buffers& buffers) {
   EncodedUnit unit;
+  unit.parts[0].tokens = buffers.take();
   std::uint64_t bytes = 0;
   for (const DocumentText& one : texts) bytes += one.text.size();
   if (job.tokenizer.model().empty())
@@ -131,18 +159,20 @@ Result<WrittenShards> write_tokens(const TokenJob& job, Journal& journal) {
     total += documents[i].bytes;
     if (i < first) done_bytes += documents[i].bytes;
   }
+  Buffers buffers;
   double noted_at = job.clock.monotonic_seconds();
   std::int64_t bytes_since = 0;
   Result<void> done = for_each_text<EncodedUnit>(
       job.reader,
       [&](std::size_t index) { return index >= first && wanted(index); },
-      [&](std::vector<DocumentText>&& texts) { return encode(job, texts); },
+      [&](std::vector<DocumentText>&& texts) { return encode(job, texts, buffers); },
       [&](EncodedUnit&& unit) -> Result<void> {
         for (const auto& [writer, part] :
              {std::pair(&shards->train, &unit.parts[0]), {&shards->val, &unit.parts[1]}})
           if (auto put = writer->append(part->tokens, part->lengths); !put) return put;
         done_bytes += unit.text_bytes;
         bytes_since += static_cast<std::int64_t>(unit.parts[0].tokens.size());
+        buffers.give_back(std::move(unit.parts[0].tokens));
         if (job.progress) job.progress({"writing tokens", done_bytes, total});
         const double now = job.clock.monotonic_seconds();
         if (bytes_since < kCheckpointBytes && now - noted_at < job.checkpoint_seconds) return {};
