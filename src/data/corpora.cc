@@ -109,11 +109,12 @@ const std::vector<KnownCorpus>& table() {
   return corpora;
 }
 
+// An ending with a dot in front is one of names, any other is a whole name.
 bool taken(const KnownCorpus& corpus, const std::string& path) {
   if (corpus.endings.empty()) return true;
-  const std::string_view name = document_name(path);
+  const std::string name = Path(document_name(path)).filename().string();
   return std::any_of(corpus.endings.begin(), corpus.endings.end(), [&](std::string_view ending) {
-    return name.ends_with(ending);
+    return ending.starts_with('.') ? name.ends_with(ending) : name == ending;
   });
 }
 
@@ -151,22 +152,51 @@ Result<std::string> read_unpacked(Files& files, const Path& path) {
                .hint = "fetch the package again"};
 }
 
-// One JSON line an entry; entries stand between lines without text.
+// Puts paragraphs together to entries, one JSON line each.
+class EntryLines {
+ public:
+  // An entry begins with its headword, at the start of a line; what is indented belongs to it.
+  void add(std::string_view paragraph) {
+    if (!entry_.empty() && paragraph.starts_with(' ')) {
+      entry_ += "\n\n";
+    } else {
+      finish();
+    }
+    entry_ += paragraph;
+  }
+
+  void finish() {
+    if (entry_.empty()) return;
+    if (is_utf8(entry_))
+      lines_ += Json{{"id", ++entries_}, {"text", entry_}}.dump() + "\n";
+    else
+      ++not_utf8_;
+    entry_.clear();
+  }
+
+  const std::string& lines() const { return lines_; }
+  std::int64_t not_utf8() const { return not_utf8_; }
+
+ private:
+  std::string entry_;
+  std::string lines_;
+  std::int64_t entries_ = 0;
+  std::int64_t not_utf8_ = 0;
+};
+
 Result<std::string> entry_lines(Files& files, const Path& packed, std::int64_t& not_utf8) {
   BlockReader reader(files, packed, {.kind = RecordRule::Kind::blank_lines}, kLargestFile);
-  std::string lines;
+  EntryLines entries;
   while (true) {
     Result<std::optional<Block>> block = reader.next();
     if (!block) return std::move(block).error();
-    if (!block->has_value()) return lines;
-    for (const RecordSpan& span : (*block)->records) {
-      const std::string entry = (*block)->bytes.substr(span.at, span.size);
-      if (is_utf8(entry))
-        lines += Json{{"id", span.number}, {"text", entry}}.dump() + "\n";
-      else
-        ++not_utf8;
-    }
+    if (!block->has_value()) break;
+    for (const RecordSpan& span : (*block)->records)
+      entries.add(std::string_view((*block)->bytes).substr(span.at, span.size));
   }
+  entries.finish();
+  not_utf8 += entries.not_utf8();
+  return entries.lines();
 }
 
 struct Place {

@@ -20,11 +20,12 @@ struct KnownCorpus {
   std::string_view package;  // of Debian 12
   std::string_view version;  // that the numbers below were measured with
   std::string_view licence;
-  std::string_view folder;                // within the package, from the root
-  std::vector<std::string_view> endings;  // of the files taken, also followed by .gz; empty = all
-  std::string_view without = {};          // folders of this name are left out
-  bool installed = false;                 // taken from this system where it has the folder
-  bool entries = false;                   // one file whose entries stand between blank lines
+  std::string_view folder;  // within the package, from the root
+  std::vector<std::string_view>
+      endings;                    // of the files taken, or their names, also with .gz; empty = all
+  std::string_view without = {};  // folders of this name are left out
+  bool installed = false;         // taken from this system where it has the folder
+  bool entries = false;  // one file of entries that begin with a headword after a blank line
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;       // unpacked
   std::string_view sha256 = {};  // first 16 digits

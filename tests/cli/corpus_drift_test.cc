@@ -18,6 +18,7 @@ class CorpusDrift : public testing::Test {
   // A run of the store on prepared data of its own, which came from `corpus` with this digest.
   void add_run(std::uint32_t token, const std::string& corpus, const std::string& sha256) {
     const Path data = folder_ / std::to_string(token);
+    ASSERT_TRUE(real_files().make_folders(data));
     data::Manifest manifest = test::write_pool(data, {{token, token, 256}}, 257);
     manifest.provenance["corpora"] = Json::array(
         {{{"name", corpus}, {"version", "1." + std::to_string(token)}, {"sha256", sha256}}});

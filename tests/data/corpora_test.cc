@@ -75,6 +75,16 @@ TEST_F(Fetch, UnpacksTheFilesOfThePackageAndSaysWhereTheyAreFrom) {
   EXPECT_TRUE(fetched->corpus.drifted());
 }
 
+TEST_F(Fetch, TakesFilesOfANameAlone) {
+  package_ = {{"usr/doc/policy.txt.gz", test::gzip("this")}, {"usr/doc/menu-policy.txt", "not"}};
+
+  ASSERT_TRUE(
+      fetch({.name = "policy", .package = "p", .folder = "usr/doc", .endings = {"policy.txt"}}));
+
+  EXPECT_THAT(*real_files().list(folder_ / "texts/policy"),
+              ElementsAre("policy.txt", "ration.fetch.json"));
+}
+
 TEST_F(Fetch, TakesInstalledTextFromTheSystem) {
   online_ = false;
   test::write_text(folder_ / "system", "usr/lib/a.py", "code");
@@ -89,7 +99,8 @@ TEST_F(Fetch, TakesInstalledTextFromTheSystem) {
 }
 
 TEST_F(Fetch, MakesALineOfEveryEntryOfADictionary) {
-  package_ = {{"usr/dictd/words.dict.dz", test::gzip("ant\n  An insect.\n\nbee\n  Another.\n")}};
+  package_ = {{"usr/dictd/words.dict.dz",
+               test::gzip("ant\n  An insect.\n\n  A worker.\n\nbee\n  Another.\n")}};
   const KnownCorpus corpus{.name = "words",
                            .package = "dict",
                            .folder = "usr/dictd",
@@ -98,9 +109,9 @@ TEST_F(Fetch, MakesALineOfEveryEntryOfADictionary) {
 
   ASSERT_TRUE(fetch(corpus));
 
-  EXPECT_EQ(
-      file("texts/words/words.jsonl"),
-      "{\"id\":1,\"text\":\"ant\\n  An insect.\"}\n{\"id\":2,\"text\":\"bee\\n  Another.\"}\n");
+  EXPECT_EQ(file("texts/words/words.jsonl"),
+            "{\"id\":1,\"text\":\"ant\\n  An insect.\\n\\n  A "
+            "worker.\"}\n{\"id\":2,\"text\":\"bee\\n  Another.\"}\n");
 }
 
 TEST_F(Fetch, LeavesNothingWhenThePackageCannotBeHad) {
