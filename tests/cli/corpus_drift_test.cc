@@ -6,6 +6,7 @@
 #include "data/manifest.h"
 #include "data/pool_builder.h"
 #include "data/text_builder.h"
+#include "support/runs.h"
 #include "support/temporary_folder.h"
 
 namespace ration::cli {
@@ -23,7 +24,7 @@ class CorpusDrift : public testing::Test {
     manifest.provenance["corpora"] = Json::array(
         {{{"name", corpus}, {"version", "1." + std::to_string(token)}, {"sha256", sha256}}});
     test::write_text(data, "manifest.json", data::manifest_text(manifest).value());
-    run::RunSpec spec;
+    run::RunSpec spec = test::small_spec();
     spec.data_digest = manifest.digest;
     run::Execution execution;
     execution.data = data.string();
