@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "run/mixture.h"
 #include "run/settings_file.h"
 #include "run/steps.h"
 
@@ -270,6 +271,138 @@ const std::vector<Row<RunSpec>>& spec_rows() {
                    0,
                    1e15,
                    "step of that checkpoint; filled in with it")),
+      later(
+          row<S>("aux",
+                 &S::aux,
+                 "",
+                 -kAny,
+                 kAny,
+                 "auxiliary sources trained on beside `data`, the target; in a sweep the names of "
+                 "[sources] with commas, which become digest:weight:unique_tokens:max_epochs")),
+      later(row<S>("aux_share",
+                   &S::aux_share,
+                   "of the tokens",
+                   0,
+                   0.999,
+                   "share of auxiliary tokens; tokens counts them, unique_tokens is the target's")),
+      later(row<S>("aux_schedule",
+                   &S::aux_schedule,
+                   "",
+                   -kAny,
+                   kAny,
+                   "the share over the run in place of aux_share: at:share points with straight "
+                   "lines between, such as 0:0.5,0.8:0.5,1:0")),
+      later(
+          row<S>("mix_order",
+                 &S::mix_order,
+                 "",
+                 -kAny,
+                 kAny,
+                 "policies fixed and proportional: quota keeps every source within a few sequences "
+                 "of its share at any time, iid draws each sequence",
+                 {"quota", "iid"})),
+      later(
+          row<S>("policy",
+                 &S::policy,
+                 "",
+                 -kAny,
+                 kAny,
+                 "which auxiliary source comes next: fixed by weight, proportional to unique "
+                 "tokens; exp3 and ucb1 learn from the gradients' agreement with the target's, odm "
+                 "from the loss",
+                 {"fixed", "proportional", "exp3", "ucb1", "odm"})),
+      later(
+          row<S>("policy_pulls",
+                 &S::policy_pulls,
+                 "pulls",
+                 1,
+                 1048576,
+                 "exp3, ucb1, odm: sources chosen a step, each for an equal part of its auxiliary "
+                 "sequences")),
+      later(
+          row<S>("policy_reward",
+                 &S::policy_reward,
+                 "",
+                 -kAny,
+                 kAny,
+                 "exp3, ucb1: what is compared of a source's gradient and the target's: direction, "
+                 "size, or both",
+                 {"alignment", "magnitude", "combined"})),
+      later(row<S>("reward_params",
+                   &S::reward_params,
+                   "",
+                   -kAny,
+                   kAny,
+                   "exp3, ucb1: whose gradients are compared; projected is all of them hashed into "
+                   "65536 sums; auto is head, or last_block where head and embedding are one",
+                   {"auto", "head", "last_block", "all", "projected"})),
+      later(row<S>(
+          "policy_kappa",
+          &S::policy_kappa,
+          "1",
+          1e-6,
+          1e6,
+          "exp3, odm: how fast exploring ends; 1 is the textbook's, the authors' program has "
+          "10")),
+      later(row<S>("policy_credit",
+                   &S::policy_credit,
+                   "",
+                   -kAny,
+                   kAny,
+                   "exp3: a source pulled c of G times is credited c/G of its reward over its "
+                   "probability, which is unbiased; once: the whole, whatever c is",
+                   {"counts", "once"})),
+      later(row<S>(
+          "policy_forget",
+          &S::policy_forget,
+          "of the estimates",
+          0,
+          0.5,
+          "exp3: part of what it has learned that each pull takes away; 0 is the textbook's, "
+          "which follows no drift; 1/500 keeps about 500 pulls")),
+      later(row<S>("policy_smoothing",
+                   &S::policy_smoothing,
+                   "1",
+                   0,
+                   1,
+                   "exp3, ucb1, odm: weight of a source's newest reward; 0 is the policy's rule: 1 "
+                   "for exp3, 0.1 for the others")),
+      later(row<S>("policy_mean",
+                   &S::policy_mean,
+                   "",
+                   -kAny,
+                   kAny,
+                   "ucb1: the mean of all rewards instead of a moving one; keeps the bound on "
+                   "regret, does not follow a drift")),
+      later(row<S>("policy_rescale",
+                   &S::policy_rescale,
+                   "",
+                   -kAny,
+                   kAny,
+                   "exp3, ucb1, odm: rewards brought into 0 … 1, where the bounds on regret hold")),
+      later(row<S>("policy_rstar",
+                   &S::policy_rstar,
+                   "repeats",
+                   0,
+                   1e12,
+                   "exp3, ucb1, odm: repeats after which a source's reward has fallen to 1/e; the "
+                   "published fit for text; 0 leaves rewards alone")),
+      later(
+          row<S>("policy_warmup",
+                 &S::policy_warmup,
+                 "sequences",
+                 1,
+                 1e9,
+                 "ucb1: sequences of each source, and of the target, whose gradients are compared "
+                 "before the first step; 1000 is published, small runs afford less")),
+      later(row<S>("policy_compat",
+                   &S::policy_compat,
+                   "",
+                   -kAny,
+                   kAny,
+                   "exp3, ucb1: public repeats two mistakes of the authors' program, a second "
+                   "softmax and credit once; for replication alone",
+                   {"none", "public"})),
       row<S>("numerics",
              &S::numerics,
              "",
@@ -383,6 +516,14 @@ const std::vector<Row<Execution>>& execution_rows() {
                    1e15,
                    "memory of a GPU that the run takes, such as 10GiB, so that several share one; "
                    "goes before gpu; 0 leaves it to --gpu-memory")),
+      later(
+          row<X>("aux_data",
+                 &X::aux_data,
+                 "folders",
+                 -kAny,
+                 kAny,
+                 "prepared data of the auxiliary sources, in any order, with ':' between folders; "
+                 "filled in from [sources] of a sweep")),
   };
   return rows;
 }
@@ -652,6 +793,7 @@ RunSpec resolve(RunSpec spec) {
                          ? nearest_multiple(8 * width / 3, spec.width >= 256 ? 64 : 8)
                          : 4 * spec.width;
   }
+  resolve_mixture(spec);
   return spec;
 }
 
@@ -694,6 +836,7 @@ std::vector<Error> check(const RunSpec& spec) {
   if (!spec.branch_from.empty() && spec.on_spike == "rewind")
     problems.push_back(
         problem("a branch cannot go back with on_spike = \"rewind\"", "set on_spike = \"log\""));
+  for (Error& more : check_mixture(spec)) problems.push_back(std::move(more));
   if (spec.numerics > kNumericsVersion)
     problems.push_back(problem(
         fmt::format(

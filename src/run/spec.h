@@ -71,6 +71,24 @@ struct RunSpec {
   // A branch begins with the checkpoint of another run; sweeps fill both in.
   std::string branch_from;       // run-id of the trunk
   std::int64_t branch_step = 0;  // of its checkpoint
+  // Auxiliary data beside the main data, the target (run/mixture.h, docs/mixtures.md)
+  std::string aux;                          // digest:weight:unique_tokens:max_epochs, …
+  double aux_share = 0;                     // of the tokens
+  std::string aux_schedule;                 // of the share over the run, in its place
+  std::string mix_order = "quota";          // quota | iid
+  std::string policy = "fixed";             // fixed | proportional | exp3 | ucb1 | odm
+  std::int64_t policy_pulls = 1;            // G, a step
+  std::string policy_reward = "alignment";  // alignment | magnitude | combined
+  std::string reward_params = "auto";       // auto | head | last_block | all | projected
+  double policy_kappa = 1;
+  std::string policy_credit = "counts";  // counts | once
+  double policy_forget = 0;              // exp3 only, of its estimates, at each pull
+  double policy_smoothing = 0;           // 0 = the policy's rule, replaced by resolve()
+  bool policy_mean = false;              // ucb1 only
+  bool policy_rescale = true;
+  double policy_rstar = 15.387756;     // R*; 0 = repetition does not lower rewards
+  std::int64_t policy_warmup = 64;     // sequences a source, ucb1 only
+  std::string policy_compat = "none";  // none | public
   std::int64_t numerics = kNumericsVersion;
 
   bool operator==(const RunSpec&) const = default;
@@ -93,6 +111,7 @@ struct Execution {
   std::string keep_steps;               // checkpoints that branches need: "120,240"
   double gpu = 0;                       // part of a GPU that it takes; 0 = the command says it
   double gpu_mem = 0;                   // bytes of a GPU's memory that it takes; 0 = `gpu` says it
+  std::string aux_data;                 // folders of the auxiliary sources, ':' between them
 
   bool operator==(const Execution&) const = default;
 };
@@ -122,8 +141,9 @@ Value get(const RunSpec& spec, std::string_view name);
 // know where the value stands; the errors of set() and of check().
 Result<Value> accept(std::string_view name, const Value& value);
 
-// Fills members whose 0 or "auto" means "by rule" (mlp, mlp_width); idempotent. unique_tokens and
-// vocab need the data and are the caller's.
+// Fills members whose 0 or "auto" means "by rule" (mlp, mlp_width, reward_params,
+// policy_smoothing), and leaves out what a mixture without a share, or a policy, does not read;
+// idempotent. unique_tokens, vocab and aux need the data and are the caller's.
 RunSpec resolve(RunSpec spec);
 
 // All problems of a resolved spec (impossible shapes, ranges); empty when it can run.

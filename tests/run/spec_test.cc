@@ -50,6 +50,23 @@ TEST(RunSettings, OfTheIdentityAreExactlyTheMembersInTheCanonicalSpec) {
   spec.on_spike = "rewind";
   spec.branch_from = std::string(32, 'a');
   spec.branch_step = 1;
+  spec.aux = std::string(64, 'a') + ":1:0:0";
+  spec.aux_share = 0.5;
+  spec.aux_schedule = "0:1";
+  spec.mix_order = "iid";
+  spec.policy = "exp3";
+  spec.policy_pulls = 2;
+  spec.policy_reward = "combined";
+  spec.reward_params = "head";
+  spec.policy_kappa = 2;
+  spec.policy_credit = "once";
+  spec.policy_forget = 0.1;
+  spec.policy_smoothing = 0.5;
+  spec.policy_mean = true;
+  spec.policy_rescale = false;
+  spec.policy_rstar = 1;
+  spec.policy_warmup = 1;
+  spec.policy_compat = "public";
   const Json object = to_json(spec);
 
   std::set<std::string> keys;
