@@ -1,6 +1,6 @@
 #include "train/progress.h"
 
-#include "run/count.h"
+#include "run/mixture.h"
 
 namespace ration::train {
 namespace {
@@ -58,6 +58,13 @@ Json flops_per_token(const run::RunSpec& spec) {
   Json flops = Json::object();
   for (const auto& [convention, name] : run::kFlopConventions)
     flops[std::string(name)] = run::flops_per_token(spec, convention).value;
+  return flops;
+}
+
+Json run_flops(const run::RunSpec& spec) {
+  Json flops = Json::object();
+  for (const auto& [convention, name] : run::kFlopConventions)
+    flops[std::string(name)] = run::run_flops(spec, convention).value;
   return flops;
 }
 

@@ -39,5 +39,7 @@ Progress progress_from(const Json& json);
 // results say them.
 Json param_counts(const run::RunSpec& spec);
 Json flops_per_token(const run::RunSpec& spec);
+// FLOPs of the whole run under every convention, those of its policy included.
+Json run_flops(const run::RunSpec& spec);
 
 }  // namespace ration::train

@@ -44,7 +44,11 @@ at::ScalarType dtype_of(const run::RunSpec& spec) {
 
 }  // namespace
 
-Training::Training(Surroundings& world, Assignment assignment, Windows train, Windows val)
+Training::Training(Surroundings& world,
+                   Assignment assignment,
+                   Windows train,
+                   Windows val,
+                   std::vector<Windows> auxiliary)
     : world_(world),
       run_(std::move(assignment)),
       spec_(run_.file.spec),
@@ -58,16 +62,24 @@ Training::Training(Surroundings& world, Assignment assignment, Windows train, Wi
       heldout_(val),
       val_tokens_(val.count() * spec_.context),
       train_windows_(std::move(train)),
+      auxiliary_(spec_, std::move(auxiliary)),
       checkpoints_(world.files, run_.folder, run_.file.id),
       keep_{.multiple = spec_.on_spike == "rewind" ? rewind_distance(steps_) : 0,
-            .steps = run::kept_steps(run_.file.execution.keep_steps)} {}
+            .steps = run::kept_steps(run_.file.execution.keep_steps)} {
+  if (run::reads_gradients(spec_))
+    rewards_ = std::make_unique<RewardGradients>(spec_, reward_regions(spec_, model_.parameters()));
+}
 
 std::int64_t Training::tokens_of(std::int64_t windows) const {
   return std::min(windows * spec_.context, spec_.tokens);
 }
 
+// Of the target's unique tokens, which a mixture sees in a part of its tokens.
 double Training::epoch_of(std::int64_t tokens) const {
-  return static_cast<double>(tokens) / static_cast<double>(data_->windows() * spec_.context);
+  const std::int64_t other =
+      auxiliary_.none() ? 0 : auxiliary_.sequences(windows_for(tokens, spec_.context));
+  return static_cast<double>(tokens - other * spec_.context) /
+         static_cast<double>(data_->windows() * spec_.context);
 }
 
 run::Event Training::event(run::EventType type, Json values) const {
@@ -145,8 +157,8 @@ Result<bool> Training::rewind(const StepResult& result) {
 // come to the same decisions in the same order, and a rewind leaves no step begun behind it.
 bool Training::may_begin() const {
   if (under_way_.empty()) return true;
-  return place_ && group_.size() == 1 && spec_.on_spike != "rewind" && !holding_ &&
-         under_way_.size() < kAhead && !under_way_.back().is_last;
+  return place_ && group_.size() == 1 && spec_.on_spike != "rewind" && !auxiliary_.learns() &&
+         !holding_ && under_way_.size() < kAhead && !under_way_.back().is_last;
 }
 
 Result<void> Training::begin_step() {
@@ -154,14 +166,25 @@ Result<void> Training::begin_step() {
   const std::int64_t sequences = std::min(spec_.batch_sequences, total_windows_ - begun_windows_);
   const std::int64_t number = progress_.step + static_cast<std::int64_t>(under_way_.size());
   const std::int64_t before = tokens_of(begun_windows_);
+  const std::int64_t other = auxiliary_.none() ? 0
+                                               : auxiliary_.sequences(begun_windows_ + sequences) -
+                                                     auxiliary_.sequences(begun_windows_);
   begun_windows_ += sequences;
   const std::int64_t after = tokens_of(begun_windows_);
-  under_way_.push_back({.batch = data_->next(sequences),
+  std::optional<Batch> batch = auxiliary_.with(data_->next(sequences - other), other);
+  if (!batch)
+    return Error{
+        .kind = ErrorKind::input,
+        .what = fmt::format("all auxiliary sources are at their max_epochs in step {}", number + 1),
+        .hint = "raise max_epochs or lower aux_share"};
+  under_way_.push_back({.batch = std::move(*batch),
                         .number = number,
                         .tokens_before = before,
                         .left_out = is_left_out(number + 1),
                         .is_last = number + 1 == steps_ || must_checkpoint(number + 1) ||
                                    must_evaluate(before, after)});
+  if (!auxiliary_.none() && !auxiliary_.learns() && is_logged(number + 1))
+    under_way_.back().mixture = auxiliary_.log();
   holding_ = false;
   return under_way_.back().left_out ? Result<void>() : compute(under_way_.back());
 }
@@ -174,7 +197,8 @@ Result<void> Training::compute(UnderWay& step) {
                               .clip = spec_.clip,
                               .micro_batch = micro_batch_,
                               .step = step.number,
-                              .group = &group_};
+                              .group = &group_,
+                              .rewards = rewards_.get()};
     try {
       if (world_.before_step) world_.before_step(micro_batch_);
       if (place_)
@@ -197,6 +221,24 @@ Result<void> Training::compute(UnderWay& step) {
       if (Result<void> done = sit_down(); !done) return done;
     }
   }
+}
+
+// Gradients of the initial weights, for a policy that begins with them. A device's step ends in an
+// update; what that did is undone by loading the weights and moments once more.
+Result<void> Training::learn_before_first_step() {
+  if (progress_.step > 0 || progress_.windows > 0) return {};
+  const std::optional<Batch> batch = auxiliary_.before_first_step(train_windows_);
+  if (!batch) return {};
+  const StepOptions options{
+      .micro_batch = micro_batch_, .group = &group_, .rewards = rewards_.get(), .only_look = true};
+  if (!place_) {
+    auxiliary_.begin_with(train_step(model_, optimiser_, *batch, options));
+    return {};
+  }
+  place_.seat->submit(*batch, options);
+  auxiliary_.begin_with(place_.seat->take());
+  place_.seat->load();
+  return {};
 }
 
 // False where that was done before or cannot be done.
@@ -244,6 +286,9 @@ StepResult Training::end_step() {
     result = place_.seat->take();
   ++progress_.step;
   progress_.windows += step.batch.sequences();
+  auxiliary_.end_step(step.batch, result);
+  mixture_log_ =
+      auxiliary_.learns() && is_logged(progress_.step) ? auxiliary_.log() : std::move(step.mixture);
   if (!result.updated) return result;
   ++progress_.updates;
   progress_.logged_loss += result.loss;
@@ -276,11 +321,12 @@ Result<std::string> Training::checkpoint() {
   }
   if (place_) place_.seat->store();
   const data::SchedulePosition position = data_->position();
-  const Json progress = {{"run", to_json(progress_)},
-                         {"guard", guard_.to_json()},
-                         {"products", name(products_.products)},
-                         {"epoch", position.epoch},
-                         {"index", position.index}};
+  Json progress = {{"run", to_json(progress_)},
+                   {"guard", guard_.to_json()},
+                   {"products", name(products_.products)},
+                   {"epoch", position.epoch},
+                   {"index", position.index}};
+  if (!auxiliary_.none()) progress["auxiliary"] = auxiliary_.state();
   Result<Path> path = checkpoints_.save(
       run_.attempt, progress_.step, model_.parameters(), optimiser_, progress, keep_);
   if (!path) return std::move(path).error();
@@ -316,6 +362,7 @@ Result<void> Training::log_train(const StepResult& result) {
   if (training_seconds_ > 0)
     values["tok_s"] = static_cast<double>(training_tokens_) / training_seconds_;
   if (const std::optional<double> share = mfu()) values["mfu"] = *share;
+  if (!mixture_log_.is_null()) values["mixture"] = mixture_log_;
   progress_.logged_loss = 0;
   progress_.logged_steps = 0;
   progress_.clipped = 0;
@@ -352,6 +399,10 @@ void Training::show(const StepResult& result) {
                   format_duration(static_cast<double>(spec_.tokens - tokens) / speed)));
 }
 
+bool Training::is_logged(std::int64_t step) const {
+  return step == steps_ || step <= kAlwaysLogged || step % run_.file.execution.log_every_steps == 0;
+}
+
 // Steps whose checkpoint somebody will come back to.
 bool Training::must_checkpoint(std::int64_t step) const {
   return (keep_.multiple > 0 && step % keep_.multiple == 0) ||
@@ -379,8 +430,7 @@ Result<std::optional<run::WorkerExit>> Training::after_step(const UnderWay& step
   };
   const std::int64_t tokens = tokens_seen();
   const bool last = progress_.step == steps_;
-  const bool due = !step.left_out && (last || progress_.step <= kAlwaysLogged ||
-                                      progress_.step % run_.file.execution.log_every_steps == 0);
+  const bool due = !step.left_out && is_logged(progress_.step);
   const bool new_epoch = ends_epoch(step.tokens_before, tokens);
   const bool evaluates = !last && must_evaluate(step.tokens_before, tokens);
   if (due || new_epoch || evaluates || step.left_out || verdict != Guard::Verdict::fine) {
@@ -471,6 +521,10 @@ Result<run::WorkerExit> Training::finish(std::string_view status) {
   if (training_seconds_ > 0)
     result["tokens_per_second"] = static_cast<double>(training_tokens_) / training_seconds_;
   if (std::isfinite(final_loss)) result["final_loss"] = final_loss;
+  if (!auxiliary_.none()) {
+    result["sources"] = auxiliary_.summary();
+    result["flops"] = run_flops(spec_);
+  }
   if (progress_.rewinds > 0) result["rewinds"] = progress_.rewinds;
   if (progress_.best_step >= 0)
     result["best_loss"] = progress_.best_loss, result["best_step"] = progress_.best_step;
@@ -529,6 +583,7 @@ Result<run::WorkerExit> Training::run() {
   if (Result<void> done = begin(); !done) return std::move(done).error();
   if (Result<void> done = sit_down(); !done) return std::move(done).error();
   if (run_.seated != nullptr) *run_.seated = true;
+  if (Result<void> done = learn_before_first_step(); !done) return std::move(done).error();
   return loop();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "run/run.h"
+#include "train/auxiliary.h"
 #include "train/batches.h"
 #include "train/checkpoint_folder.h"
 #include "train/device/pack.h"
@@ -35,7 +36,12 @@ struct Assignment {
 
 class Training {
  public:
-  Training(Surroundings& world, Assignment assignment, Windows train, Windows val);
+  // `auxiliary`: the windows of each source of spec.aux.
+  Training(Surroundings& world,
+           Assignment assignment,
+           Windows train,
+           Windows val,
+           std::vector<Windows> auxiliary = {});
 
   // Resumes when there is something to resume from, trains to the end, and says how it ended.
   // Errors are those of files.
@@ -57,6 +63,7 @@ class Training {
     bool left_out = false;                  // by a rewind: nothing is computed
     bool is_last = false;                   // what follows it needs the state that it leaves
     std::optional<StepResult> result = {};  // there at once where the processor computes it
+    Json mixture = nullptr;  // for the train line, where it is due: as drawn up to this step
   };
 
   Result<void> begin();
@@ -72,6 +79,8 @@ class Training {
   Result<void> take_from_leader();
   void share_weights();
   bool may_begin() const;
+  Result<void> learn_before_first_step();
+  bool is_logged(std::int64_t step) const;
   Result<void> begin_step();
   Result<void> compute(UnderWay& step);
   bool halve_micro_batch(std::int64_t sequences);
@@ -114,6 +123,9 @@ class Training {
   HeldOut heldout_;
   std::int64_t val_tokens_;
   Windows train_windows_;
+  Auxiliary auxiliary_;
+  std::unique_ptr<RewardGradients> rewards_;  // where the policy reads gradients
+  Json mixture_log_;                          // of the last step looked at whose line is due
   std::unique_ptr<TrainingData> data_;
   CheckpointFolder checkpoints_;
   Guard guard_;

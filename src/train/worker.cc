@@ -3,6 +3,11 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "data/mixture/source.h"
+#include "run/mixture.h"
+#include "run/steps.h"
 #include "train/device/pack.h"
 #include "train/memory.h"
 #include "train/processes/group.h"
@@ -21,6 +26,7 @@ WorkerOutcome failed(WorkerExit exit, Error error) {
 struct Prepared {
   Windows train;
   Windows val;
+  std::vector<Windows> auxiliary = {};  // as spec.aux lists them
 };
 
 Error data_error(std::string what, std::string hint) {
@@ -42,6 +48,87 @@ Result<void> check_identity(const data::Manifest& manifest,
         fmt::format("the run's vocab {} is smaller than the data's {}", spec.vocab, manifest.vocab),
         "leave vocab out of the sweep: it is taken from the data");
   return {};
+}
+
+// The folders of execution.aux_data, with their manifests.
+struct AuxFolder {
+  Path path;
+  data::Manifest manifest;
+};
+
+Result<std::vector<AuxFolder>> open_aux_folders(Files& files, std::string_view list) {
+  std::vector<AuxFolder> folders;
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(':'), list.size());
+    const Path path = std::string(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+    Result<data::Manifest> manifest = data::read_manifest(files, path);
+    if (!manifest) return std::move(manifest).error();
+    folders.push_back({path, std::move(*manifest)});
+  }
+  return folders;
+}
+
+Result<Windows> open_source(Files& files,
+                            const run::AuxSource& source,
+                            const std::vector<AuxFolder>& folders,
+                            const data::Manifest& target,
+                            const run::RunSpec& spec) {
+  const auto folder = std::find_if(folders.begin(), folders.end(), [&](const AuxFolder& each) {
+    return each.manifest.digest == source.data_digest;
+  });
+  if (folder == folders.end())
+    return data_error(fmt::format("no folder of aux_data holds auxiliary data with digest {}",
+                                  source.data_digest),
+                      "name its folder in aux_data, or expand the sweep anew");
+  const data::Manifest& manifest = folder->manifest;
+  if (manifest.vocab != target.vocab || manifest.end_token != target.end_token ||
+      manifest.tokenizer_sha256 != target.tokenizer_sha256)
+    return data_error(fmt::format("{} was tokenized otherwise than the main data ({} and {})",
+                                  folder->path.string(),
+                                  manifest.tokenizer,
+                                  target.tokenizer),
+                      "prepare it with the main data's tokenizer");
+  Result<data::TokenPool> pool =
+      data::TokenPool::open(files, folder->path, manifest, data::Split::train);
+  if (!pool) return std::move(pool).error();
+  if (Result<void> intact = pool->verify(); !intact) return std::move(intact).error();
+  Result<std::vector<std::int32_t>> unique = data::unique_subset(
+      *pool, source.unique_tokens, static_cast<std::uint64_t>(spec.subset_seed));
+  if (!unique) return std::move(unique).error();
+  Windows windows(std::move(*unique), spec.context);
+  if (windows.count() == 0)
+    return data_error(
+        fmt::format("{} holds no window of {} + 1 tokens", folder->path.string(), spec.context),
+        "use more text");
+  return windows;
+}
+
+// The windows of each source of spec.aux, enough for the run under their caps.
+Result<std::vector<Windows>> prepare_auxiliary(const run::RunFile& file,
+                                               Files& files,
+                                               const data::Manifest& target) {
+  std::vector<Windows> windows;
+  if (!run::has_aux(file.spec)) return windows;
+  Result<std::vector<run::AuxSource>> sources = run::parse_aux(file.spec.aux);
+  if (!sources) return std::move(sources).error();
+  Result<std::vector<AuxFolder>> folders = open_aux_folders(files, file.execution.aux_data);
+  if (!folders) return std::move(folders).error();
+  const std::int64_t needed = run::AuxShare(file.spec).sequences(run::sequences_of(file.spec));
+  std::int64_t available = 0;
+  for (const run::AuxSource& source : *sources) {
+    Result<Windows> opened = open_source(files, source, *folders, target, file.spec);
+    if (!opened) return std::move(opened).error();
+    available += std::min(needed, data::capacity(opened->count(), source.max_epochs));
+    windows.push_back(std::move(*opened));
+  }
+  if (available < needed)
+    return data_error(
+        fmt::format("the run takes {} auxiliary sequences, its sources give {} under max_epochs",
+                    needed,
+                    available),
+        "raise max_epochs, or lower aux_share or tokens");
+  return windows;
 }
 
 Result<Prepared> prepare(const run::RunFile& file, Files& files) {
@@ -81,6 +168,9 @@ Result<Prepared> prepare(const run::RunFile& file, Files& files) {
         fmt::format(
             "{} unique tokens hold no window of {} + 1 tokens", spec.unique_tokens, spec.context),
         "use more text");
+  Result<std::vector<Windows>> auxiliary = prepare_auxiliary(file, files, *manifest);
+  if (!auxiliary) return std::move(auxiliary).error();
+  prepared.auxiliary = std::move(*auxiliary);
   return prepared;
 }
 
@@ -137,6 +227,13 @@ WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
   Result<std::optional<int>> attempt = agree_on_attempt(folder, options, **group);
   if (!attempt) return failed(WorkerExit::other, std::move(attempt).error());
   if (!*attempt) return {.exit = WorkerExit::fenced};
+  if ((*group)->size() > 1 && run::is_online(file->spec))
+    return failed(
+        WorkerExit::usage,
+        {.kind = ErrorKind::usage,
+         .what = fmt::format("policy \"{}\" compares gradients that several processes would share",
+                             file->spec.policy),
+         .hint = "set processes = 1, or policy = \"fixed\""});
   const bool is_branch = !file->spec.branch_from.empty();
   Training training(world,
                     {.folder = folder,
@@ -147,7 +244,8 @@ WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
                      .seated = options.seated,
                      .group = group->get()},
                     std::move(prepared->train),
-                    std::move(prepared->val));
+                    std::move(prepared->val),
+                    std::move(prepared->auxiliary));
   Result<WorkerExit> exit = training.run();
   if (exit) return {.exit = *exit};
   // The checkpoint of a trunk is a branch's data.

@@ -3,6 +3,7 @@
 // The forward and backward pass, and the step around them, for one type of activations: what
 // runs.h promises. Formulas: docs/training.md.
 
+#include <array>
 #include <deque>
 #include <map>
 
@@ -92,6 +93,11 @@ class Runner final : public DeviceRuns {
   std::int64_t first_element(const Place& place) const { return place.first * positions_ * width_; }
 
   Plan& plan_for(std::int64_t sequences);
+  Plan make_plan(const Share& share, std::int64_t step_sequences);
+  Plan& plan_of_part(std::int64_t first, std::int64_t count, std::int64_t step_sequences);
+  void bring(Plan& plan, std::span<const RunStep> steps);
+  void prepare_parts();
+  void submit_parts(const RunStep& step);
   void compute_gradients(Plan& plan);
   void sum_over_processes();
   void update(Plan& plan);
@@ -142,7 +148,11 @@ class Runner final : public DeviceRuns {
   at::Tensor values_, grads_, first_, second_;  // [K,size]
   at::Tensor copy_;                             // of the values in T; the values where T is wide
   at::Tensor updates_, results_, factors_, square_sums_;
-  std::map<std::int64_t, Plan> plans_;  // by sequences of a step
+  std::map<std::int64_t, Plan> plans_;                      // by sequences of a step
+  std::map<std::array<std::int64_t, 3>, Plan> part_plans_;  // by place in a step, and its sequences
+  at::Tensor total_;                                        // of the parts' gradients
+  std::unique_ptr<RewardGradients> rewards_;
+  std::deque<std::vector<PartResult>> part_results_;  // of the steps whose receipts wait
   std::deque<std::unique_ptr<Receipt>> receipts_;
 
   Matrix embedding_, positions_table_, head_;

@@ -17,40 +17,52 @@ typename Runner<T>::Plan& Runner<T>::plan_for(std::int64_t sequences) {
   if (found != plans_.end()) return found->second;
   const Share share = options_.group == nullptr ? Share{.first = 0, .count = sequences}
                                                 : share_of(sequences, *options_.group);
+  return plans_.emplace(sequences, make_plan(share, sequences)).first->second;
+}
+
+template <class T>
+typename Runner<T>::Plan Runner<T>::make_plan(const Share& share, std::int64_t step_sequences) {
   Inputs inputs(specs_, share.count, max_rows_ / positions_);
   const at::TensorOptions bytes = at::TensorOptions(at::kByte).device(options_.device);
-  Plan plan{.inputs = inputs,
-            .step_sequences = sequences,
-            .first = share.first,
-            .on_device = at::zeros({inputs.bytes()}, bytes),
-            .arriving = at::zeros({inputs.bytes()}, bytes),
-            .on_host = {host_bytes(inputs.bytes(), options_.device),
-                        host_bytes(inputs.bytes(), options_.device)},
-            .courier = make_courier(options_.device),
-            .gradients = nullptr,
-            .update = nullptr};
-  return plans_.emplace(sequences, std::move(plan)).first->second;
+  return {.inputs = inputs,
+          .step_sequences = step_sequences,
+          .first = share.first,
+          .on_device = at::zeros({inputs.bytes()}, bytes),
+          .arriving = at::zeros({inputs.bytes()}, bytes),
+          .on_host = {host_bytes(inputs.bytes(), options_.device),
+                      host_bytes(inputs.bytes(), options_.device)},
+          .courier = make_courier(options_.device),
+          .gradients = nullptr,
+          .update = nullptr};
+}
+
+// Copies what the steps read to the device.
+template <class T>
+void Runner<T>::bring(Plan& plan, std::span<const RunStep> steps) {
+  const at::Tensor& host = plan.on_host[plan.submitted % 2];
+  plan.courier->prepare();
+  plan.inputs.fill(host, steps);
+  plan.courier->submit(host, plan.arriving);
+  plan.courier->wait();
+  plan.on_device.copy_(plan.arriving, /*non_blocking=*/true);
+  plan.courier->release();
+  ++plan.submitted;
 }
 
 template <class T>
 void Runner<T>::submit(std::span<const RunStep> steps) {
+  if (!steps[0].batch->parts.empty()) return submit_parts(steps[0]);
   Plan& plan = plan_for(steps[0].batch->sequences());
-  const at::Tensor& host = plan.on_host[plan.submitted % 2];
-  plan.courier->prepare();
   if (options_.group == nullptr) {
-    plan.inputs.fill(host, steps);
+    bring(plan, steps);
   } else {
     const std::int64_t count = plan.inputs.sequences();
     const Batch own{steps[0].batch->inputs.narrow(0, plan.first, count),
                     steps[0].batch->targets.narrow(0, plan.first, count)};
     RunStep step = steps[0];
     step.batch = &own;
-    plan.inputs.fill(host, {&step, 1});
+    bring(plan, {&step, 1});
   }
-  plan.courier->submit(host, plan.arriving);
-  plan.courier->wait();
-  plan.on_device.copy_(plan.arriving, /*non_blocking=*/true);
-  plan.courier->release();
   const bool is_usual = plan.step_sequences == spec_.batch_sequences;
   const auto carry_out = [&](std::unique_ptr<Recording>& recording, bool& tried, const auto& body) {
     if (recording) {
@@ -69,7 +81,7 @@ void Runner<T>::submit(std::span<const RunStep> steps) {
     sum_over_processes();
     carry_out(plan.update, plan.update_tried, [&] { update(plan); });
   }
-  ++plan.submitted;
+  part_results_.emplace_back();
   receipts_.push_back(send_back(results_));
 }
 
@@ -91,6 +103,8 @@ std::vector<StepResult> Runner<T>::take() {
                      .grad_norm = results[k].grad_norm,
                      .clip = results[k].clip,
                      .updated = results[k].updated != 0});
+  taken[0].parts = std::move(part_results_.front());
+  part_results_.pop_front();
   return taken;
 }
 
@@ -186,6 +200,18 @@ std::vector<double> Runner<T>::loss_sums(std::span<const TokenRows> rows) {
   return all;
 }
 
+template typename Runner<double>::Plan Runner<double>::make_plan(const Share&, std::int64_t);
+template typename Runner<float>::Plan Runner<float>::make_plan(const Share&, std::int64_t);
+template typename Runner<BFloat16>::Plan Runner<BFloat16>::make_plan(const Share&, std::int64_t);
+template void Runner<double>::bring(Plan&, std::span<const RunStep>);
+template void Runner<float>::bring(Plan&, std::span<const RunStep>);
+template void Runner<BFloat16>::bring(Plan&, std::span<const RunStep>);
+template void Runner<double>::compute_gradients(Plan&);
+template void Runner<float>::compute_gradients(Plan&);
+template void Runner<BFloat16>::compute_gradients(Plan&);
+template void Runner<double>::update(Plan&);
+template void Runner<float>::update(Plan&);
+template void Runner<BFloat16>::update(Plan&);
 template void Runner<double>::submit(std::span<const RunStep>);
 template std::vector<StepResult> Runner<double>::take();
 template std::vector<double> Runner<double>::loss_sums(std::span<const TokenRows>);

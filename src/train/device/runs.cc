@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include "run/mixture.h"
 #include "train/device/runner.h"
 
 namespace ration::train::device {
@@ -20,6 +21,11 @@ std::string why_not_packable(const run::RunSpec& a, const run::RunSpec& b) {
     const std::int64_t windows = (spec.tokens + spec.context - 1) / spec.context;
     return (windows + spec.batch_sequences - 1) / spec.batch_sequences;
   };
+  for (const run::RunSpec* spec : {&a, &b})
+    if (run::is_online(*spec))
+      return fmt::format(
+          "policy \"{}\" looks at each step of its run before the next, so the run trains alone",
+          spec->policy);
   if (steps(a) != steps(b))
     return fmt::format("one takes {} steps, the other {}", steps(a), steps(b));
   run::RunSpec same = b;  // b with what may differ taken from a
@@ -30,6 +36,8 @@ std::string why_not_packable(const run::RunSpec& a, const run::RunSpec& b) {
   same.schedule = a.schedule, same.warmup_fraction = a.warmup_fraction;
   same.final_lr_fraction = a.final_lr_fraction, same.decay_fraction = a.decay_fraction;
   same.init_std = a.init_std;
+  same.aux = a.aux, same.aux_share = a.aux_share, same.aux_schedule = a.aux_schedule;
+  same.mix_order = a.mix_order, same.policy = a.policy;
   if (same == a) return "";
   const Json left = run::to_json(a), right = run::to_json(same);
   for (const auto& [name, value] : left.items())
