@@ -23,4 +23,12 @@ const DataCatalog::Entry& DataCatalog::find(const std::string& name) {
   return entries_.emplace(name, std::move(entry)).first->second;
 }
 
+const DataCatalog::Entry& DataCatalog::find_source(const std::string& name) {
+  const auto found = sources_.find(name);
+  if (found != sources_.end()) return found->second;
+  const Path folder = (base_ / name).lexically_normal();
+  Entry entry{.folder = folder.string(), .manifest = data::read_manifest(files_, folder)};
+  return sources_.emplace(name, std::move(entry)).first->second;
+}
+
 }  // namespace ration::scheduler

@@ -20,6 +20,8 @@ class DataCatalog {
     Result<data::Manifest> manifest;
   };
   const Entry& find(const std::string& name);
+  // Of an auxiliary source, which nothing replaces.
+  const Entry& find_source(const std::string& name);
   // Whether points that name no data have some.
   bool replaced() const { return !instead_.empty(); }
 
@@ -27,7 +29,7 @@ class DataCatalog {
   Files& files_;
   Path base_;
   std::string instead_;
-  std::map<std::string, Entry> entries_;
+  std::map<std::string, Entry> entries_, sources_;
 };
 
 }  // namespace ration::scheduler

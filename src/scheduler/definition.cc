@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "scheduler/section.h"
+#include "scheduler/sources.h"
 
 namespace ration::scheduler {
 namespace {
@@ -65,9 +66,13 @@ class DefinitionReader {
     if (const Member* member = root->find("stop"))
       stop = read_stop_rules(member->node, *source_, names_, problems_);
     if (const Member* weight = root->find("weight")) read_weight(weight->node);
+    std::map<std::string, SourceTable> sources;
+    if (const Member* member = root->find("sources"))
+      sources = read_source_tables(member->node, *source_, problems_);
     const bool multiply = read_blocks_word(*root);
     Section top{.title = "the top of the file"};
-    read_members(*root, top, {"name", "weight", "goal", "stop", "let", "blocks", "block"});
+    read_members(
+        *root, top, {"name", "weight", "goal", "stop", "let", "sources", "blocks", "block"});
     std::vector<Section> inner;
     if (const Member* block = root->find("block")) inner = read_blocks(block->node);
     if (multiply && inner.size() > 1) inner = {joined(std::move(inner))};
@@ -78,7 +83,8 @@ class DefinitionReader {
                           .name = name_,
                           .goal = std::move(goal_),
                           .stop = std::move(stop),
-                          .weight = weight_};
+                          .weight = weight_,
+                          .sources = std::move(sources)};
     for (const Section& section : inner) definition.blocks.push_back(block_of(top, section));
     if (!problems_.empty()) return std::move(problems_).take(summary);
     return definition;

@@ -55,6 +55,15 @@ struct Block {
   bool vary_subset = true;  // replicas take different texts
 };
 
+// One [sources.NAME] table: auxiliary data that `aux` may name.
+struct SourceTable {
+  Place place;
+  std::string data;  // folder, relative to the sweep file's
+  double weight = 1;
+  std::int64_t unique_tokens = 0;  // 0: all
+  double max_epochs = 0;           // 0: no cap
+};
+
 struct Definition {
   std::shared_ptr<const SourceText> source;  // shared with the expressions, for their messages
   Names names;
@@ -62,6 +71,7 @@ struct Definition {
   std::map<std::string, std::string> goal = {};  // Sweep::goal
   StopRules stop = {};                           // Sweep::stop
   double weight = 1;                             // Sweep::weight
+  std::map<std::string, SourceTable> sources = {};
   std::vector<Block> blocks = {};
 };
 

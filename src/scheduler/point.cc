@@ -7,7 +7,8 @@
 
 #include "base/hash.h"
 #include "data/shards.h"
-#include "run/count.h"
+#include "run/mixture.h"
+#include "scheduler/sources.h"
 
 namespace ration::scheduler {
 namespace {
@@ -47,7 +48,10 @@ Point::Point(const Definition& definition, DataCatalog& data, Problems& problems
       mlp_width_(names_.slot("mlp_width")),
       family_(names_.slot("family")),
       width_(names_.slot("width")),
-      val_tokens_(names_.slot("val_tokens")) {
+      val_tokens_(names_.slot("val_tokens")),
+      aux_(names_.slot("aux")),
+      aux_share_(names_.slot("aux_share")),
+      aux_schedule_(names_.slot("aux_schedule")) {
   for (int slot = 0; slot < static_cast<int>(names_.size()); ++slot) {
     if (names_[slot].field == nullptr) continue;
     if (!names_[slot].identity) {
@@ -248,13 +252,26 @@ std::optional<Value> Point::tokens_from_epochs() {
   const std::optional<double> epochs = number(epochs_);
   const std::optional<std::int64_t> unique = integer(unique_);
   const std::optional<std::int64_t> context = integer(context_);
-  if (!epochs || !unique || !context) return std::nullopt;
+  const std::optional<double> share = target_share();
+  if (!epochs || !unique || !context || !share) return std::nullopt;
   const double sequences =
-      std::round(*epochs * static_cast<double>(*unique) / static_cast<double>(*context));
+      std::round(*epochs * static_cast<double>(*unique) / *share / static_cast<double>(*context));
   const double tokens = std::max(1.0, sequences) * static_cast<double>(*context);
   Result<Value> value = run::accept("tokens", tokens);
   if (value) return std::move(*value);
   return report(place_of(epochs_), value.error().what, value.error().hint);
+}
+
+// Of the tokens: epochs are those of the main data.
+std::optional<double> Point::target_share() {
+  const std::optional<double> share = number(aux_share_);
+  const Value* schedule = find(aux_schedule_);
+  if (!share || schedule == nullptr) return std::nullopt;
+  if (!std::get<std::string>(*schedule).empty())
+    return report(place_of(aux_schedule_),
+                  "epochs cannot be told with an aux_schedule",
+                  "set tokens, or use aux_share");
+  return 1 - *share;
 }
 
 std::optional<Value> Point::fact(Derived derived) {
@@ -270,8 +287,9 @@ std::optional<Value> Point::fact(Derived derived) {
     case Derived::epochs: {
       const std::optional<double> tokens = number(tokens_);
       const std::optional<double> unique = number(unique_);
-      if (!tokens || !unique || *unique == 0) return std::nullopt;
-      return Value(*tokens / *unique);
+      const std::optional<double> share = target_share();
+      if (!tokens || !unique || *unique == 0 || !share) return std::nullopt;
+      return Value(*tokens * *share / *unique);
     }
     case Derived::steps: {
       const std::optional<double> tokens = number(tokens_);
@@ -300,11 +318,22 @@ std::optional<Value> Point::shape_fact(Derived derived) {
   return Value(static_cast<std::int64_t>(derived == Derived::params ? counts.total : counts.block));
 }
 
+// As expand_aux(); nothing when a problem was reported.
+std::optional<std::string> Point::name_sources(run::RunSpec& spec) {
+  if (!run::has_aux(spec)) return std::string();
+  const data::Manifest* target = manifest();
+  if (target == nullptr) return std::nullopt;
+  Result<std::string> folders = expand_aux(spec, definition_.sources, *target, data_);
+  if (folders) return std::move(*folders);
+  return report(place_of(aux_), folders.error().what, folders.error().hint);
+}
+
 // Adding a point to a sweep must not change the others: the seed hangs on the run alone. Without
 // subset_seed, so that runs that differ in their text alone start alike.
 std::optional<Value> Point::hashed_seed() {
   run::RunSpec spec;
   if (!fill(spec, unseeded_)) return std::nullopt;
+  if (!name_sources(spec)) return std::nullopt;
   if (unseeded_id_.empty() || spec != unseeded_spec_) {  // the replicas of a point have one
     unseeded_id_ = run::run_id(run::resolve(spec));
     unseeded_spec_ = std::move(spec);
@@ -411,6 +440,9 @@ std::optional<PlannedRun> Point::resolve() {
   }
   const std::optional<std::int64_t> order = priority();
   if (!whole || !order) return std::nullopt;
+  std::optional<std::string> folders = name_sources(run.spec);
+  if (!folders) return std::nullopt;
+  if (!folders->empty()) run.execution.aux_data = std::move(*folders);
   run.spec = run::resolve(std::move(run.spec));
   if (!check(run.spec, run.execution)) return std::nullopt;
   run.execution.data = data_.find(std::get<std::string>(*find(data_slot_))).folder;
@@ -419,9 +451,9 @@ std::optional<PlannedRun> Point::resolve() {
   run.facts = {
       .params = counts.total,
       .n_block = counts.block,
-      .epochs = tokens / static_cast<double>(run.spec.unique_tokens),
+      .epochs = run::target_epochs(run.spec),
       .steps = std::ceil(tokens / static_cast<double>(run.spec.batch_sequences * run.spec.context)),
-      .flops = run::flops_per_token(run.spec, run::FlopConvention::exact).value * tokens};
+      .flops = run::run_flops(run.spec, run::FlopConvention::exact).value};
   run.replica = replica_;
   run.priority = *order;
   run.id = run::run_id(run.spec);

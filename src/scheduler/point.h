@@ -58,6 +58,8 @@ class Point : public Scope {
   std::optional<run::Value> whole_sequences(int slot, std::int64_t asked);
   std::optional<run::Value> hashed_seed();
   std::optional<run::Value> replica_subset();
+  std::optional<double> target_share();
+  std::optional<std::string> name_sources(run::RunSpec& spec);
   const data::Manifest* manifest();
   bool fill(run::RunSpec& spec, std::span<const int> slots);
   bool check(const run::RunSpec& spec, const run::Execution& execution);
@@ -88,7 +90,7 @@ class Point : public Scope {
   std::vector<int> shape_;      // what params and FLOPs depend on
   std::vector<int> execution_;  // … without data
   int tokens_, unique_, context_, batch_, epochs_, seed_, subset_seed_, data_slot_, vocab_, digest_,
-      mlp_, mlp_width_, family_, width_, val_tokens_;
+      mlp_, mlp_width_, family_, width_, val_tokens_, aux_, aux_share_, aux_schedule_;
 };
 
 }  // namespace ration::scheduler

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "run/mixture.h"
 #include "run/settings_file.h"
 
 namespace ration::store {
@@ -121,9 +122,8 @@ std::int64_t RunInserter::add(const Member& member,
   const run::RunSpec& spec = member.spec;
   const run::ParamCounts params = run::count_params(spec);
   const auto tokens = static_cast<double>(spec.tokens);
-  const auto unique = static_cast<double>(spec.unique_tokens);
   const auto flops = [&](std::size_t i) {
-    return run::flops_per_token(spec, run::kFlopConventions[i].convention).value * tokens;
+    return run::run_flops(spec, run::kFlopConventions[i].convention).value;
   };
   insert_run_
       .bind(Hex{member.id},
@@ -136,8 +136,8 @@ std::int64_t RunInserter::add(const Member& member,
             params.head,
             params.total,
             tokens,
-            unique,
-            unique > 0 ? tokens / unique : 0,
+            static_cast<double>(spec.unique_tokens),
+            run::target_epochs(spec),
             spec.seed,
             spec.subset_seed,
             static_cast<double>(spec.batch_sequences * spec.context),
