@@ -101,6 +101,19 @@ std::string sha256_hex(std::string_view bytes) {
   return hash.hex();
 }
 
+std::array<std::string, 2> sha256_hex_of_both(std::string_view first, std::string_view second) {
+  const auto bytes = [](std::string_view text) {
+    return reinterpret_cast<const unsigned char*>(text.data());
+  };
+  std::array<Sha256, 2> hashes;
+  const std::size_t blocks = std::min(first.size(), second.size()) / 64;
+  mix_two_sha256({&hashes[0].state_, &hashes[1].state_}, {bytes(first), bytes(second)}, blocks);
+  for (Sha256& hash : hashes) hash.total_bytes_ = 64 * blocks;
+  hashes[0].update(first.substr(64 * blocks));
+  hashes[1].update(second.substr(64 * blocks));
+  return {hashes[0].hex(), hashes[1].hex()};
+}
+
 std::uint32_t crc32c(std::string_view bytes) {
 #if defined(__x86_64__)
   static const bool has_instruction = __builtin_cpu_supports("sse4.2");

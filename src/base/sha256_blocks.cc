@@ -58,62 +58,100 @@ void mix_sha256_plainly(Sha256State& state, const unsigned char* data, std::size
 namespace {
 
 bool has_sha256_instructions() {
-  unsigned int a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned int kSha = 1U << 29;  // leaf 7, EBX
-  return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
-         (b & kSha) != 0;
+  static const bool has = [] {
+    unsigned int a = 0, b = 0, c = 0, d = 0;
+    return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 &&
+           (b & kSha) != 0;
+  }();
+  return has;
 }
 
 // The instructions keep the state as the words ABEF and CDGH and do two rounds each.
-[[gnu::target("sha,sse4.1")]] void mix_with_instructions(Sha256State& state,
-                                                         const unsigned char* data,
-                                                         std::size_t blocks) {
-  auto* stored = reinterpret_cast<__m128i*>(state.data());
+template <std::size_t kStates>
+[[gnu::target("sha,sse4.1")]] void mix_with_instructions(
+    std::array<Sha256State*, kStates> states,
+    std::array<const unsigned char*, kStates> data,
+    std::size_t blocks) {
   const __m128i big_endian = _mm_set_epi64x(0x0C0D0E0F08090A0B, 0x0405060700010203);
-  const __m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128(stored), 0xB1);
-  const __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128(stored + 1), 0x1B);
-  __m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
-  __m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xF0);
-
-  for (; blocks > 0; --blocks, data += 64) {
-    const __m128i abef_before = abef, cdgh_before = cdgh;
-    __m128i w[4];  // the last sixteen words of the schedule
-    for (std::size_t i = 0; i < 4; ++i)
-      w[i] =
-          _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + i), big_endian);
-    for (std::size_t i = 0; i < 16; ++i) {  // four rounds each
-      __m128i& now = w[i % 4];
-      const __m128i constants =
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(kRound.data()) + i);
-      const __m128i sum = _mm_add_epi32(now, constants);
-      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
-      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0E));
-      const __m128i newest = w[(i + 3) % 4];
-      const __m128i seven_back = _mm_alignr_epi8(newest, w[(i + 2) % 4], 4);
-      now = _mm_sha256msg2_epu32(
-          _mm_add_epi32(_mm_sha256msg1_epu32(now, w[(i + 1) % 4]), seven_back), newest);
-    }
-    abef = _mm_add_epi32(abef, abef_before);
-    cdgh = _mm_add_epi32(cdgh, cdgh_before);
+  __m128i abef[kStates], cdgh[kStates];
+  for (std::size_t s = 0; s < kStates; ++s) {
+    const auto* stored = reinterpret_cast<const __m128i*>(states[s]->data());
+    const __m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128(stored), 0xB1);
+    const __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128(stored + 1), 0x1B);
+    abef[s] = _mm_alignr_epi8(cdab, efgh, 8);
+    cdgh[s] = _mm_blend_epi16(efgh, cdab, 0xF0);
   }
 
-  const __m128i feba = _mm_shuffle_epi32(abef, 0x1B);
-  const __m128i dchg = _mm_shuffle_epi32(cdgh, 0xB1);
-  _mm_storeu_si128(stored, _mm_blend_epi16(feba, dchg, 0xF0));
-  _mm_storeu_si128(stored + 1, _mm_alignr_epi8(dchg, feba, 8));
+  for (; blocks > 0; --blocks) {
+    __m128i abef_before[kStates], cdgh_before[kStates];
+    __m128i w[kStates][4];  // the last sixteen words of the schedule
+    for (std::size_t s = 0; s < kStates; ++s) {
+      abef_before[s] = abef[s];
+      cdgh_before[s] = cdgh[s];
+      const auto* words = reinterpret_cast<const __m128i*>(data[s]);
+      for (std::size_t i = 0; i < 4; ++i)
+        w[s][i] = _mm_shuffle_epi8(_mm_loadu_si128(words + i), big_endian);
+      data[s] += 64;
+    }
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < 16; ++i) {  // four rounds each
+      const __m128i constants =
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(kRound.data()) + i);
+#pragma GCC unroll 2
+      for (std::size_t s = 0; s < kStates; ++s) {
+        __m128i& now = w[s][i % 4];
+        const __m128i sum = _mm_add_epi32(now, constants);
+        cdgh[s] = _mm_sha256rnds2_epu32(cdgh[s], abef[s], sum);
+        abef[s] = _mm_sha256rnds2_epu32(abef[s], cdgh[s], _mm_shuffle_epi32(sum, 0x0E));
+        if (i >= 12) continue;  // the last words are made
+        const __m128i newest = w[s][(i + 3) % 4];
+        const __m128i seven_back = _mm_alignr_epi8(newest, w[s][(i + 2) % 4], 4);
+        now = _mm_sha256msg2_epu32(
+            _mm_add_epi32(_mm_sha256msg1_epu32(now, w[s][(i + 1) % 4]), seven_back), newest);
+      }
+    }
+    for (std::size_t s = 0; s < kStates; ++s) {
+      abef[s] = _mm_add_epi32(abef[s], abef_before[s]);
+      cdgh[s] = _mm_add_epi32(cdgh[s], cdgh_before[s]);
+    }
+  }
+
+  for (std::size_t s = 0; s < kStates; ++s) {
+    auto* stored = reinterpret_cast<__m128i*>(states[s]->data());
+    const __m128i feba = _mm_shuffle_epi32(abef[s], 0x1B);
+    const __m128i dchg = _mm_shuffle_epi32(cdgh[s], 0xB1);
+    _mm_storeu_si128(stored, _mm_blend_epi16(feba, dchg, 0xF0));
+    _mm_storeu_si128(stored + 1, _mm_alignr_epi8(dchg, feba, 8));
+  }
 }
 
 }  // namespace
 
 void mix_sha256(Sha256State& state, const unsigned char* data, std::size_t blocks) {
-  static const bool fast = has_sha256_instructions();
-  fast ? mix_with_instructions(state, data, blocks) : mix_sha256_plainly(state, data, blocks);
+  if (has_sha256_instructions())
+    mix_with_instructions<1>({&state}, {data}, blocks);
+  else
+    mix_sha256_plainly(state, data, blocks);
+}
+
+void mix_two_sha256(std::array<Sha256State*, 2> states,
+                    std::array<const unsigned char*, 2> data,
+                    std::size_t blocks) {
+  if (has_sha256_instructions()) return mix_with_instructions<2>(states, data, blocks);
+  for (std::size_t s = 0; s < 2; ++s) mix_sha256_plainly(*states[s], data[s], blocks);
 }
 
 #else
 
 void mix_sha256(Sha256State& state, const unsigned char* data, std::size_t blocks) {
   mix_sha256_plainly(state, data, blocks);
+}
+
+void mix_two_sha256(std::array<Sha256State*, 2> states,
+                    std::array<const unsigned char*, 2> data,
+                    std::size_t blocks) {
+  for (std::size_t s = 0; s < 2; ++s) mix_sha256_plainly(*states[s], data[s], blocks);
 }
 
 #endif

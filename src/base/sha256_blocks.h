@@ -14,7 +14,13 @@ using Sha256State = std::array<std::uint32_t, 8>;
 // Mixes blocks of 64 bytes into the state, in the fastest way that this processor has.
 void mix_sha256(Sha256State& state, const unsigned char* data, std::size_t blocks);
 
-// The same in plain code.
+// The same for two states at a time: an instruction waits for the one before it, not for that of
+// the other state.
+void mix_two_sha256(std::array<Sha256State*, 2> states,
+                    std::array<const unsigned char*, 2> data,
+                    std::size_t blocks);
+
+// The first in plain code.
 void mix_sha256_plainly(Sha256State& state, const unsigned char* data, std::size_t blocks);
 
 }  // namespace ration

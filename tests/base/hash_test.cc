@@ -36,6 +36,19 @@ TEST(Sha256, GivesTheSameDigestForAnyPieces) {
   }
 }
 
+TEST(Sha256, GivesTheSameDigestsForTwoTextsAtATime) {
+  std::string message(300, '\0');
+  std::iota(message.begin(), message.end(), '\0');
+
+  for (const std::size_t first : {0U, 1U, 55U, 64U, 130U, 300U})
+    for (const std::size_t second : {0U, 56U, 63U, 128U, 129U, 299U}) {
+      const std::string_view one = std::string_view(message).substr(0, first);
+      const std::string_view other = std::string_view(message).substr(300 - second);
+      const std::array<std::string, 2> expected = {sha256_hex(one), sha256_hex(other)};
+      EXPECT_EQ(sha256_hex_of_both(one, other), expected) << first << " and " << second;
+    }
+}
+
 TEST(Sha256, TakesRawBytesLikeText) {
   const std::string text = "bytes \xff\x01";
   Sha256 hash;

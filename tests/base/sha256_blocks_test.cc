@@ -26,5 +26,20 @@ TEST(Sha256Blocks, AreMixedTheSameByInstructionsAndByPlainCode) {
   }
 }
 
+TEST(Sha256Blocks, AreMixedTheSameForTwoStatesAtATime) {
+  std::string data(64 * 9, '\0');
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i * i);
+  const auto* bytes = reinterpret_cast<const unsigned char*>(data.data());
+  Sha256State first = {0, 1, 2, 3, 0x80000000, 5, 6, 0xFFFFFFFF}, second = {7, 6, 5, 4, 3, 2, 1, 0};
+  Sha256State first_alone = first, second_alone = second;
+
+  mix_two_sha256({&first, &second}, {bytes, bytes + 64}, 8);
+  mix_sha256_plainly(first_alone, bytes, 8);
+  mix_sha256_plainly(second_alone, bytes + 64, 8);
+
+  EXPECT_EQ(first, first_alone);
+  EXPECT_EQ(second, second_alone);
+}
+
 }  // namespace
 }  // namespace ration
