@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
+#include <sentencepiece_trainer.h>
 
 #include "data/text_builder.h"
+#include "support/temporary_folder.h"
 
 namespace ration::data {
 namespace {
@@ -99,6 +101,37 @@ TEST_P(LearnedTokenizer, HasTheVocabularyAskedForAndIsTheSameEveryTime) {
 INSTANTIATE_TEST_SUITE_P(SentencePiece,
                          LearnedTokenizer,
                          testing::Values("bpe:500", "unigram:500"));
+
+// Byte pairs are merged line by line where that changes nothing: SentencePiece itself decides, on
+// the whole text. The third model puts a blank before every text and takes blanks away: no line of
+// it stands alone.
+TEST(SentencePieceTokenizer, GivesTheTokensOfTheWholeText) {
+  test::TemporaryFolder folder;
+  test::write_text(folder.path(), "text", test::invented_text(1, 60'000));
+  ASSERT_TRUE(
+      sentencepiece::SentencePieceTrainer::Train({{"input", (folder / "text").string()},
+                                                  {"model_prefix", (folder / "foreign").string()},
+                                                  {"model_type", "bpe"},
+                                                  {"vocab_size", "400"},
+                                                  {"minloglevel", "2"}})
+          .ok());
+  const std::string foreign = *real_files().read(folder / "foreign.model");
+  const std::string long_line(2000, 'x');
+  const std::string page = "\n\n" + test::invented_text(5, 5000) + long_line + "  \n \n" +
+                           test::invented_text(6, 700) + "no line break at the end";
+
+  for (const std::string& model : {learn("bpe:500"), learn("unigram:500"), foreign}) {
+    sentencepiece::SentencePieceProcessor processor;
+    ASSERT_TRUE(processor.LoadFromSerializedProto(model).ok());
+    std::vector<int> whole;
+    ASSERT_TRUE(processor.Encode(page, &whole).ok());
+
+    const std::vector<std::uint32_t> ids =
+        *(*sentencepiece_tokenizer(model, "model"))->encode(page);
+
+    EXPECT_EQ(std::vector<int>(ids.begin(), ids.end()), whole);
+  }
+}
 
 TEST(LearnedTokenizer, SaysWhenTheTextCannotGiveSoManyPieces) {
   const Result<std::string> model =
