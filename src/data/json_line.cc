@@ -1,6 +1,7 @@
 #include "data/json_line.h"
 
 #include "base/json.h"
+#include "data/quick_json_line.h"
 
 namespace ration::data {
 namespace {
@@ -80,6 +81,7 @@ class Members final : public Json::json_sax_t {
 
 std::variant<JsonText, JsonLineProblem> read_json_line(std::string_view line,
                                                        const JsonFields& fields) {
+  if (auto quick = quick_json_line(line, fields)) return *std::move(quick);
   const std::size_t start = line.find_first_not_of(" \t\r\n");
   if (start == std::string_view::npos || line[start] != '{') return JsonLineProblem::invalid;
   Members members(fields);

@@ -3,8 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "data/gzip_builder.h"
-#include "data/json_line.h"
+#include "data/quick_json_line.h"
 #include "data/text_builder.h"
 #include "support/temporary_folder.h"
 
@@ -110,6 +111,41 @@ TEST(JsonLine, GivesTheMembersAskedForAtTheFirstLevel) {
             "a\u00fc\n");
   EXPECT_EQ(text_of(R"({"body":"b","url":"u"})", {.text = "body", .id = "url"}), "u=b");
   EXPECT_EQ(text_of(R"({"n":17,"text":"t"})", {.id = "n"}), "17=t");
+}
+
+// What a tree of the JSON library holds, in the words of text_of.
+std::string in_the_tree(const std::string& line, const JsonFields& fields) {
+  const Json tree = Json::parse(line, nullptr, false);
+  if (!tree.is_object()) return "invalid";
+  const auto text = tree.find(fields.text);
+  if (text == tree.end() || !text->is_string()) return "no text";
+  const auto id = tree.find(fields.id);
+  const bool named = id != tree.end() && (id->is_string() || id->is_number_integer());
+  const std::string name = !named ? "" : id->is_string() ? id->get<std::string>() : id->dump();
+  return name.empty() ? text->get<std::string>() : name + "=" + text->get<std::string>();
+}
+
+// Lines are read a quick way where it sees that they are JSON. Every byte of these is replaced,
+// left out and doubled.
+TEST(JsonLine, IsReadTheQuickWayAsTheJsonLibraryDoes) {
+  const JsonFields fields{.id = "id"};
+  int quick = 0;
+  for (const std::string line :
+       {R"({"text":"a \"word\"\n\u00fc\ud83d\ude00\\","id":"x","n":[1,-2.5,true,null,{"text":3}]})",
+        R"( { "id" : -17 , "text" : "\/\b\f\r\t" , "e" : {} , "l" : [ ] } )",
+        "{\"text\":\"Caf\xc3\xa9\",\"id\":0,\"f\":1e3,\"g\":0.25}"}) {
+    EXPECT_TRUE(line.find("1e3") != std::string::npos || quick_json_line(line, fields)) << line;
+    EXPECT_EQ(text_of(line, fields), in_the_tree(line, fields));
+    for (std::size_t at = 0; at < line.size(); ++at)
+      for (const std::string put :
+           {"", "\"", "\\", "0", "u", "{", "]", ",", " ", "\x01", "\xe9", "-"})
+        for (const std::size_t taken : {0U, 1U}) {
+          const std::string changed = line.substr(0, at) + put + line.substr(at + taken);
+          EXPECT_EQ(text_of(changed, fields), in_the_tree(changed, fields)) << changed;
+          quick += quick_json_line(changed, fields).has_value();
+        }
+  }
+  EXPECT_GT(quick, 500) << "most changed words are JSON still";
 }
 
 TEST(JsonLine, TellsWhatIsNoObjectFromWhatHasNoText) {
