@@ -8,24 +8,27 @@
 namespace ration::data {
 namespace {
 
-// Letters and the sum of their squares; the loop is one that compilers turn into vector code.
+struct Letters {
+  std::uint16_t count = 0;
+  std::uint16_t squares = 0;  // their sum, modulo 2^16
+};
+
+// Of at most 65535 bytes; the loop is one that compilers turn into vector code.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 __attribute__((target_clones("avx2", "default")))
 #endif
-void count_letters(const unsigned char* bytes,
-                   std::size_t size,
-                   std::uint32_t& letters,
-                   std::uint32_t& squares) {
-  std::uint32_t count = 0;
-  std::uint32_t sum = 0;
+Letters
+count_letters(const unsigned char* bytes, std::size_t size) {
+  std::uint16_t count = 0;
+  std::uint16_t sum = 0;
   for (std::size_t i = 0; i < size; ++i) {
-    const std::uint32_t c = bytes[i];
-    const std::uint32_t letter = (c == ' ' || c - '\t' <= 4U) ? 0U : 1U;
-    count += letter;
-    sum += letter * c * c;
+    const auto c = static_cast<std::uint16_t>(bytes[i]);
+    const auto from_tab = static_cast<std::uint8_t>(bytes[i] - '\t');
+    const std::uint16_t letter = (bytes[i] == ' ' || from_tab <= 4) ? 0 : c;
+    count = static_cast<std::uint16_t>(count + (letter != 0));
+    sum = static_cast<std::uint16_t>(sum + letter * letter);
   }
-  letters = count;
-  squares = sum;
+  return {count, sum};
 }
 
 }  // namespace
@@ -61,16 +64,14 @@ std::string document_label(std::string_view path, std::uint64_t record, std::str
 }
 
 std::uint64_t layout_free_hash(std::string_view text) {
-  constexpr std::size_t kBlock = 1 << 15;  // 255² times this fits 32 bits
+  constexpr std::size_t kBlock = 1 << 15;
   std::uint64_t letters = 0;
-  std::uint64_t squares = 0;
+  std::uint16_t squares = 0;
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   for (std::size_t at = 0; at < text.size(); at += kBlock) {
-    std::uint32_t block_letters = 0;
-    std::uint32_t block_squares = 0;
-    count_letters(bytes + at, std::min(kBlock, text.size() - at), block_letters, block_squares);
-    letters += block_letters;
-    squares += block_squares;
+    const Letters block = count_letters(bytes + at, std::min(kBlock, text.size() - at));
+    letters += block.count;
+    squares = static_cast<std::uint16_t>(squares + block.squares);
   }
   return mix(mix(letters) ^ squares);
 }

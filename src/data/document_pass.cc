@@ -7,7 +7,7 @@
 namespace ration::data {
 namespace {
 
-constexpr std::uint64_t kUnitBytes = std::uint64_t{1} << 20;
+constexpr std::uint64_t kUnitBytes = std::uint64_t{1} << 19;
 constexpr std::size_t kUnitDocuments = 256;
 
 Error changed(const Path& path) {
@@ -90,10 +90,8 @@ Result<bool> TextUnits::fill_from_block(TextUnit& unit) {
   return !unit.documents.empty();
 }
 
-Result<std::vector<DocumentText>> read_unit(const TextReader& reader, TextUnit&& unit) {
+Result<void> visit_texts(const TextReader& reader, const TextUnit& unit, const TextVisitor& visit) {
   const Corpus& corpus = reader.corpus;
-  std::vector<DocumentText> texts;
-  texts.reserve(unit.documents.size());
   for (std::size_t i = 0; i < unit.documents.size(); ++i) {
     const Document& document = corpus.documents[unit.documents[i]];
     const Path path = corpus.folder / corpus.sources[document.source].path;
@@ -105,12 +103,23 @@ Result<std::vector<DocumentText>> read_unit(const TextReader& reader, TextUnit&&
                               reader.rules);
       if (auto* record = std::get_if<RecordText>(&read)) text = std::move(record->text);
     } else {
-      auto read = read_text(reader.files, path, 0);
+      auto read = unpacked_text(reader.files, path);
       if (auto* whole = std::get_if<std::string>(&read)) text = std::move(*whole);
     }
     if (!is_as_scanned(text, document)) return changed(path);
-    texts.push_back({unit.documents[i], std::move(text)});
+    if (auto done = visit({unit.documents[i], std::move(text)}); !done) return done;
   }
+  return {};
+}
+
+Result<std::vector<DocumentText>> read_unit(const TextReader& reader, const TextUnit& unit) {
+  std::vector<DocumentText> texts;
+  texts.reserve(unit.documents.size());
+  Result<void> done = visit_texts(reader, unit, [&](DocumentText&& one) {
+    texts.push_back(std::move(one));
+    return Result<void>();
+  });
+  if (!done) return std::move(done).error();
   return texts;
 }
 

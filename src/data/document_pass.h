@@ -53,21 +53,38 @@ class TextUnits {
   std::uint32_t open_source_ = 0;
 };
 
-// The texts of a unit. Error (ErrorKind::input): a file changed.
-Result<std::vector<DocumentText>> read_unit(const TextReader& reader, TextUnit&& unit);
+// Takes the text of one document; an error ends the unit.
+using TextVisitor = std::function<Result<void>(DocumentText&& one)>;
 
-// Calls work(texts) -> Result<Out> on the workforce and consume(out) -> Result<void> in order.
+// Calls visit for the texts of a unit, one after the other, so that only one of them is in memory.
+// Errors: those of visit; ErrorKind::input when a file changed.
+Result<void> visit_texts(const TextReader& reader, const TextUnit& unit, const TextVisitor& visit);
+
+// The texts of a unit. Error (ErrorKind::input): a file changed.
+Result<std::vector<DocumentText>> read_unit(const TextReader& reader, const TextUnit& unit);
+
+// Calls work(unit) -> Result<Out> on the workforce and consume(out) -> Result<void> in order.
 template <class Out, class Work, class Consume>
-Result<void> for_each_text(const TextReader& reader,
+Result<void> for_each_unit(const TextReader& reader,
                            TextUnits::Chosen chosen,
                            Work work,
                            Consume consume) {
   TextUnits units(reader, std::move(chosen));
   return in_order<TextUnit, Out>(
-      reader.workforce,
-      [&] { return units.next(); },
+      reader.workforce, [&] { return units.next(); }, work, consume);
+}
+
+// The same with work(texts) -> Result<Out>.
+template <class Out, class Work, class Consume>
+Result<void> for_each_text(const TextReader& reader,
+                           TextUnits::Chosen chosen,
+                           Work work,
+                           Consume consume) {
+  return for_each_unit<Out>(
+      reader,
+      std::move(chosen),
       [&](TextUnit&& unit) -> Result<Out> {
-        Result<std::vector<DocumentText>> texts = read_unit(reader, std::move(unit));
+        Result<std::vector<DocumentText>> texts = read_unit(reader, unit);
         if (!texts) return std::move(texts).error();
         return work(*std::move(texts));
       },

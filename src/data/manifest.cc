@@ -36,6 +36,17 @@ Json identity_json(const Manifest& manifest) {
           {"val_text_bytes", manifest.val_text_bytes}};
 }
 
+// Canonical JSON of the file and a comma; a tree of all files would take most of the time.
+void append_entry(std::string& text, const SourceFile& source) {
+  text += fmt::format("{{\"bytes\":{},", source.bytes);
+  if (!source.documents.empty())
+    text += fmt::format("\"documents\":{},", canonical_json(source.documents).value());
+  text += fmt::format(
+      "\"path\":{},\"sha256\":\"{}\"", canonical_json(source.path).value(), source.sha256);
+  if (source.documents.empty()) text += fmt::format(",\"use\":\"{}\"", source.use);
+  text += "},";
+}
+
 // Takes members off a JSON object and collects everything that is wrong with them.
 class Reader {
  public:
@@ -189,18 +200,16 @@ Result<std::string> manifest_text(const Manifest& manifest) {
     document["schema"] = kSchemaOfRecords;
     document["documents_sha256"] = manifest.documents_sha256;
   }
-  Json& sources = document["sources"] = Json::array();
-  for (const SourceFile& source : manifest.sources) {
-    Json entry = {{"path", source.path}, {"bytes", source.bytes}, {"sha256", source.sha256}};
-    if (source.documents.empty())
-      entry["use"] = source.use;
-    else
-      entry["documents"] = source.documents;
-    sources.push_back(std::move(entry));
-  }
+  document["sources"] = Json::array();
   Result<std::string> text = canonical_json(document);
   if (!text) return std::move(text).error().with_context("while writing manifest.json");
-  return *std::move(text) + "\n";
+  // No text behind the sources can hold this: quotes in strings are escaped.
+  constexpr std::string_view kNone = "\"sources\":[]";
+  const std::size_t end = text->rfind(kNone) + kNone.size() - 1;
+  std::string all = text->substr(0, end);
+  for (const SourceFile& source : manifest.sources) append_entry(all, source);
+  if (!manifest.sources.empty()) all.pop_back();
+  return all.append(*text, end) + "\n";
 }
 
 Result<Manifest> read_manifest(Files& files, const Path& folder) {

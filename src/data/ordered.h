@@ -17,6 +17,11 @@
 
 namespace ration::data {
 
+// Inputs a thread that may be in work or wait for consume(): what is ready early would push what is
+// needed next out of the caches. Once there are so many, production rests until half of them are
+// consumed, since putting threads to sleep and waking them costs as much as a small input.
+inline constexpr std::uint64_t kAhead = 4;
+
 struct Workforce {
   unsigned threads = 1;                           // 1 …
   std::uint64_t memory = std::uint64_t{1} << 30;  // bytes of all that is under way at a time
@@ -30,11 +35,16 @@ template <class In, class Out, class Produce, class Work, class Consume>
 Result<void> in_order(const Workforce& workforce, Produce produce, Work work, Consume consume) {
   std::mutex producing;
   std::mutex mutex;
-  std::condition_variable changed;
+  std::condition_variable room;  // for another input
+  std::condition_variable output_came;
   std::map<std::uint64_t, std::pair<std::optional<Result<Out>>, std::uint64_t>> ready;
   std::uint64_t produced = 0;
+  std::uint64_t consumed = 0;
   std::uint64_t under_way = 0;
+  bool full = false;
   bool stop = false;
+  const std::uint64_t most = kAhead * workforce.threads;
+  std::uint64_t wanted = 0;  // by consume()
   unsigned working = workforce.threads;
 
   // One input from production to its result; false when there is no more.
@@ -47,7 +57,11 @@ Result<void> in_order(const Workforce& workforce, Produce produce, Work work, Co
       const std::lock_guard turn(producing);
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return stop || under_way == 0 || under_way < workforce.memory; });
+        room.wait(lock, [&] {
+          const std::uint64_t ahead = produced - consumed;
+          full = ahead >= (full ? most / 2 : most);
+          return stop || under_way == 0 || (under_way < workforce.memory && !full);
+        });
         if (stop) return false;
       }
       Result<std::optional<std::pair<In, std::uint64_t>>> next = produce();
@@ -70,7 +84,7 @@ Result<void> in_order(const Workforce& workforce, Produce produce, Work work, Co
     const std::lock_guard lock(mutex);
     if (!*output) stop = true;
     ready.emplace(number, std::pair(std::move(output), cost));
-    changed.notify_all();
+    if (number == wanted || stop) output_came.notify_one();
     return true;
   };
   const auto run = [&] {
@@ -92,7 +106,8 @@ Result<void> in_order(const Workforce& workforce, Produce produce, Work work, Co
     }
     const std::lock_guard lock(mutex);
     --working;
-    changed.notify_all();
+    room.notify_all();
+    output_came.notify_one();
   };
 
   std::vector<std::jthread> threads;
@@ -101,16 +116,16 @@ Result<void> in_order(const Workforce& workforce, Produce produce, Work work, Co
     {
       const std::lock_guard lock(mutex);
       stop = true;
-      changed.notify_all();
+      room.notify_all();
     }
     threads.clear();
   };
-  for (std::uint64_t wanted = 0;;) {
+  while (true) {
     std::optional<Result<Out>> output;
     std::uint64_t cost = 0;
     {
       std::unique_lock lock(mutex);
-      changed.wait(lock, [&] { return working == 0 || ready.contains(wanted); });
+      output_came.wait(lock, [&] { return working == 0 || ready.contains(wanted); });
       // What is missing after the end was lost to an error that stands behind it.
       const auto found = ready.find(wanted);
       if (found == ready.end() && ready.empty()) break;
@@ -126,8 +141,9 @@ Result<void> in_order(const Workforce& workforce, Produce produce, Work work, Co
       return taken;
     }
     const std::lock_guard lock(mutex);
+    ++consumed;
     under_way -= cost;
-    changed.notify_all();
+    room.notify_one();
   }
   threads.clear();
   return {};

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/hash.h"
+#include "base/parallel.h"
 #include "data/unpack.h"
 
 namespace ration::data {
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t kUnitBytes = std::uint64_t{1} << 20;
 constexpr std::size_t kUnitFiles = 256;
-constexpr double kMemoryPerByte = 3;  // a file's bytes, its text, a line's text beside its JSON
+constexpr double kMemoryPerByte = 3;  // a file's bytes, its text, the text before it
 
 struct ListedFile {
   std::string path;
@@ -28,10 +29,12 @@ struct ScanUnit {
   std::optional<SkipReason> lost;  // the file cannot be read on; its documents do not count
 };
 
+using Digest = std::array<char, 64>;  // in hex
+
 struct Found {
   std::size_t file;
   Document document;
-  std::string sha256;
+  Digest sha256;
 };
 
 struct ScannedUnit {
@@ -40,6 +43,39 @@ struct ScannedUnit {
   std::vector<std::size_t> lost;                             // files
   RecordRule::Kind kind = RecordRule::Kind::whole;
   std::uint64_t bytes = 0;
+};
+
+// Hashes texts two at a time.
+class Digests {
+ public:
+  explicit Digests(std::vector<Found>& found) : found_(found) {}
+
+  // The text of the document that was found last.
+  void add(std::string text) {
+    const std::size_t at = found_.size() - 1;
+    if (!waiting_) {
+      waiting_.emplace(at, std::move(text));
+      return;
+    }
+    const auto [first, second] = sha256_hex_of_both(waiting_->second, text);
+    put(waiting_->first, first);
+    put(at, second);
+    waiting_.reset();
+  }
+
+  // To be called after the last.
+  void finish() {
+    if (waiting_) put(waiting_->first, sha256_hex(waiting_->second));
+    waiting_.reset();
+  }
+
+ private:
+  void put(std::size_t at, const std::string& digest) {
+    std::copy(digest.begin(), digest.end(), found_[at].sha256.begin());
+  }
+
+  std::vector<Found>& found_;
+  std::optional<std::pair<std::size_t, std::string>> waiting_;
 };
 
 class Scanner {
@@ -73,10 +109,13 @@ class Scanner {
 
   Result<ScannedUnit> scan(ScanUnit&& unit) const {
     ScannedUnit result{.kind = unit.kind, .bytes = unit.bytes};
+    result.found.reserve(std::max(unit.files.size(), unit.block.records.size()));
+    Digests digests(result.found);
     if (unit.kind == RecordRule::Kind::whole)
-      for (const std::size_t file : unit.files) scan_file(file, result);
+      for (const std::size_t file : unit.files) scan_file(file, result, digests);
     else
-      scan_block(unit, result);
+      scan_block(unit, result, digests);
+    digests.finish();
     return result;
   }
 
@@ -117,17 +156,19 @@ class Scanner {
     }
   }
 
-  void scan_file(std::size_t file, ScannedUnit& result) const {
-    const std::string& path = listed_[file].path;
-    const auto text =
-        read_text(files_, folder_ / path, static_cast<std::uint64_t>(rules_.min_document_bytes));
+  void scan_file(std::size_t file, ScannedUnit& result, Digests& digests) const {
+    const auto& [path, bytes] = listed_[file];
+    std::variant<std::string, SkipReason> text = SkipReason::too_large;
+    if (bytes <= kMaxDocumentBytes) text = unpacked_text(files_, folder_ / path);
+    if (const std::string* read = std::get_if<std::string>(&text))
+      if (const auto reason = unusable(*read, least_bytes())) text = *reason;
     if (const auto* reason = std::get_if<SkipReason>(&text))
       result.skipped.push_back({{path, *reason}, ""});
     else
-      add(file, 0, std::get<std::string>(text), "", result);
+      add(file, 0, std::get<std::string>(std::move(text)), "", result, digests);
   }
 
-  void scan_block(const ScanUnit& unit, ScannedUnit& result) const {
+  void scan_block(const ScanUnit& unit, ScannedUnit& result, Digests& digests) const {
     const std::size_t file = unit.files.front();
     const std::string& path = listed_[file].path;
     if (unit.lost) {
@@ -143,24 +184,30 @@ class Scanner {
         result.skipped.push_back({{document_label(path, span.number, ""), *reason},
                                   shown ? excerpt(bytes) : std::string()});
       } else {
-        const RecordText& record = std::get<RecordText>(read);
-        add(file, span.number, record.text, record.id, result);
+        RecordText& record = std::get<RecordText>(read);
+        add(file, span.number, std::move(record.text), record.id, result, digests);
       }
     }
   }
 
   void add(std::size_t file,
            std::uint64_t record,
-           std::string_view text,
+           std::string text,
            std::string_view id,
-           ScannedUnit& result) const {
+           ScannedUnit& result,
+           Digests& digests) const {
     Document document;
     document.check = crc32c(text);
     document.record = record;
     document.bytes = text.size();
     document.name_hash = name_hash(document_label(listed_[file].path, record, id));
     document.layout_free = layout_free_hash(text);
-    result.found.push_back({file, document, sha256_hex(text)});
+    result.found.push_back({.file = file, .document = document});
+    digests.add(std::move(text));
+  }
+
+  std::uint64_t least_bytes() const {
+    return static_cast<std::uint64_t>(rules_.min_document_bytes);
   }
 
   Files& files_;
@@ -210,10 +257,11 @@ class Collector {
     }
     SourceFile& source = corpus_.sources.back();
     source.bytes += found.document.bytes;
+    const std::string_view digest(found.sha256.data(), found.sha256.size());
     if (records)
-      digests_->update(found.sha256 + "\n");
+      digests_->update(std::string(digest) + "\n");
     else
-      source.sha256 = std::move(found.sha256);
+      source.sha256 = digest;
     found.document.source = static_cast<std::uint32_t>(corpus_.sources.size() - 1);
     corpus_.documents.push_back(found.document);
   }
@@ -277,11 +325,11 @@ Result<Corpus> scan_text(Files& files,
   corpus.fetched = std::move(found->fetched);
   std::vector<ListedFile> listed;
   std::uint64_t total = 0;
-  for (std::string& path : found->paths) {
-    const std::uint64_t bytes = files.size(corpus.folder / path).value_or(0);
-    total += bytes;
-    listed.push_back({std::move(path), bytes});
-  }
+  for (std::string& path : found->paths) listed.push_back({std::move(path)});
+  parallel_for(listed.size(), static_cast<int>(workforce.threads), [&](std::size_t i) {
+    listed[i].bytes = files.size(corpus.folder / listed[i].path).value_or(0);
+  });
+  for (const ListedFile& file : listed) total += file.bytes;
   Scanner scanner(files, corpus.folder, rules, std::move(listed));
   Collector collector(corpus, scanner.listed());
   for (SkippedFile& skipped : found->skipped) collector.skip(std::move(skipped), "");

@@ -7,7 +7,8 @@
 namespace ration::data {
 namespace {
 
-constexpr std::size_t kBuffer = std::size_t{1} << 20;
+constexpr std::size_t kBuffer = std::size_t{1} << 18;
+constexpr std::size_t kUnhashed = std::size_t{8} << 20;  // bytes that hashing may be behind
 
 }  // namespace
 
@@ -39,29 +40,37 @@ Result<HashedFile> HashedFile::go_on(Files& files,
 }
 
 Result<void> HashedFile::append(std::string_view bytes) {
-  if (bytes.size() < kBuffer) {
-    buffer_ += bytes;
-    return buffer_.size() < kBuffer ? Result<void>() : flush();
-  }
+  buffer_ += bytes;
+  return buffer_.size() < kBuffer ? Result<void>() : flush();
+}
+
+Result<void> HashedFile::append(BackgroundHash::Block block) {
+  if (block->size() < kBuffer) return append(std::string_view(*block));
   if (Result<void> done = flush(); !done) return done;
-  return write(bytes);
+  if (background_ == nullptr) background_ = std::make_unique<BackgroundHash>(hash_);
+  background_->update(block);
+  Result<void> done = file_->append(*block);
+  background_->wait(kUnhashed);
+  return done;
 }
 
 Result<void> HashedFile::flush() {
-  Result<void> done = buffer_.empty() ? Result<void>() : write(buffer_);
+  if (buffer_.empty()) return {};
+  if (background_ == nullptr)
+    hash_.update(buffer_);
+  else
+    background_->update(std::make_shared<const std::string>(buffer_));
+  Result<void> done = file_->append(buffer_);
   buffer_.clear();
   return done;
 }
 
-Result<void> HashedFile::write(std::string_view bytes) {
-  hash_.update(bytes);
-  return file_->append(bytes);
-}
+Sha256 HashedFile::digest() { return background_ == nullptr ? hash_ : background_->result(); }
 
 Result<std::string> HashedFile::checkpoint() {
   if (Result<void> done = flush(); !done) return std::move(done).error();
   if (Result<void> done = file_->sync(); !done) return std::move(done).error();
-  return Sha256(hash_).hex();
+  return digest().hex();
 }
 
 Result<ShardWriter> ShardWriter::create(Files& files,
@@ -96,7 +105,8 @@ Result<ShardWriter> ShardWriter::go_on(Files& files,
   return writer;
 }
 
-Result<void> ShardWriter::append(std::string_view tokens, std::span<const std::uint64_t> lengths) {
+Result<void> ShardWriter::append(BackgroundHash::Block tokens,
+                                 std::span<const std::uint64_t> lengths) {
   std::string starts;
   for (const std::uint64_t length : lengths) {
     put_little_endian(starts, static_cast<std::uint64_t>(info_.tokens), 8);
@@ -104,7 +114,7 @@ Result<void> ShardWriter::append(std::string_view tokens, std::span<const std::u
     ++info_.documents;
   }
   if (Result<void> done = starts_.append(starts); !done) return done;
-  return tokens_.append(tokens);
+  return tokens_.append(std::move(tokens));
 }
 
 Result<ShardInfo> ShardWriter::checkpoint() {

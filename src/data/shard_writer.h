@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "base/hash.h"
+#include "data/background_hash.h"
 #include "data/manifest.h"
 
 namespace ration::data {
@@ -23,17 +23,20 @@ class HashedFile {
                                   const std::string& digest);
 
   Result<void> append(std::string_view bytes);
+  // A large block is hashed while it is written, and may be in use until some more followed.
+  Result<void> append(BackgroundHash::Block block);
   // Writes what is buffered, syncs, and returns the digest of all of it.
   Result<std::string> checkpoint();
 
  private:
   explicit HashedFile(std::unique_ptr<AppendFile> file) : file_(std::move(file)) {}
   Result<void> flush();
-  Result<void> write(std::string_view bytes);
+  Sha256 digest();
 
   std::unique_ptr<AppendFile> file_;
   std::string buffer_;
-  Sha256 hash_;
+  Sha256 hash_;                                 // until background_ takes over
+  std::unique_ptr<BackgroundHash> background_;  // from the first large block on
 };
 
 class ShardWriter {
@@ -52,7 +55,7 @@ class ShardWriter {
 
   // Whole documents: their tokens as the file holds them, end tokens included, and the number of
   // tokens of each.
-  Result<void> append(std::string_view tokens, std::span<const std::uint64_t> lengths);
+  Result<void> append(BackgroundHash::Block tokens, std::span<const std::uint64_t> lengths);
   // What the files hold so far, on the disk when it returns.
   Result<ShardInfo> checkpoint();
   Result<ShardInfo> finish();

@@ -66,6 +66,9 @@ std::variant<std::string, SkipReason> read_text(Files& files,
                                                 const Path& path,
                                                 std::uint64_t min_bytes);
 
+// The same for any text, whatever it holds; all of a file is read to find that it is too large.
+std::variant<std::string, SkipReason> unpacked_text(Files& files, const Path& path);
+
 // Why a text is left out: empty, a zero byte, not UTF-8, too small.
 std::optional<SkipReason> unusable(std::string_view text, std::uint64_t min_bytes);
 

@@ -15,7 +15,7 @@ constexpr std::int64_t kCheckpointBytes = std::int64_t{256} << 20;  // of tokens
 // Tokens of some documents, as the files hold them.
 struct EncodedUnit {
   struct Part {
-    std::string tokens;
+    std::shared_ptr<std::string> tokens;
     std::vector<std::uint64_t> lengths;  // tokens of each document
   };
   std::array<Part, 2> parts;  // training, held out
@@ -24,27 +24,31 @@ struct EncodedUnit {
 };
 
 // Buffers of tokens that were written, to be filled again: fresh memory costs more than the bytes.
+// Must outlive them.
 class Buffers {
  public:
-  std::string take() {
+  std::shared_ptr<std::string> take() {
     const std::lock_guard lock(mutex_);
-    if (free_.empty()) return {};
-    std::string buffer = std::move(free_.back());
-    free_.pop_back();
-    buffer.clear();
-    return buffer;
-  }
-
-  void give_back(std::string buffer) {
-    constexpr std::size_t kMost = std::size_t{8} << 20;  // of a large document is not kept
-    const std::lock_guard lock(mutex_);
-    if (buffer.capacity() <= kMost && free_.size() < kKept) free_.push_back(std::move(buffer));
+    std::unique_ptr<std::string> buffer = std::make_unique<std::string>();
+    if (!free_.empty()) {
+      buffer = std::move(free_.back());
+      free_.pop_back();
+      buffer->clear();
+    }
+    return {buffer.release(), [this](std::string* used) { give_back(used); }};
   }
 
  private:
-  static constexpr std::size_t kKept = 16;
+  void give_back(std::string* used) {
+    std::unique_ptr<std::string> buffer(used);
+    const std::lock_guard lock(mutex_);
+    if (buffer->capacity() <= kMost) free_.push_back(std::move(buffer));
+  }
+
+  static constexpr std::size_t kMost = std::size_t{8}
+                                       << 20;  // that of a large document is not kept
   std::mutex mutex_;
-  std::vector<std::string> free_;
+  std::vector<std::unique_ptr<std::string>> free_;
 };
 
 // Bytes of the next piece to tokenize: whole lines where lines are short enough, whole words else.
@@ -58,43 +62,43 @@ std::size_t next_chunk(std::string_view text) {
 }
 
 Result<void> encode_document(const TokenJob& job, std::string_view text, EncodedUnit::Part& part) {
-  const std::size_t start = part.tokens.size();
+  std::string& tokens = *part.tokens;
+  const std::size_t start = tokens.size();
   while (!text.empty()) {
     const std::size_t size = next_chunk(text);
-    if (Result<void> done =
-            job.tokenizer.append(text.substr(0, size), job.token_bytes, part.tokens);
+    if (Result<void> done = job.tokenizer.append(text.substr(0, size), job.token_bytes, tokens);
         !done)
       return done;
     text.remove_prefix(size);
   }
-  put_little_endian(part.tokens, job.tokenizer.end_token(), job.token_bytes);
-  part.lengths.push_back((part.tokens.size() - start) / static_cast<std::size_t>(job.token_bytes));
+  put_little_endian(tokens, job.tokenizer.end_token(), job.token_bytes);
+  part.lengths.push_back((tokens.size() - start) / static_cast<std::size_t>(job.token_bytes));
   return {};
 }
 
-Result<EncodedUnit> encode(const TokenJob& job,
-                           const std::vector<DocumentText>& texts,
-                           Buffers& buffers) {
+Result<EncodedUnit> encode(const TokenJob& job, const TextUnit& texts, Buffers& buffers) {
+  const std::vector<Document>& documents = job.reader.corpus.documents;
   EncodedUnit unit;
   unit.parts[0].tokens = buffers.take();
-  std::uint64_t bytes = 0;
-  for (const DocumentText& one : texts) bytes += one.text.size();
+  unit.parts[1].tokens = std::make_shared<std::string>();
+  for (const std::size_t index : texts.documents) unit.text_bytes += documents[index].bytes;
   if (job.tokenizer.model().empty())
-    unit.parts[0].tokens.reserve((bytes + texts.size()) *
-                                 static_cast<std::size_t>(job.token_bytes));
-  for (const DocumentText& one : texts) {
-    const Document& document = job.reader.corpus.documents[one.index];
+    unit.parts[0].tokens->reserve((unit.text_bytes + texts.documents.size()) *
+                                  static_cast<std::size_t>(job.token_bytes));
+  for (EncodedUnit::Part& part : unit.parts) part.lengths.reserve(texts.documents.size());
+  Result<void> done = visit_texts(job.reader, texts, [&](DocumentText&& one) {
+    const Document& document = documents[one.index];
     EncodedUnit::Part& part = unit.parts[document.use == Use::val ? 1 : 0];
     const auto cut = job.cuts.find(one.index);
-    Result<void> done = cut == job.cuts.end()
-                            ? encode_document(job, one.text, part)
-                            : encode_document(job, without(one.text, cut->second), part);
-    if (!done)
-      return std::move(done).error().with_context("while writing " +
-                                                  job.reader.corpus.place(document));
-  }
-  unit.next_document = texts.back().index + 1;
-  unit.text_bytes = bytes;
+    Result<void> encoded = cut == job.cuts.end()
+                               ? encode_document(job, one.text, part)
+                               : encode_document(job, without(one.text, cut->second), part);
+    return encoded ? encoded
+                   : std::move(encoded).error().with_context("while writing " +
+                                                             job.reader.corpus.place(document));
+  });
+  if (!done) return std::move(done).error();
+  unit.next_document = texts.documents.back() + 1;
   return unit;
 }
 
@@ -139,6 +143,7 @@ std::string without(std::string_view text, const std::vector<ByteSpan>& cuts) {
 }
 
 Result<WrittenShards> write_tokens(const TokenJob& job, Journal& journal) {
+  Buffers buffers;
   std::optional<WrittenSoFar> before = job.written;
   Result<Shards> shards = before ? shards_left(job) : new_shards(job);
   if (!shards && before && shards.error().kind == ErrorKind::input) {
@@ -159,20 +164,19 @@ Result<WrittenShards> write_tokens(const TokenJob& job, Journal& journal) {
     total += documents[i].bytes;
     if (i < first) done_bytes += documents[i].bytes;
   }
-  Buffers buffers;
+  if (job.progress) job.progress({"writing tokens", done_bytes, total});
   double noted_at = job.clock.monotonic_seconds();
   std::int64_t bytes_since = 0;
-  Result<void> done = for_each_text<EncodedUnit>(
+  Result<void> done = for_each_unit<EncodedUnit>(
       job.reader,
       [&](std::size_t index) { return index >= first && wanted(index); },
-      [&](std::vector<DocumentText>&& texts) { return encode(job, texts, buffers); },
+      [&](TextUnit&& texts) { return encode(job, texts, buffers); },
       [&](EncodedUnit&& unit) -> Result<void> {
+        bytes_since += static_cast<std::int64_t>(unit.parts[0].tokens->size());
         for (const auto& [writer, part] :
              {std::pair(&shards->train, &unit.parts[0]), {&shards->val, &unit.parts[1]}})
-          if (auto put = writer->append(part->tokens, part->lengths); !put) return put;
+          if (auto put = writer->append(std::move(part->tokens), part->lengths); !put) return put;
         done_bytes += unit.text_bytes;
-        bytes_since += static_cast<std::int64_t>(unit.parts[0].tokens.size());
-        buffers.give_back(std::move(unit.parts[0].tokens));
         if (job.progress) job.progress({"writing tokens", done_bytes, total});
         const double now = job.clock.monotonic_seconds();
         if (bytes_since < kCheckpointBytes && now - noted_at < job.checkpoint_seconds) return {};

@@ -49,6 +49,28 @@ TEST(Manifest, ReadsBackWhatWasWritten) {
   EXPECT_EQ(*manifest_text(*read), *manifest_text(written));
 }
 
+TEST(Manifest, IsCanonicalJsonWhateverItsFilesAreCalled) {
+  test::TemporaryFolder folder;
+  Manifest manifest = example(folder.path());
+  manifest.documents_sha256 = std::string(64, 'd');
+  manifest.provenance["filters"] = {{"sources", Json::array()}};
+  manifest.sources.push_back({.path = "a \"quoted\" \xc3\xbc\n.jsonl",
+                              .bytes = 1,
+                              .sha256 = std::string(64, 'b'),
+                              .documents = {{"val", 2}, {"train", 1}}});
+
+  for (const std::size_t files : {2U, 1U, 0U}) {
+    manifest.sources.resize(files);
+    const std::string text = *manifest_text(manifest);
+    const Json document = *parse_json(text, "manifest.json");
+
+    EXPECT_EQ(text, *canonical_json(document) + "\n");
+    ASSERT_EQ(document["sources"].size(), files);
+    for (std::size_t i = 0; i < files; ++i)
+      EXPECT_EQ(document["sources"][i]["path"], manifest.sources[i].path);
+  }
+}
+
 TEST(Manifest, DigestCoversTokensButNoPathsOrNotes) {
   test::TemporaryFolder folder;
   const Manifest first = example(folder.path());

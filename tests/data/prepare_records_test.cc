@@ -29,8 +29,8 @@ class PrepareRecords : public testing::Test {
     return data::prepare(real_files(), system_clock(), folder_ / text, folder_ / out, options);
   }
 
-  // A preparation in a process of its own, killed when it has written so many pieces of about a
-  // megabyte.
+  // A preparation in a process of its own, killed when it reports the writing of tokens for the
+  // so-manieth time: at the beginning and behind every 256 documents or megabyte.
   void prepare_and_kill(const PrepareOptions& options, int pieces) {
     const pid_t child = fork();
     if (child == 0) {
@@ -121,14 +121,14 @@ TEST_F(PrepareRecords, SplitsByNameWhereverTheLineStands) {
 }
 
 TEST_F(PrepareRecords, GivesTheSameBytesForAnyNumberOfThreadsAndAnyMemory) {
-  for (int i = 0; i < 60; ++i)
-    test::write_text(folder_.path(),
-                     fmt::format("text/{}.txt", i),
-                     test::invented_text(static_cast<std::uint64_t>(i), 20'000));
-  test::write_text(folder_.path(), "text/big.txt", test::invented_text(7, 2'000'000));
-  test::write_text(folder_.path(), "text/lines.jsonl", json_lines(6'000));
+  for (const auto& [tokenizer, size] : {std::pair("bytes", 10), {"bpe:400", 1}}) {
+    for (int i = 0; i < 60; ++i)
+      test::write_text(folder_.path(),
+                       fmt::format("text/{}.txt", i),
+                       test::invented_text(static_cast<std::uint64_t>(i), 2'000U * size));
+    test::write_text(folder_.path(), "text/big.txt", test::invented_text(7, 200'000U * size));
+    test::write_text(folder_.path(), "text/lines.jsonl", json_lines(600, 300U * size));
 
-  for (const char* tokenizer : {"bytes", "bpe:400"}) {
     ASSERT_TRUE(prepare({.tokenizer = tokenizer, .threads = 1}, "one"));
     ASSERT_TRUE(
         prepare({.tokenizer = tokenizer, .threads = 7, .memory_bytes = 16'000'000}, "seven"));
@@ -174,7 +174,7 @@ TEST_F(PrepareRecords, CountsWhatALineLacks) {
 
 TEST_F(PrepareRecords, DropsTheDocumentsOfAFileThatEndsEarly) {
   test::write_text(folder_.path(), "text/whole.jsonl", json_lines(100));
-  const std::string packed = test::gzip(json_lines(40'000));
+  const std::string packed = test::gzip(json_lines(1'500, 2'000));
   test::write_text(folder_.path(), "text/broken.jsonl.gz", packed.substr(0, packed.size() / 2));
 
   const Result<Preparation> made = prepare();
@@ -232,7 +232,7 @@ TEST_F(PrepareRecords, LeavesOutWhatAFilterDropsAndCuts) {
 }
 
 TEST_F(PrepareRecords, GoesOnWhereAKillStoppedIt) {
-  test::write_text(folder_.path(), "text/a.jsonl", json_lines(20'000));
+  test::write_documents(folder_ / "text", 1'200);
   const PrepareOptions options{.tokenizer = "bpe:400", .checkpoint_seconds = 0};
   prepare_and_kill(options, 3);
   EXPECT_FALSE(real_files().exists(folder_ / "data"));
@@ -247,8 +247,21 @@ TEST_F(PrepareRecords, GoesOnWhereAKillStoppedIt) {
   EXPECT_TRUE(all_bytes("data") == all_bytes("whole"));
 }
 
+TEST_F(PrepareRecords, GoesOnWithinAFileWhereAKillStoppedIt) {
+  test::write_text(folder_.path(), "text/a.jsonl", json_lines(1'200, 3'000));
+  const PrepareOptions options{.checkpoint_seconds = 0};
+  prepare_and_kill(options, 3);
+
+  const Result<Preparation> made = prepare(options);
+
+  ASSERT_TRUE(made) << made.error().describe();
+  EXPECT_GT(made->taken_over, 0);
+  ASSERT_TRUE(prepare(options, "whole"));
+  EXPECT_TRUE(all_bytes("data") == all_bytes("whole"));
+}
+
 TEST_F(PrepareRecords, StartsOverWhenWhatAKillLeftIsDamaged) {
-  test::write_text(folder_.path(), "text/a.jsonl", json_lines(20'000));
+  test::write_text(folder_.path(), "text/a.jsonl", json_lines(1'200, 3'000));
   const PrepareOptions options{.checkpoint_seconds = 0};
   prepare_and_kill(options, 3);
   std::string tokens = file("data.tmp/train.tokens");
@@ -265,10 +278,10 @@ TEST_F(PrepareRecords, StartsOverWhenWhatAKillLeftIsDamaged) {
 }
 
 TEST_F(PrepareRecords, StartsOverWhenAKillLeftTokensOfAnotherText) {
-  test::write_text(folder_.path(), "text/a.jsonl", json_lines(20'000));
+  test::write_text(folder_.path(), "text/a.jsonl", json_lines(1'200, 3'000));
   const PrepareOptions options{.checkpoint_seconds = 0};
   prepare_and_kill(options, 3);
-  test::write_text(folder_.path(), "text/a.jsonl", json_lines(19'999));
+  test::write_text(folder_.path(), "text/a.jsonl", json_lines(1'199, 3'000));
 
   const Result<Preparation> made = prepare(options);
 

@@ -124,6 +124,16 @@ TEST(Utf8, AcceptsExactlyTheWellFormedSequences) {
     EXPECT_FALSE(is_utf8(bad)) << bad;
 }
 
+TEST(Utf8, FindsABadByteAnywhereInALongText) {
+  const std::string text = std::string(150, 'a') + "\xe2\x82\xac" + std::string(150, 'b');
+  ASSERT_TRUE(is_utf8(text));
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    std::string broken = text;
+    broken[at] = '\xff';
+    EXPECT_FALSE(is_utf8(broken)) << at;
+  }
+}
+
 TEST(NormalisedText, DiffersOnlyWhereWordsDiffer) {
   EXPECT_EQ(normalised("  one\r\n\ttwo  three \n"), "one two three");
   EXPECT_EQ(normalised("one two three"), "one two three");
