@@ -1,7 +1,7 @@
 // What a preparation costs, for tools/bench: data_measure TEXT OUT TOKENIZER THREADS MEMORY [peer]
-// prints JSON: bytes of text, seconds of both passes, most memory; with "peer" also the seconds
-// that as many threads need to encode the same texts with SentencePiece alone, held in memory: line
-// by line, and in pieces like ours.
+// prints JSON: bytes of text, seconds of all and of the second pass, by the clock and of the
+// processors, most memory; with "peer" also what as many threads need to encode the same texts with
+// SentencePiece alone, held in memory: line by line, and in pieces like ours.
 
 #include <sentencepiece_processor.h>
 #include <sys/resource.h>
@@ -43,10 +43,26 @@ std::vector<std::string_view> lines(std::string_view text) {
   return all;
 }
 
-double encode_seconds(const sentencepiece::SentencePieceProcessor& processor,
-                      const std::vector<std::string_view>& texts,
-                      unsigned threads) {
-  const double start = system_clock().monotonic_seconds();
+struct Moment {
+  double wall_s = system_clock().monotonic_seconds();
+  double cpu_s = 0;
+
+  Moment() {
+    struct rusage usage {};
+    getrusage(RUSAGE_SELF, &usage);
+    for (const timeval& part : {usage.ru_utime, usage.ru_stime})
+      cpu_s += static_cast<double>(part.tv_sec) + 1e-6 * static_cast<double>(part.tv_usec);
+  }
+};
+
+Json between(const Moment& from, const Moment& to) {
+  return {{"wall_s", to.wall_s - from.wall_s}, {"cpu_s", to.cpu_s - from.cpu_s}};
+}
+
+Json encode(const sentencepiece::SentencePieceProcessor& processor,
+            const std::vector<std::string_view>& texts,
+            unsigned threads) {
+  const Moment start;
   std::atomic<std::size_t> next = 0;
   std::atomic<std::size_t> tokens = 0;
   constexpr std::size_t kTake = 64;
@@ -62,7 +78,7 @@ double encode_seconds(const sentencepiece::SentencePieceProcessor& processor,
           }
       });
   }
-  return system_clock().monotonic_seconds() - start;
+  return between(start, Moment());
 }
 
 Json peer(const Path& text, const std::string& model, unsigned threads) {
@@ -80,8 +96,8 @@ Json peer(const Path& text, const std::string& model, unsigned threads) {
     for (const std::string_view line : lines(one)) by_line.push_back(line);
     for (const std::string_view piece : pieces(one, 1 << 14)) by_piece.push_back(piece);
   }
-  return {{"lines_s", encode_seconds(processor, by_line, threads)},
-          {"pieces_s", encode_seconds(processor, by_piece, threads)}};
+  return {{"lines", encode(processor, by_line, threads)},
+          {"pieces", encode(processor, by_piece, threads)}};
 }
 
 int measure(int argc, char** argv) {
@@ -92,27 +108,23 @@ int measure(int argc, char** argv) {
   options.tokenizer = argv[3];
   options.threads = std::stoll(argv[4]);
   options.memory_bytes = std::stoll(argv[5]);
-  double writing_from = 0;
-  const double start = system_clock().monotonic_seconds();
+  std::optional<Moment> writing;
+  const Moment start;
   const Result<Preparation> made =
       prepare(real_files(), system_clock(), text, out, options, [&](const Progress& at) {
-        if (at.phase == "writing tokens" && writing_from == 0)
-          writing_from = system_clock().monotonic_seconds();
+        if (at.phase == "writing tokens" && !writing) writing.emplace();
       });
-  const double end = system_clock().monotonic_seconds();
-  if (!made) {
-    std::fputs(made.error().describe().c_str(), stderr);
+  const Moment end;
+  if (!made || !writing) {
+    std::fputs(made ? "nothing was written" : made.error().describe().c_str(), stderr);
     return 1;
   }
   struct rusage usage {};
   getrusage(RUSAGE_SELF, &usage);
   Json result = {{"text_bytes", made->manifest.train_text_bytes + made->manifest.val_text_bytes},
                  {"tokens", made->manifest.train.tokens + made->manifest.val.tokens},
-                 {"seconds", end - start},
-                 {"writing_s", end - writing_from},
-                 {"cpu_s",
-                  static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                      1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)},
+                 {"all", between(start, end)},
+                 {"writing", between(*writing, end)},
                  {"most_memory_bytes", usage.ru_maxrss * 1024}};
   if (argc > 6)
     result["peer"] =
