@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/data_progress.h"
+#include "data/filter/preparation.h"
 #include "data/prepare.h"
 #include "data/shards.h"
 
@@ -106,6 +107,37 @@ Result<data::PrepareOptions> prepare_options(const Arguments& arguments) {
   return options;
 }
 
+// Adds the filters that the command line names.
+Result<void> add_filters(const Arguments& arguments,
+                         const Path& out,
+                         data::PrepareOptions& options) {
+  data::filter::FilterPlan plan;
+  std::vector<Error> problems;
+  for (const std::string& text : arguments.all("filter")) {
+    Result<data::filter::Step> step = data::filter::parse_step(text);
+    if (step)
+      plan.steps.push_back(*std::move(step));
+    else
+      problems.push_back(std::move(step).error());
+  }
+  for (const std::string& path : arguments.all("against")) plan.against.emplace_back(path);
+  if (const auto path = arguments.text("reference")) plan.reference = *path;
+  plan.reference_tokenizer =
+      arguments.text("reference-tokenizer").value_or(plan.reference_tokenizer);
+  if (const auto path = arguments.text("scores")) plan.scores = *path;
+  plan.count_overlap = !arguments.flag("no-overlap-check");
+  plan.scratch = out.has_parent_path() ? out.parent_path() : Path(".");
+  plan.resources.threads = static_cast<int>(options.threads);
+  plan.resources.memory_bytes = static_cast<std::uint64_t>(options.memory_bytes);
+  plan.resources.scratch = plan.scratch;
+  plan.progress = progress_to(arguments.console);
+  for (Error& problem : check(plan)) problems.push_back(std::move(problem));
+  if (!problems.empty()) return combine(std::move(problems), "the filters cannot be used");
+  options.filter = document_filter(plan);
+  options.overlap = overlap_check(std::move(plan));
+  return {};
+}
+
 Result<int> run_prepare(const Arguments& arguments) {
   const std::optional<std::string> out = arguments.text("out");
   if (!out || out->empty())
@@ -114,6 +146,8 @@ Result<int> run_prepare(const Arguments& arguments) {
                  .hint = "add -o DIR"};
   Result<data::PrepareOptions> options = prepare_options(arguments);
   if (!options) return std::move(options).error();
+  if (Result<void> added = add_filters(arguments, *out, *options); !added)
+    return std::move(added).error();
   const Console& console = arguments.console;
   Result<data::Preparation> made = data::prepare(
       real_files(), system_clock(), arguments.positional[0], *out, *options, progress_to(console));
@@ -167,6 +201,7 @@ std::string info_text(const Manifest& manifest, std::int64_t usable, std::int64_
                       manifest.tokenizer,
                       manifest.vocab,
                       bytes_per_token(manifest));
+  text += data::filters_text(manifest.provenance);
   return text + fmt::format("{:<16}{}\n", "digest", manifest.digest);
 }
 
@@ -249,6 +284,33 @@ Command data_prepare_command() {
             .value = "WHERE",
             .help = "Where documents end in other files: lines, blank-lines, or the text between "
                     "two of them, such as \"<|endoftext|>\"; without it, a file is a document."},
+           {.name = "filter",
+            .value = "STEP",
+            .help = "Leave training documents out, or text in them, in the order of the steps: "
+                    "exact, near:0.8, repeats:100:first, against:100:cut, perplexity:lowest=0.5; "
+                    "docs/filters.md has all their options.",
+            .repeatable = true},
+           {.name = "against",
+            .value = "TEXT",
+            .help = "More held-out text that must not be trained on: prepared data (their held-out "
+                    "documents) or other text. The text's own is always looked for.",
+            .repeatable = true},
+           {.name = "no-overlap-check",
+            .help = "Do not look for held-out text among the training documents. Without it they "
+                    "are read once more, and what is found is counted."},
+           {.name = "reference",
+            .value = "TEXT",
+            .help = "Text of the kind that is wanted, for the filter perplexity: prepared data "
+                    "(their training documents) or other text."},
+           {.name = "reference-tokenizer",
+            .value = "KIND",
+            .default_value = "bpe:4096",
+            .help = "Tokens of the n-gram model, as --tokenizer has them, learned from the "
+                    "reference; prepared data bring their own."},
+           {.name = "scores",
+            .value = "FILE",
+            .help = "Scores for the filter perplexity in place of a reference: JSON lines of "
+                    "document and score, as `ration data score` writes them."},
            {.name = "threads",
             .value = "N",
             .default_value = "0",

@@ -35,4 +35,11 @@ struct Kept {
 // through for_each_text. Deterministic: the same documents give the same result.
 using DocumentFilter = std::function<Result<Kept>(const TextReader& reader)>;
 
+// Looks at the training documents as a filter left them, before tokens are written; what it finds
+// goes into the manifest (provenance.overlap) and changes no data.
+using OverlapCheck = std::function<Result<Json>(const TextReader& reader, const Kept& kept)>;
+
+// The steps of `provenance.filters` and the counts of `provenance.overlap` in words, a line each.
+std::string filters_text(const Json& provenance);
+
 }  // namespace ration::data

@@ -7,13 +7,11 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-#include "data/document_table.h"
+#include "data/choose.h"
 #include "data/fetched.h"
 #include "data/output_folder.h"
 #include "data/sample.h"
-#include "data/scan.h"
 #include "data/shards.h"
-#include "data/split.h"
 #include "data/write_tokens.h"
 
 namespace ration::data {
@@ -74,26 +72,6 @@ Result<TextRules> rules_of(const PrepareOptions& options) {
   return rules;
 }
 
-// Documents with what became of them.
-struct Chosen {
-  Corpus corpus;
-  std::vector<Duplicate> duplicates;
-  Kept kept;
-
-  bool of_records() const {
-    return !kept.record.empty() ||
-           std::any_of(corpus.kinds.begin(), corpus.kinds.end(), [](RecordRule::Kind kind) {
-             return kind != RecordRule::Kind::whole;
-           });
-  }
-  std::uint64_t kept_bytes(std::size_t index) const {
-    std::uint64_t bytes = corpus.documents[index].bytes;
-    if (const auto cuts = kept.cuts.find(index); cuts != kept.cuts.end())
-      for (const ByteSpan& cut : cuts->second) bytes -= cut.end - cut.begin;
-    return bytes;
-  }
-};
-
 Json used_options(const PrepareOptions& options,
                   const TokenizerChoice& choice,
                   const Chosen& chosen) {
@@ -106,16 +84,6 @@ Json used_options(const PrepareOptions& options,
   used["id_field"] = options.id_field;
   used["split_documents"] = options.split_documents;
   return used;
-}
-
-std::vector<DocumentOrigin> origins(const Chosen& chosen) {
-  std::vector<DocumentOrigin> all;
-  all.reserve(chosen.corpus.documents.size());
-  for (std::size_t i = 0; i < chosen.corpus.documents.size(); ++i) {
-    const Document& document = chosen.corpus.documents[i];
-    all.push_back({document.source, document.use, document.record, chosen.kept_bytes(i)});
-  }
-  return all;
 }
 
 // What the manifest will say as far as the text and the options decide it.
@@ -168,7 +136,10 @@ Result<Manifest> matching_data(Files& files, const Path& folder, const Manifest&
   const bool same_tokenizer =
       there->tokenizer == planned.tokenizer &&
       (planned.tokenizer_sha256.empty() || planned.tokenizer_sha256 == there->tokenizer_sha256);
-  const bool same = same_tokenizer && there->provenance == planned.provenance &&
+  // What the overlap check found changes no data.
+  Json provenance = there->provenance;
+  provenance.erase("overlap");
+  const bool same = same_tokenizer && provenance == planned.provenance &&
                     there->sources == planned.sources &&
                     there->documents_sha256 == planned.documents_sha256;
   return same ? there : Result<Manifest>(other);
@@ -219,51 +190,6 @@ Result<std::unique_ptr<Tokenizer>> tokenizer_left(Files& files,
   return sentencepiece_tokenizer(*std::move(model), path.string());
 }
 
-std::vector<DroppedText> dropped_sample(const TextReader& reader, const Chosen& chosen) {
-  std::vector<DroppedText> dropped;
-  for (const auto& [reason, skips] : chosen.corpus.skipped)
-    for (const Skips::Example& example : skips.examples)
-      dropped.push_back({std::string(words_of(reason)), example.place, "", example.text});
-  std::map<std::size_t, DroppedText> documents;
-  for (const Duplicate& duplicate : chosen.duplicates) {
-    if (documents.size() == kExamples) break;
-    documents[duplicate.document] = {
-        "equal to a held-out document",
-        chosen.corpus.place(chosen.corpus.documents[duplicate.document]),
-        chosen.corpus.place(chosen.corpus.documents[duplicate.held_out])};
-  }
-  // A sample of what filters left out: those whose names hash lowest.
-  std::vector<Dropped> filtered = chosen.kept.dropped;
-  std::sort(filtered.begin(), filtered.end(), [&](const Dropped& a, const Dropped& b) {
-    const auto hash = [&](const Dropped& d) {
-      return std::pair(chosen.corpus.documents[d.document].name_hash, d.document);
-    };
-    return hash(a) < hash(b);
-  });
-  constexpr std::size_t kFiltered = 100;
-  if (filtered.size() > kFiltered) filtered.resize(kFiltered);
-  for (Dropped& one : filtered)
-    documents[one.document] = {"left out by a filter",
-                               chosen.corpus.place(chosen.corpus.documents[one.document]),
-                               std::move(one.why)};
-  using Texts = std::vector<DocumentText>;
-  // Only people look at these: a text that changed meanwhile is left out of the sample.
-  const Result<void> read = for_each_text<Texts>(
-      reader,
-      [&](std::size_t index) { return documents.contains(index); },
-      [](Texts&& texts) {
-        for (DocumentText& one : texts) one.text = excerpt(one.text);
-        return Result<Texts>(std::move(texts));
-      },
-      [&](Texts&& texts) {
-        for (DocumentText& one : texts) documents[one.index].text = std::move(one.text);
-        return Result<void>();
-      });
-  static_cast<void>(read.has_value());
-  for (auto& [index, one] : documents) dropped.push_back(std::move(one));
-  return dropped;
-}
-
 // Writes the folder, going on with what a killed preparation of the same data left.
 Result<Preparation> write_data(const Job& job,
                                const TokenizerChoice& choice,
@@ -273,6 +199,11 @@ Result<Preparation> write_data(const Job& job,
                                Manifest manifest) {
   const Result<std::string> key = journal_key(manifest, chosen);
   if (!key) return key.error();
+  if (job.options.overlap) {
+    Result<Json> overlap = job.options.overlap(reader, chosen.kept);
+    if (!overlap) return std::move(overlap).error();
+    manifest.provenance["overlap"] = *std::move(overlap);
+  }
   Result<OutputFolder> output = OutputFolder::claim(job.files, job.out);
   if (!output) return std::move(output).error();
   const Path& folder = output->temporary();
@@ -347,32 +278,6 @@ Result<std::unique_ptr<Tokenizer>> ready_tokenizer(Files& files, const Tokenizer
   return sentencepiece_tokenizer(*std::move(model), choice.model.string());
 }
 
-// The documents, split, without duplicates and what the filter leaves out.
-Result<Chosen> choose_documents(const Job& job,
-                                const TextRules& rules,
-                                const Workforce& workforce) {
-  Result<Corpus> corpus = scan_text(job.files, job.text, rules, workforce, job.progress);
-  if (!corpus) return std::move(corpus).error();
-  Chosen chosen{.corpus = *std::move(corpus)};
-  std::vector<Document>& documents = chosen.corpus.documents;
-  const SplitRule rule{.one_in = job.options.held_out_one_in,
-                       .min_bytes = job.options.held_out_bytes};
-  if (auto done = split_documents(documents, rule); !done) return std::move(done).error();
-  const TextReader reader{job.files, chosen.corpus, rules, workforce};
-  Result<std::vector<Duplicate>> duplicates = find_duplicates(reader);
-  if (!duplicates) return std::move(duplicates).error();
-  chosen.duplicates = *std::move(duplicates);
-  for (const Duplicate& one : chosen.duplicates) documents[one.document].use = Use::duplicate;
-  if (job.options.filter) {
-    Result<Kept> kept = job.options.filter(reader);
-    if (!kept) return std::move(kept).error();
-    chosen.kept = *std::move(kept);
-    for (const Dropped& one : chosen.kept.dropped) documents[one.document].use = Use::filtered;
-  }
-  if (auto done = check_something_trains(documents); !done) return std::move(done).error();
-  return chosen;
-}
-
 std::map<std::string, SkippedFiles> by_reason(const Corpus& corpus) {
   std::map<std::string, SkippedFiles> reasons;
   for (const auto& [reason, skips] : corpus.skipped) {
@@ -392,7 +297,14 @@ Result<Preparation> prepare_checked(const Job& job) {
   Result<std::unique_ptr<Tokenizer>> tokenizer = ready_tokenizer(job.files, *choice);
   if (!tokenizer) return std::move(tokenizer).error();
   const Workforce workforce = workforce_of(job.options);
-  Result<Chosen> chosen = choose_documents(job, *rules, workforce);
+  Result<Chosen> chosen = choose_documents(
+      job.files,
+      job.text,
+      *rules,
+      workforce,
+      {.one_in = job.options.held_out_one_in, .min_bytes = job.options.held_out_bytes},
+      job.options.filter,
+      job.progress);
   if (!chosen) return std::move(chosen).error();
   const TextReader reader{job.files, chosen->corpus, *rules, workforce};
 
@@ -482,6 +394,7 @@ std::string Preparation::full() const {
                     examples,
                     files.count > static_cast<std::int64_t>(files.examples.size()) ? ", …" : "");
   }
+  text += filters_text(manifest.provenance);
   return text + fmt::format("digest: {}\ntime: {}\n", manifest.digest, format_duration(seconds));
 }
 

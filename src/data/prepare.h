@@ -56,6 +56,8 @@ struct PrepareOptions {
   double checkpoint_seconds = 5;
   // Leaves documents out, or cuts spans out of them, between the split and the tokens.
   DocumentFilter filter = {};
+  // Counts held-out text among what is trained on; runs when tokens are written.
+  OverlapCheck overlap = {};
   // Replace other data in the output folder. Off: a folder that runs refer to is not lost by a
   // slip.
   bool replace = false;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "base/random.h"
@@ -11,16 +12,14 @@
 
 namespace ration::data::filter {
 
-namespace {
-
-// The anchors of the held-out corpus, found by hash.
-class HeldOutAnchors {
+// The anchors of the held-out corpus, found by hash, and which of its bytes were met.
+class HeldOutText::Index {
  public:
-  HeldOutAnchors(const WholeText& whole, std::uint64_t window, int threads)
-      : whole_(whole), window_(window) {
-    std::vector<std::vector<Anchor>> found(whole.documents());
-    parallel_for(whole.documents(), threads, [&](std::size_t i) {
-      for_each_anchor(text_of(i), window, whole.start(i), [&](const Anchor& anchor) {
+  Index(WholeText whole, std::uint64_t window, int threads)
+      : whole_(std::move(whole)), window_(window), met_(whole_.text().size() / 64 + 1) {
+    std::vector<std::vector<Anchor>> found(whole_.documents());
+    parallel_for(whole_.documents(), threads, [&](std::size_t i) {
+      for_each_anchor(text_of(i), window, whole_.start(i), [&](const Anchor& anchor) {
         found[i].push_back(anchor);
       });
     });
@@ -41,8 +40,53 @@ class HeldOutAnchors {
     }
   }
 
+  // What such an index of `bytes` bytes needs beside the text.
+  static std::uint64_t memory_of(std::uint64_t bytes, std::uint64_t window) {
+    return bytes * 6 / (window + 2) * (sizeof(Anchor) * 2 + 1) + bytes / 8;
+  }
+
+  Found find(std::string_view text) {
+    Found out;
+    const std::string_view reference = whole_.text();
+    for_each_anchor(text, window_, 0, [&](const Anchor& a) {
+      std::vector<Span> here;
+      for (const Anchor& b : equal_to(a.hash)) {
+        const EqualLeads leads =
+            equal_windows(a, text.data() + a.position, b, reference.data() + b.position, window_);
+        if (leads.none()) continue;
+        here.push_back({a.position - leads.most, a.position - leads.least + window_});
+        meet({b.position - leads.most, b.position - leads.least + window_});
+        if (!out.other) out.other = whole_.document_at(b.position);
+      }
+      std::sort(
+          here.begin(), here.end(), [](const Span& p, const Span& q) { return p.begin < q.begin; });
+      for (const Span& span : here) {
+        if (!out.spans.empty() && span.begin <= out.spans.back().end)
+          out.spans.back().end = std::max(out.spans.back().end, span.end);
+        else
+          out.spans.push_back(span);
+      }
+    });
+    return out;
+  }
+
+  const WholeText& whole() const { return whole_; }
+  std::uint64_t window() const { return window_; }
+
+  std::uint64_t bytes_met(std::uint64_t begin, std::uint64_t end) const {
+    std::uint64_t sum = 0;
+    for (std::uint64_t i = begin; i < end; ++i) sum += met_[i / 64].load() >> (i % 64) & 1;
+    return sum;
+  }
+
+ private:
+  std::string_view text_of(std::size_t i) const {
+    return whole_.text().substr(whole_.start(i), whole_.end(i) - whole_.start(i));
+  }
+  std::uint64_t place(std::uint64_t hash) const { return mix(hash) >> (64 - bucket_bits_); }
+
   // The anchors of this hash; most that are not there are told from one bit.
-  std::span<const Anchor> find(std::uint64_t hash) const {
+  std::span<const Anchor> equal_to(std::uint64_t hash) const {
     const std::uint64_t at = place(hash);
     if ((seen_[at / 64] >> (at % 64) & 1) == 0) return {};
     const auto less = [](const Anchor& a, std::uint64_t h) { return a.hash < h; };
@@ -52,14 +96,16 @@ class HeldOutAnchors {
     return {first, last};
   }
 
-  const WholeText& whole() const { return whole_; }
-  std::uint64_t window() const { return window_; }
-
- private:
-  std::string_view text_of(std::size_t i) const {
-    return whole_.text().substr(whole_.start(i), whole_.end(i) - whole_.start(i));
+  void meet(const Span& span) {
+    for (std::uint64_t i = span.begin; i < span.end;) {
+      const std::uint64_t until = std::min(span.end, (i / 64 + 1) * 64);
+      const std::uint64_t bits =
+          until - i == 64 ? ~std::uint64_t{0} : ((std::uint64_t{1} << (until - i)) - 1) << (i % 64);
+      if ((met_[i / 64].load(std::memory_order_relaxed) & bits) != bits)
+        met_[i / 64].fetch_or(bits, std::memory_order_relaxed);
+      i = until;
+    }
   }
-  std::uint64_t place(std::uint64_t hash) const { return mix(hash) >> (64 - bucket_bits_); }
 
   // Rulers of dashes and the like give many anchors whose windows are all equal: the first will do.
   void drop_equal_surroundings() {
@@ -81,45 +127,46 @@ class HeldOutAnchors {
     anchors_.resize(kept);
   }
 
-  const WholeText& whole_;
+  WholeText whole_;
   std::uint64_t window_;
   std::vector<Anchor> anchors_;
   int bucket_bits_ = 6;
   std::vector<std::uint64_t> seen_;
+  std::vector<std::atomic<std::uint64_t>> met_;  // one bit a byte
 };
 
-struct Overlaps {
-  std::vector<Span> spans;
-  std::optional<std::size_t> other;
-};
+HeldOutText::HeldOutText(std::unique_ptr<Index> index) : index_(std::move(index)) {}
+HeldOutText::HeldOutText(HeldOutText&&) noexcept = default;
+HeldOutText& HeldOutText::operator=(HeldOutText&&) noexcept = default;
+HeldOutText::~HeldOutText() = default;
 
-// The windows of one text that stand in the held-out corpus.
-Overlaps overlaps_of(std::string_view text, const HeldOutAnchors& held_out) {
-  Overlaps out;
-  const std::uint64_t window = held_out.window();
-  const std::string_view reference = held_out.whole().text();
-  for_each_anchor(text, window, 0, [&](const Anchor& a) {
-    std::vector<Span> here;
-    for (const Anchor& b : held_out.find(a.hash)) {
-      const EqualLeads leads =
-          equal_windows(a, text.data() + a.position, b, reference.data() + b.position, window);
-      if (leads.none()) continue;
-      here.push_back({a.position - leads.most, a.position - leads.least + window});
-      if (!out.other) out.other = held_out.whole().document_at(b.position);
-    }
-    std::sort(
-        here.begin(), here.end(), [](const Span& p, const Span& q) { return p.begin < q.begin; });
-    for (const Span& span : here) {
-      if (!out.spans.empty() && span.begin <= out.spans.back().end)
-        out.spans.back().end = std::max(out.spans.back().end, span.end);
-      else
-        out.spans.push_back(span);
-    }
-  });
-  return out;
+Result<HeldOutText> HeldOutText::of(const DocumentSource& held_out,
+                                    std::uint64_t length,
+                                    const Resources& resources) {
+  if (std::vector<Error> problems = check(AgainstOptions{.length = length}); !problems.empty())
+    return std::move(problems.front());
+  Result<WholeText> whole = WholeText::of(held_out, resources.scratch, resources.memory_bytes / 3);
+  if (!whole) return std::move(whole).error();
+  const std::uint64_t needed =
+      whole->memory_bytes() + Index::memory_of(whole->text().size(), length);
+  if (needed > resources.memory_bytes)
+    return needs_memory("against", needed, resources.memory_bytes);
+  return HeldOutText(std::make_unique<Index>(*std::move(whole), length, resources.threads));
 }
 
-}  // namespace
+HeldOutText::Found HeldOutText::find(std::string_view text) const { return index_->find(text); }
+std::size_t HeldOutText::documents() const { return index_->whole().documents(); }
+std::uint64_t HeldOutText::bytes() const { return index_->whole().text().size(); }
+std::uint64_t HeldOutText::memory_bytes() const {
+  return index_->whole().memory_bytes() + Index::memory_of(bytes(), index_->window());
+}
+std::uint64_t HeldOutText::bytes_met() const { return index_->bytes_met(0, bytes()); }
+std::uint64_t HeldOutText::documents_met() const {
+  std::uint64_t met = 0;
+  for (std::size_t i = 0; i < documents(); ++i)
+    met += index_->bytes_met(index_->whole().start(i), index_->whole().end(i)) > 0;
+  return met;
+}
 
 std::vector<Error> check(const AgainstOptions& options) {
   if (options.length >= 16 && options.length <= 100'000) return {};
@@ -138,20 +185,14 @@ Result<FilterReport> overlap(const DocumentSource& source,
     return std::move(problems.front());
   const Result<std::string> reference = digest_of(held_out);
   if (!reference) return reference.error();
-  Result<WholeText> whole = WholeText::of(held_out, resources.scratch, resources.memory_bytes / 3);
-  if (!whole) return std::move(whole).error();
+  const Result<HeldOutText> index = HeldOutText::of(held_out, options.length, resources);
+  if (!index) return index.error();
   FilterReport report;
-  report.peak_memory_bytes = whole->memory_bytes() + whole->text().size() * 6 /
-                                                         (options.length + 2) *
-                                                         (sizeof(Anchor) * 2 + 1);
-  if (report.peak_memory_bytes > resources.memory_bytes)
-    return needs_memory("against", report.peak_memory_bytes, resources.memory_bytes);
-  const HeldOutAnchors anchors(*whole, options.length, resources.threads);
-
-  std::vector<Overlaps> found(source.size());
+  report.peak_memory_bytes = index->memory_bytes();
+  std::vector<HeldOutText::Found> found(source.size());
   const Result<void> read =
       for_each_text(source, resources.threads, [&](std::size_t i, std::string_view text) {
-        found[i] = overlaps_of(text, anchors);
+        found[i] = index->find(text);
         if (options.action == OverlapAction::drop) return;
         for (Span& span : found[i].spans) span = whole_letters(text, span);
       });

@@ -12,6 +12,8 @@
 // threads and memory allowed change nothing but time.
 
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -46,7 +48,11 @@ std::string text_of(const Step& step);
 struct StepInputs {
   const DocumentSource* held_out = nullptr;   // of `against`
   const DocumentSource* reference = nullptr;  // of `perplexity`
-  const Tokenizer* tokenizer = nullptr;       // of `perplexity`
+  const Tokenizer* tokenizer = nullptr;       // of `perplexity`, for the reference
+  // Of `perplexity` without a reference: one score for each document of the corpus, and what names
+  // them in the record.
+  std::optional<std::span<const double>> scores = {};
+  std::string scores_sha256 = {};
 };
 
 struct KeptDocument {

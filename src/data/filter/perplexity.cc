@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/hash.h"
+#include "data/filter/near.h"
 #include "data/filter/texts.h"
 
 namespace ration::data::filter {
@@ -61,7 +62,7 @@ Json json_of(const std::map<std::string, Kept>& classes) {
   return out;
 }
 
-Json figures_of(const DocumentSource& source, const FilterReport& report) {
+Json shares_of(const DocumentSource& source, const FilterReport& report) {
   std::map<std::string, Kept> origins, lengths;
   std::vector<double> bytes;
   auto dropped = report.changes.begin();
@@ -88,6 +89,35 @@ Json figures_of(const DocumentSource& source, const FilterReport& report) {
           sorted[(sorted.size() - 1) * static_cast<std::size_t>(percent) / 100];
   }
   return figures;
+}
+
+// Near-duplicates among the documents kept, by the defaults of `near`.
+Result<std::uint64_t> near_duplicates_kept(const DocumentSource& source,
+                                           const FilterReport& report,
+                                           const Resources& resources) {
+  RemainingDocuments kept(source);
+  std::vector<std::size_t> dropped;
+  for (const Change& change : report.changes) dropped.push_back(change.document);
+  kept.drop(dropped);
+  const Result<FilterReport> near = near_duplicates(kept, {}, resources);
+  if (!near) return near.error();
+  return near->changes.size();
+}
+
+// The report of documents with scores, without its record.
+Result<FilterReport> report_of(const DocumentSource& source,
+                               std::vector<double> scores,
+                               const PerplexityOptions& options,
+                               const Resources& resources) {
+  FilterReport report;
+  report.scores = std::move(scores);
+  report.changes = drop_by_rank(report.scores, options.low, options.high);
+  report.figures = shares_of(source, report);
+  const Result<std::uint64_t> near = near_duplicates_kept(source, report, resources);
+  if (!near) return near.error();
+  report.figures["near_duplicates_kept"] = *near;
+  count_changes(source, report);
+  return report;
 }
 
 std::vector<double> ranks_of(std::span<const double> values) {
@@ -194,8 +224,7 @@ Result<FilterReport> perplexity_filter(const DocumentSource& source,
   const Result<NgramModel> model = model_of(reference, tokenizer, options.order, resources);
   if (!model) return model.error();
 
-  FilterReport report;
-  report.scores.resize(source.size());
+  std::vector<double> scores(source.size());
   std::atomic<std::uint64_t> tokens{0};
   const Result<void> scored = for_each_tokens(
       source,
@@ -205,27 +234,45 @@ Result<FilterReport> perplexity_filter(const DocumentSource& source,
       [&](std::size_t i, const Ids& ids) {
         const std::uint64_t units =
             options.unit == PerplexityUnit::token ? ids.size() + 1 : source.bytes(i) + 1;
-        report.scores[i] = std::exp(model->negative_log(ids) / static_cast<double>(units));
+        scores[i] = std::exp(model->negative_log(ids) / static_cast<double>(units));
         tokens += ids.size() + 1;
       });
   if (!scored) return scored.error();
-  report.changes = drop_by_rank(report.scores, options.low, options.high);
-  report.peak_memory_bytes = model->memory_bytes() + source.size() * 8;
-  report.record = {{"step", "perplexity"},
-                   {"version", 1},
-                   {"low", options.low},
-                   {"high", options.high},
-                   {"order", model->order()},
-                   {"unit", options.unit == PerplexityUnit::token ? "token" : "byte"},
-                   {"vocab", tokenizer.vocab()},
-                   {"tokenizer_sha256",
-                    tokenizer.model().empty() ? std::string() : sha256_hex(tokenizer.model())},
-                   {"reference_sha256", *digest},
-                   {"reference_documents", reference.size()}};
-  report.figures = figures_of(source, report);
-  report.figures["tokens_scored"] = tokens.load();
-  report.figures["ngrams"] = model->sizes();
-  count_changes(source, report);
+  Result<FilterReport> report = report_of(source, std::move(scores), options, resources);
+  if (!report) return report;
+  report->peak_memory_bytes = model->memory_bytes() + source.size() * 8;
+  report->record = {{"step", "perplexity"},
+                    {"version", 1},
+                    {"low", options.low},
+                    {"high", options.high},
+                    {"order", model->order()},
+                    {"unit", options.unit == PerplexityUnit::token ? "token" : "byte"},
+                    {"vocab", tokenizer.vocab()},
+                    {"tokenizer_sha256",
+                     tokenizer.model().empty() ? std::string() : sha256_hex(tokenizer.model())},
+                    {"reference_sha256", *digest},
+                    {"reference_documents", reference.size()}};
+  report->figures["tokens_scored"] = tokens.load();
+  report->figures["ngrams"] = model->sizes();
+  return report;
+}
+
+Result<FilterReport> score_filter(const DocumentSource& source,
+                                  std::span<const double> scores,
+                                  const std::string& scores_sha256,
+                                  const PerplexityOptions& options,
+                                  const Resources& resources) {
+  if (std::vector<Error> problems = check(options); !problems.empty())
+    return combine(std::move(problems), "the filter perplexity cannot be used so");
+  Result<FilterReport> report =
+      report_of(source, {scores.begin(), scores.end()}, options, resources);
+  if (!report) return report;
+  report->peak_memory_bytes = source.size() * 16;
+  report->record = {{"step", "perplexity"},
+                    {"version", 1},
+                    {"low", options.low},
+                    {"high", options.high},
+                    {"scores_sha256", scores_sha256}};
   return report;
 }
 

@@ -3,7 +3,8 @@
 // Keeps documents by how well an n-gram model of a reference corpus predicts them.
 //
 // Low perplexity means text like the reference, but also templates and long documents: the report
-// gives the rank correlation with length and the shares kept by origin and length.
+// gives the rank correlation with length, the shares kept by origin and length, and how much of
+// what is kept near-duplicates are.
 
 #include <span>
 
@@ -37,6 +38,15 @@ Result<FilterReport> perplexity_filter(const DocumentSource& source,
                                        const Tokenizer& tokenizer,
                                        const PerplexityOptions& options,
                                        const Resources& resources);
+
+// Keeps documents by scores that something else gave them, such as a trained model's nats a token,
+// instead of an n-gram model's; `scores[i]` is that of document i, `scores_sha256` names them in
+// the record. Of the options, only the ranks count. Error (ErrorKind::usage): options.
+Result<FilterReport> score_filter(const DocumentSource& source,
+                                  std::span<const double> scores,
+                                  const std::string& scores_sha256,
+                                  const PerplexityOptions& options,
+                                  const Resources& resources);
 
 // The model of a reference; `order` as in PerplexityOptions.
 Result<NgramModel> model_of(const DocumentSource& reference,

@@ -13,7 +13,7 @@ Error missing(const char* what, const char* hint) {
 
 // One step over the documents that are left.
 struct Runner {
-  const DocumentSource& left;
+  const RemainingDocuments& left;
   const StepInputs& inputs;
   const Resources& resources;
 
@@ -32,10 +32,16 @@ struct Runner {
     return overlap(left, *inputs.held_out, options, resources);
   }
   Result<FilterReport> operator()(const PerplexityOptions& options) const {
+    if (inputs.scores) return by_score(options);
     if (inputs.reference == nullptr)
       return missing("a reference corpus", "name text of the kind that is wanted");
     if (inputs.tokenizer == nullptr) return missing("a tokenizer", "name a tokenizer");
     return perplexity_filter(left, *inputs.reference, *inputs.tokenizer, options, resources);
+  }
+  Result<FilterReport> by_score(const PerplexityOptions& options) const {
+    std::vector<double> scores;
+    for (std::size_t i = 0; i < left.size(); ++i) scores.push_back((*inputs.scores)[left.id(i)]);
+    return score_filter(left, scores, inputs.scores_sha256, options, resources);
   }
 };
 

@@ -33,22 +33,43 @@ Result<std::string_view> checked_text(const DocumentSource& source,
   return text;
 }
 
-namespace {
+TextSpool::TextSpool(Files& files, Path path, std::unique_ptr<AppendFile> file)
+    : files_(files), path_(std::move(path)), file_(std::move(file)) {}
 
-Result<void> append_texts(const DocumentSource& source, AppendFile& file) {
-  std::string buffer, pending;
-  for (std::size_t i = 0; i < source.size(); ++i) {
-    const Result<std::string_view> text = source.text(i, buffer);
-    if (!text) return text.error();
-    pending += *text;
-    if (pending.size() < (std::size_t{4} << 20) && i + 1 < source.size()) continue;
-    if (Result<void> done = file.append(pending); !done) return done;
-    pending.clear();
-  }
-  return {};
+TextSpool::~TextSpool() {
+  if (file_ != nullptr) static_cast<void>(files_.remove_all(path_));
 }
 
-}  // namespace
+Result<TextSpool> TextSpool::create(Files& files, const Path& scratch) {
+  if (Result<void> made = files.make_folders(scratch); !made) return std::move(made).error();
+  Path path = part_beside(files, scratch / "filter-text");
+  if (Result<void> removed = files.remove_all(path); !removed) return std::move(removed).error();
+  Result<std::unique_ptr<AppendFile>> file = files.open_append(path);
+  if (!file) return std::move(file).error();
+  return TextSpool(files, std::move(path), *std::move(file));
+}
+
+Result<void> TextSpool::add(std::string_view text) {
+  constexpr std::size_t kAtOnce = std::size_t{4} << 20;
+  pending_ += text;
+  starts_.push_back(starts_.back() + text.size());
+  return pending_.size() < kAtOnce ? Result<void>() : write_pending();
+}
+
+Result<void> TextSpool::write_pending() {
+  Result<void> done = file_->append(pending_);
+  pending_.clear();
+  return done;
+}
+
+Result<MappedDocuments> TextSpool::finish() && {
+  if (Result<void> done = write_pending(); !done) return std::move(done).error();
+  Result<std::unique_ptr<MappedFile>> mapped = files_.map(path_);
+  static_cast<void>(files_.remove_all(path_));  // the mapping keeps the bytes
+  file_.reset();
+  if (!mapped) return std::move(mapped).error();
+  return MappedDocuments(*std::move(mapped), std::move(starts_));
+}
 
 Result<WholeText> WholeText::of(const DocumentSource& source,
                                 const Path& scratch,
@@ -78,25 +99,18 @@ Result<WholeText> WholeText::of(const DocumentSource& source,
     return Error{ErrorKind::resource,
                  "the text is larger than the memory allowed, and there is no scratch folder",
                  "allow more memory or name a scratch folder"};
-  Files& files = real_files();
-  const Path path = part_beside(files, scratch / "filter-text");
-  if (Result<void> removed = files.remove_all(path); !removed) return std::move(removed).error();
-  Result<std::unique_ptr<AppendFile>> file = files.open_append(path);
-  if (!file) return std::move(file).error();
-  if (Result<void> done = append_texts(source, **file); !done) {
-    static_cast<void>(files.remove_all(path));
-    return std::move(done).error();
+  Result<TextSpool> spool = TextSpool::create(real_files(), scratch);
+  if (!spool) return std::move(spool).error();
+  std::string buffer;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    const Result<std::string_view> text = checked_text(source, i, buffer);
+    if (!text) return text.error();
+    if (Result<void> done = spool->add(*text); !done) return std::move(done).error();
   }
-  Result<std::unique_ptr<MappedFile>> mapped = files.map(path);
-  static_cast<void>(files.remove_all(path));  // the mapping keeps the bytes
-  if (!mapped) return std::move(mapped).error();
-  whole.file_ = std::move(mapped).value();
-  const std::span<const std::byte> bytes = whole.file_->bytes();
-  if (bytes.size() != total)
-    return Error{ErrorKind::input,
-                 "the corpus changed its length while it was filtered",
-                 "filter again when nothing else writes to the corpus"};
-  whole.text_ = {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  Result<MappedDocuments> spooled = std::move(*spool).finish();
+  if (!spooled) return std::move(spooled).error();
+  whole.spooled_ = *std::move(spooled);
+  whole.text_ = *whole.spooled_->contiguous();
   return whole;
 }
 

@@ -56,6 +56,31 @@ Result<void> for_each_text(const DocumentSource& source, int threads, const Work
   return for_each_text(source, parts_of(source, std::uint64_t{1} << 20), threads, work);
 }
 
+// Writes texts one after the other into a file of the scratch folder, and maps it. One at a time in
+// a process.
+class TextSpool {
+ public:
+  // Errors (ErrorKind::resource): the disk is full, no permission.
+  static Result<TextSpool> create(Files& files, const Path& scratch);
+
+  Result<void> add(std::string_view text);
+  // The file is already without a name then: it goes with the object.
+  Result<MappedDocuments> finish() &&;
+  TextSpool(TextSpool&&) noexcept = default;
+  TextSpool& operator=(TextSpool&&) = delete;
+  ~TextSpool();
+
+ private:
+  TextSpool(Files& files, Path path, std::unique_ptr<AppendFile> file);
+  Result<void> write_pending();
+
+  Files& files_;
+  Path path_;
+  std::unique_ptr<AppendFile> file_;  // null when finished
+  std::string pending_;
+  std::vector<std::uint64_t> starts_ = {0};
+};
+
 // All texts without a gap: the source's own memory, a copy, or a mapped file in the scratch folder
 // (already without a name there: it goes with the object).
 class WholeText {
@@ -75,7 +100,7 @@ class WholeText {
 
  private:
   std::unique_ptr<char[]> copy_;
-  std::unique_ptr<MappedFile> file_;
+  std::optional<MappedDocuments> spooled_;
   std::string_view text_;
   std::vector<std::uint64_t> starts_;
 };

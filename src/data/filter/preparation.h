@@ -1,0 +1,52 @@
+#pragma once
+
+// Filters as part of a preparation (data/keep.h): they see the training documents after the split,
+// and what they leave becomes tokens.
+//
+//   FilterPlan plan;
+//   plan.steps = {parse_step("near:0.8").value()};
+//   options.filter = document_filter(plan);
+//   options.overlap = overlap_check(plan);
+
+#include "data/filter/filter.h"
+#include "data/keep.h"
+#include "data/progress.h"
+
+namespace ration::data::filter {
+
+// Each path is a folder of prepared data or text as `ration data prepare` reads it: a folder, a
+// file, JSON lines.
+struct FilterPlan {
+  std::vector<Step> steps;
+  // Held-out text beside that of the corpus itself: the held-out documents of prepared data, all
+  // documents of other text.
+  std::vector<Path> against = {};
+  // What `perplexity` likes: the training documents of prepared data, all documents of other text.
+  std::optional<Path> reference = {};
+  // Tokens of the n-gram model (data/tokenizer.h), learned from the reference where it is learned.
+  // Prepared data as reference bring their own. Some thousand pieces are what published filters
+  // use.
+  std::string reference_tokenizer = "bpe:4096";
+  // Scores instead of a reference: a file of JSON lines, {"document": "path" or "path:line",
+  // "score": number} (lower is better), with one for every training document. Lines without
+  // "document" are passed over.
+  std::optional<Path> scores = {};
+  // Count what training documents share with held-out text before tokens are written.
+  bool count_overlap = true;
+  // An existing or new folder for files that are removed again: as much as the text is long.
+  Path scratch = ".";
+  Resources resources = {};
+  ProgressSink progress = {};
+};
+
+// What cannot be used before any text is read; empty when all can.
+std::vector<Error> check(const FilterPlan& plan);
+
+// Applies the steps; empty when there are none. Errors: those of run_steps; input (a text that
+// cannot be read, a score that is missing).
+DocumentFilter document_filter(FilterPlan plan);
+
+// Looks for held-out text, 100 bytes or more in a row, in the training documents as they are left.
+OverlapCheck overlap_check(FilterPlan plan);
+
+}  // namespace ration::data::filter
