@@ -9,6 +9,7 @@ namespace ration::cli {
 Command cancel_command();
 Command completion_command();
 Command data_diff_command();
+Command data_score_command();
 Command data_fetch_command();
 Command data_info_command();
 Command data_prepare_command();

@@ -56,7 +56,7 @@ Error too_large(const Definition& definition, double points, std::int64_t limit)
 class Expander {
  public:
   Expander(const Definition& definition, DataCatalog& data, const Expression* only)
-      : definition_(definition), point_(definition, data, problems_), only_(only) {}
+      : definition_(definition), data_(data), point_(definition, data, problems_), only_(only) {}
 
   Result<Expansion> run() {
     expansion_.axes = axes_of(definition_);
@@ -259,9 +259,11 @@ class Expander {
                       change.points == 1 ? "" : "s, the first",
                       change.first.from,
                       change.first.to));
+    for (std::string& note : data_.overlap_notes()) expansion_.notes.push_back(std::move(note));
   }
 
   const Definition& definition_;
+  const DataCatalog& data_;
   Problems problems_;
   Point point_;
   const Expression* only_;

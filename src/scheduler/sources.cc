@@ -183,6 +183,7 @@ Result<std::string> expand_aux(run::RunSpec& spec,
     Result<run::AuxSource> source =
         source_of(name, table->second, target, *entry.manifest, spec.context);
     if (!source) return std::move(source).error();
+    data.mix(entry, target);
     if (weight) source->weight = *weight;
     found.push_back(std::move(*source));
     folders += (folders.empty() ? "" : ":") + entry.folder;

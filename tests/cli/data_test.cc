@@ -195,5 +195,112 @@ TEST_F(DataCommand, ListsTheTextsThatCanBeFetched) {
   EXPECT_THAT(wrong.err, HasSubstr("kernel"));
 }
 
+TEST_F(DataCommand, FiltersAndSaysWhatWasLeft) {
+  const Json plain = json(prepare({"--json", "--held-out", "4"}));
+  std::filesystem::remove_all(data_);
+  const std::string reference = (folder_ / "text").string();
+
+  const Outcome made = prepare({"--held-out",
+                                "4",
+                                "--filter",
+                                "exact",
+                                "--filter",
+                                "perplexity:lowest=0.5",
+                                "--reference",
+                                reference,
+                                "--reference-tokenizer",
+                                "bytes"});
+
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("filter exact: "));
+  EXPECT_THAT(made.out, HasSubstr("filter perplexity:band=0..0.5"));
+  EXPECT_THAT(ration({"data", "info", data_}).out, HasSubstr("filter exact: "));
+  const Json info = json(ration({"data", "info", data_, "--json"}));
+  EXPECT_LT(info["train"]["documents"], plain["train"]["documents"]);
+  EXPECT_EQ(info["provenance"]["filters"]["steps"].size(), 2);
+  EXPECT_EQ(info["provenance"]["overlap"]["length"], 100);
+}
+
+TEST_F(DataCommand, RefusesFiltersThatCannotWork) {
+  const Outcome unknown = prepare({"--filter", "neer:0.8", "--filter", "perplexity"});
+
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("did you mean"));
+  EXPECT_THAT(unknown.err, HasSubstr("--reference"));
+  EXPECT_FALSE(std::filesystem::exists(data_));
+}
+
+// A trainer that gives every training document ten nats for each of five tokens, but the first.
+class ScoreCommand : public DataCommand {
+ protected:
+  std::string trainer(const std::string& digest, int documents) {
+    const Path path = folder_ / "trainer";
+    std::string script =
+        "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\n"
+        "{ echo '{\"schema\":\"ration.scores/1\",\"data\":\"" +
+        digest + "\",\"checkpoint\":\"c\"}'\n";
+    for (int i = 0; i < documents; ++i)
+      script += "echo '{\"document\":" + std::to_string(i) +
+                ",\"tokens\":5,\"nats\":" + (i == 0 ? "5" : "50") + "}'\n";
+    EXPECT_TRUE(real_files().write_whole(path, script + "} > \"$2\"\n"));
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return path.string();
+  }
+};
+
+TEST_F(ScoreCommand, NamesTheDocumentsThatAModelJudged) {
+  const Json made = json(prepare({"--json"}));
+  const auto documents = made["train"]["documents"].get<int>();
+  const std::string file = (folder_ / "scores.jsonl").string();
+
+  const Outcome scored = ration({"data",
+                                 "score",
+                                 data_,
+                                 "--run",
+                                 "runs/1",
+                                 "-o",
+                                 file,
+                                 "--trainer",
+                                 trainer(made["digest"].get<std::string>(), documents)});
+
+  EXPECT_EQ(scored.code, 0) << scored.err;
+  const Outcome kept = ration({"data",
+                               "prepare",
+                               text_,
+                               "-o",
+                               data_ + "-kept",
+                               "--filter",
+                               "perplexity:lowest=0.02",
+                               "--scores",
+                               file});
+  EXPECT_EQ(kept.code, 0) << kept.err;
+  EXPECT_THAT(kept.out, HasSubstr("documents: 1 to train on"));
+}
+
+TEST_F(ScoreCommand, RefusesScoresOfOtherDataOrOfTooFewDocuments) {
+  const Json made = json(prepare({"--json"}));
+  const auto documents = made["train"]["documents"].get<int>();
+  const std::string file = (folder_ / "scores.jsonl").string();
+  const auto code = [&](const std::string& digest, int count) {
+    return ration({"data",
+                   "score",
+                   data_,
+                   "--run",
+                   "runs/1",
+                   "-o",
+                   file,
+                   "--trainer",
+                   trainer(digest, count)})
+        .code;
+  };
+
+  EXPECT_EQ(code(std::string(64, '0'), documents), 2);
+  EXPECT_EQ(code(made["digest"].get<std::string>(), documents - 1), 2);
+  EXPECT_FALSE(std::filesystem::exists(file));
+  EXPECT_EQ(
+      ration({"data", "score", data_, "--run", "r", "-o", file, "--trainer", "/bin/false"}).code,
+      3);
+}
+
 }  // namespace
 }  // namespace ration::cli

@@ -24,8 +24,12 @@ class Sources : public testing::Test {
     add("other", 6401, std::string(64, 'e'));
   }
 
-  std::string add(const std::string& name, std::int64_t tokens, const std::string& tokenizer) {
+  std::string add(const std::string& name,
+                  std::int64_t tokens,
+                  const std::string& tokenizer,
+                  const Json& overlap = Json()) {
     data::Manifest manifest;
+    if (!overlap.is_null()) manifest.provenance["overlap"] = overlap;
     manifest.tokenizer = tokenizer.empty() ? "bytes" : "bpe:257";
     manifest.tokenizer_sha256 = tokenizer;
     manifest.vocab = 257;
@@ -56,6 +60,29 @@ class Sources : public testing::Test {
   PreparedFolder folder_;
   std::string code_, web_;
 };
+
+TEST_F(Sources, ThatWereNeverComparedWithTheHeldOutTextAreTold) {
+  const std::string text = "[fixed]\nepochs = 1\naux = 'code'\naux_share = 0.5\n";
+  EXPECT_THAT(
+      expand(text).value().notes,
+      ElementsAre(testing::AllOf(HasSubstr("code was never compared with the held-out text of"),
+                                 HasSubstr("--against"))));
+
+  const std::string target =
+      data::read_manifest(real_files(), folder_.path() / "data").value().digest;
+  const auto compared = [&](double bytes_met) {
+    add("code",
+        6401,
+        "",
+        {{"against", Json::array({{{"data", target}}})},
+         {"held_out_bytes", 1000},
+         {"held_out_bytes_met", bytes_met}});
+    return expand(text).value().notes;
+  };
+  EXPECT_THAT(compared(0), testing::IsEmpty());
+  EXPECT_THAT(compared(9), testing::IsEmpty()) << "some phrases are common";
+  EXPECT_THAT(compared(120), ElementsAre(HasSubstr("12.0 % of the held-out text")));
+}
 
 TEST_F(Sources, BecomeTheirDigestsAndFolders) {
   const auto plan =
