@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/data_progress.h"
+#include "cli/terminal_text.h"
 #include "data/filter/preparation.h"
 #include "data/prepare.h"
 #include "data/shards.h"
@@ -108,9 +109,7 @@ Result<data::PrepareOptions> prepare_options(const Arguments& arguments) {
 }
 
 // Adds the filters that the command line names.
-Result<void> add_filters(const Arguments& arguments,
-                         const Path& out,
-                         data::PrepareOptions& options) {
+Result<void> add_filters(const Arguments& arguments, data::PrepareOptions& options) {
   data::filter::FilterPlan plan;
   std::vector<Error> problems;
   for (const std::string& text : arguments.all("filter")) {
@@ -126,14 +125,13 @@ Result<void> add_filters(const Arguments& arguments,
       arguments.text("reference-tokenizer").value_or(plan.reference_tokenizer);
   if (const auto path = arguments.text("scores")) plan.scores = *path;
   plan.count_overlap = !arguments.flag("no-overlap-check");
-  plan.scratch = out.has_parent_path() ? out.parent_path() : Path(".");
   plan.resources.threads = static_cast<int>(options.threads);
   plan.resources.memory_bytes = static_cast<std::uint64_t>(options.memory_bytes);
-  plan.resources.scratch = plan.scratch;
   plan.progress = progress_to(arguments.console);
   for (Error& problem : check(plan)) problems.push_back(std::move(problem));
   if (!problems.empty()) return combine(std::move(problems), "the filters cannot be used");
   options.filter = document_filter(plan);
+  options.more_held_out = !plan.against.empty();
   options.overlap = overlap_check(std::move(plan));
   return {};
 }
@@ -146,7 +144,7 @@ Result<int> run_prepare(const Arguments& arguments) {
                  .hint = "add -o DIR"};
   Result<data::PrepareOptions> options = prepare_options(arguments);
   if (!options) return std::move(options).error();
-  if (Result<void> added = add_filters(arguments, *out, *options); !added)
+  if (Result<void> added = add_filters(arguments, *options); !added)
     return std::move(added).error();
   const Console& console = arguments.console;
   Result<data::Preparation> made = data::prepare(
@@ -160,7 +158,8 @@ Result<int> run_prepare(const Arguments& arguments) {
     document["seconds"] = made->seconds;
     console.print_json(document);
   } else {
-    console.print(console.quiet ? made->manifest.digest + "\n" : made->full());
+    console.print(console.quiet ? made->manifest.digest + "\n"
+                                : without_control_bytes(made->full()));
   }
   console.note(fmt::format("next: ration data info {}", *out));
   return 0;

@@ -6,6 +6,7 @@
 #include "cli/table.h"
 #include "cli/terminal_text.h"
 #include "data/manifest.h"
+#include "data/text_folder.h"
 
 namespace ration::cli {
 namespace {
@@ -94,9 +95,15 @@ std::string paths_text(const std::string& what, const std::vector<std::string>& 
 
 std::string short_text(const Json& value) {
   if (value.is_null()) return "-";
-  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-  constexpr std::size_t kMost = 40;
-  return text.size() > kMost ? text.substr(0, kMost) + "…" : text;
+  constexpr std::size_t kMost = 200;
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  if (value.is_array() && !value.empty() && value[0].is_object() && value[0].contains("text")) {
+    text.clear();  // the steps of filters
+    for (const Json& step : value)
+      text += (text.empty() ? "" : " ") + step.value("text", std::string());
+  }
+  if (text.size() <= kMost) return text;
+  return text.substr(0, data::whole_characters(text, kMost)) + "…";
 }
 
 Result<int> run_diff(const Arguments& arguments) {

@@ -103,9 +103,12 @@ Result<int> run_score(const Arguments& arguments) {
   if (!trainer) return std::move(trainer).error();
 
   const Path part = part_beside(files, *out);
-  if (auto done = run_trainer(*trainer, {"--score", folder.string(), *run, "-o", part.string()});
-      !done)
-    return std::move(done).error();
+  Result<void> trained =
+      run_trainer(*trainer, {"--score", folder.string(), *run, "-o", part.string()});
+  if (!trained) {
+    static_cast<void>(files.remove_all(part));
+    return std::move(trained).error();
+  }
   Result<Scored> scored = read_scored(files, part, *manifest);
   static_cast<void>(files.remove_all(part));
   if (!scored) return std::move(scored).error();
@@ -113,6 +116,7 @@ Result<int> run_score(const Arguments& arguments) {
     return foreign(folder, "its documents and its sources disagree");
 
   scored->header["unit"] = "nats a token";
+  scored->header["text_sha256"] = data::digest_of(manifest->sources);
   std::string lines = scored->header.dump() + "\n";
   double nats = 0;
   std::int64_t tokens = 0;

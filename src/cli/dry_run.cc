@@ -94,6 +94,7 @@ Json plan_json(
           {"runs", plan.rows.size()},
           {"counts", counts},
           {"duplicates_merged", plan.expansion.merged},
+          {"notes", plan.expansion.notes},
           {"excluded", plan.expansion.excluded},
           {"added", plan.added},
           {"removed", plan.removed},
@@ -114,9 +115,6 @@ std::string plan_text(
     if (plan.counts[i] > 0)
       text += fmt::format(", {} {}", plan.counts[i], name(static_cast<PlanClass>(i)));
   text += "\n";
-  if (plan.expansion.merged > 0)
-    text += fmt::format("{} points were the same run as another and were merged\n",
-                        plan.expansion.merged);
   if (plan.added + plan.removed > 0 && plan.removed > 0)
     text += fmt::format(
         "against the last version of this sweep: {} runs more, {} no longer asked for (kept)\n",
@@ -178,6 +176,7 @@ Result<int> dry_run(const Arguments& arguments,
     const Result<Room> room = room_for(plan->expansion, options, plan->flops_to_do > 0);
     if (!room) return room.error();
     for (const std::string& warning : room->warnings) console.note(warning);
+    for (const std::string& note : plan->expansion.notes) console.note(note);
     const int slots = room->at_once;
     plan->seconds /= slots;
     const Disk disk{.needed = disk_bytes(*plan, options, slots), .free = free_bytes(options.store)};

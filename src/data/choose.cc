@@ -26,6 +26,7 @@ Result<Chosen> choose_documents(Files& files,
                                 const Workforce& workforce,
                                 const SplitRule& split,
                                 const DocumentFilter& filter,
+                                const Path& scratch,
                                 const ProgressSink& progress) {
   Result<Corpus> corpus = scan_text(files, text, rules, workforce, progress);
   if (!corpus) return std::move(corpus).error();
@@ -39,12 +40,14 @@ Result<Chosen> choose_documents(Files& files,
   for (const Duplicate& one : chosen.duplicates) documents[one.document].use = Use::duplicate;
   if (auto done = check_something_trains(documents); !done) return std::move(done).error();
   if (!filter) return chosen;
-  Result<Kept> kept = filter(reader);
+  Result<Kept> kept = filter(reader, scratch);
   if (!kept) return std::move(kept).error();
   chosen.kept = *std::move(kept);
   for (const Dropped& one : chosen.kept.dropped) documents[one.document].use = Use::filtered;
-  if (auto done = check_something_trains(documents); !done)
-    return std::move(done).error().with_context("after the filters");
+  if (!check_something_trains(documents))
+    return Error{.kind = ErrorKind::input,
+                 .what = "the filters leave no document to train on",
+                 .hint = "loosen them, or take the last one away to see what it leaves"};
   return chosen;
 }
 

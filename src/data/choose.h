@@ -31,6 +31,7 @@ Result<Chosen> choose_documents(Files& files,
                                 const Workforce& workforce,
                                 const SplitRule& split,
                                 const DocumentFilter& filter,
+                                const Path& scratch,
                                 const ProgressSink& progress);
 
 // One record a document, for documents.bin.

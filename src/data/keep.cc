@@ -13,6 +13,17 @@ std::string bytes(const Json& object, const char* name) {
   return format_quantity(number(object, name), "B");
 }
 
+constexpr std::size_t kShownDigest = 12;
+
+std::string met_text(const std::string& name, const Json& held_out) {
+  if (number(held_out, "bytes_met") == 0) return "";
+  return fmt::format("  at least {:.2f} % of {} ({:.0f} of {:.0f} documents)\n",
+                     100 * number(held_out, "bytes_met") / number(held_out, "bytes"),
+                     name,
+                     number(held_out, "documents_met"),
+                     number(held_out, "documents"));
+}
+
 }  // namespace
 
 std::string filters_text(const Json& provenance) {
@@ -29,22 +40,24 @@ std::string filters_text(const Json& provenance) {
                     bytes(step, "bytes_before"));
   const Json overlap = provenance.value("overlap", Json::object());
   if (overlap.empty()) return text;
-  if (number(overlap, "documents") == 0)
-    return text + fmt::format(
-                      "held-out text among the training documents: none ({:.0f} bytes or more "
-                      "in a row)\n",
+  text += fmt::format("held-out text among the training documents, {:.0f} bytes or more in a row: ",
                       number(overlap, "length"));
-  return text +
-         fmt::format(
-             "held-out text among the training documents: at least {:.2f} % of the held-out "
-             "text ({:.0f} of {:.0f} documents), {} of {:.0f} training documents ({:.0f} bytes "
-             "or more in a row); --filter against takes it out\n",
-             100 * number(overlap, "held_out_bytes_met") / number(overlap, "held_out_bytes"),
-             number(overlap, "held_out_documents_met"),
-             number(overlap, "held_out_documents"),
-             bytes(overlap, "bytes"),
-             number(overlap, "documents"),
-             number(overlap, "length"));
+  if (number(overlap, "documents") == 0) {
+    text += "none\n";
+  } else {
+    text += fmt::format("{} in {:.0f} documents (--filter against takes it out)\n",
+                        bytes(overlap, "bytes"),
+                        number(overlap, "documents"));
+    text += met_text("its own", overlap.value("own", Json::object()));
+  }
+  for (const Json& other : overlap.value("against", Json::array())) {
+    const std::string name = other.value("text", other.value("data", "").substr(0, kShownDigest));
+    text += met_text(name, other);
+    const Json skipped = other.value("skipped", Json::object());
+    for (const auto& [what, count] : skipped.items())
+      text += fmt::format("  {}: {} {} left out\n", name, count.dump(), what);
+  }
+  return text;
 }
 
 }  // namespace ration::data

@@ -32,12 +32,14 @@ struct Kept {
 };
 
 // Sees the documents after the split (their `use` says train, val or duplicate) and their texts
-// through for_each_text. Deterministic: the same documents give the same result.
-using DocumentFilter = std::function<Result<Kept>(const TextReader& reader)>;
+// through for_each_text; may use the folder `scratch` for files that it removes again.
+// Deterministic: the same documents give the same result.
+using DocumentFilter = std::function<Result<Kept>(const TextReader& reader, const Path& scratch)>;
 
 // Looks at the training documents as a filter left them, before tokens are written; what it finds
 // goes into the manifest (provenance.overlap) and changes no data.
-using OverlapCheck = std::function<Result<Json>(const TextReader& reader, const Kept& kept)>;
+using OverlapCheck =
+    std::function<Result<Json>(const TextReader& reader, const Kept& kept, const Path& scratch)>;
 
 // The steps of `provenance.filters` and the counts of `provenance.overlap` in words, a line each.
 std::string filters_text(const Json& provenance);

@@ -185,6 +185,13 @@ Manifest read_members(const Json& document, std::vector<std::string>& problems) 
 
 }  // namespace
 
+std::string digest_of(const std::vector<SourceFile>& sources) {
+  Sha256 hash;
+  for (const SourceFile& source : sources)
+    hash.update(fmt::format("{} {}\n", source.sha256, source.path));
+  return hash.hex();
+}
+
 std::string manifest_digest(const Manifest& manifest) {
   // Integers and strings of hex digits: canonical JSON cannot refuse them.
   return sha256_hex(canonical_json(identity_json(manifest)).value());

@@ -69,6 +69,9 @@ struct Manifest {
 // not belong to the contents.
 Result<Manifest> read_manifest(Files& files, const Path& folder);
 
+// SHA-256 of the paths and digests of source files: names the text, whatever became of it.
+std::string digest_of(const std::vector<SourceFile>& sources);
+
 // Text of manifest.json. An error only for provenance that JSON cannot hold.
 Result<std::string> manifest_text(const Manifest& manifest);
 

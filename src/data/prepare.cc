@@ -196,17 +196,11 @@ Result<Preparation> write_data(const Job& job,
                                std::unique_ptr<Tokenizer> tokenizer,
                                const TextReader& reader,
                                const Chosen& chosen,
+                               OutputFolder& output,
                                Manifest manifest) {
   const Result<std::string> key = journal_key(manifest, chosen);
   if (!key) return key.error();
-  if (job.options.overlap) {
-    Result<Json> overlap = job.options.overlap(reader, chosen.kept);
-    if (!overlap) return std::move(overlap).error();
-    manifest.provenance["overlap"] = *std::move(overlap);
-  }
-  Result<OutputFolder> output = OutputFolder::claim(job.files, job.out);
-  if (!output) return std::move(output).error();
-  const Path& folder = output->temporary();
+  const Path& folder = output.temporary();
   std::optional<JournalContents> left = Journal::read(job.files, folder, *key);
   if (left && choice.trained()) {
     Result<std::unique_ptr<Tokenizer>> model =
@@ -217,7 +211,7 @@ Result<Preparation> write_data(const Job& job,
       left.reset();
   }
   if (!left)
-    if (auto done = output->clear(); !done) return std::move(done).error();
+    if (auto done = output.clear(); !done) return std::move(done).error();
   if (tokenizer == nullptr) {
     Result<std::unique_ptr<Tokenizer>> learned = learned_tokenizer(job, choice, reader);
     if (!learned) return std::move(learned).error();
@@ -230,6 +224,11 @@ Result<Preparation> write_data(const Job& job,
     if (!left)
       if (auto done = job.files.write_whole(folder / "tokenizer.model", tokenizer->model()); !done)
         return std::move(done).error();
+  }
+  if (job.options.overlap) {
+    Result<Json> overlap = job.options.overlap(reader, chosen.kept, folder);
+    if (!overlap) return std::move(overlap).error();
+    manifest.provenance["overlap"] = *std::move(overlap);
   }
   Result<Journal> journal =
       left ? Journal::go_on(job.files, folder)
@@ -262,7 +261,7 @@ Result<Preparation> write_data(const Job& job,
     if (auto done = job.files.write_whole(folder / name, bytes); !done)
       return std::move(done).error();
   if (auto done = Journal::remove(job.files, folder); !done) return std::move(done).error();
-  if (auto done = output->publish(); !done) return std::move(done).error();
+  if (auto done = output.publish(); !done) return std::move(done).error();
   Preparation result;
   result.manifest = std::move(manifest);
   result.taken_over = shards->taken_over;
@@ -276,6 +275,23 @@ Result<std::unique_ptr<Tokenizer>> ready_tokenizer(Files& files, const Tokenizer
   Result<std::string> model = files.read(choice.model);
   if (!model) return std::move(model).error().with_context("while loading the tokenizer");
   return sentencepiece_tokenizer(*std::move(model), choice.model.string());
+}
+
+// Data that are there already, compared with the held-out text that is asked for now.
+Result<void> renew_overlap(const Job& job,
+                           const TextReader& reader,
+                           const Chosen& chosen,
+                           const OutputFolder& output,
+                           Manifest& there) {
+  const bool known = there.provenance.contains("overlap");
+  if (!job.options.overlap || (known && !job.options.more_held_out)) return {};
+  Result<Json> overlap = job.options.overlap(reader, chosen.kept, output.temporary());
+  if (!overlap) return std::move(overlap).error();
+  if (known && there.provenance["overlap"] == *overlap) return {};
+  there.provenance["overlap"] = *std::move(overlap);
+  Result<std::string> text = manifest_text(there);
+  if (!text) return std::move(text).error();
+  return job.files.write_whole(job.out / "manifest.json", *text);
 }
 
 std::map<std::string, SkippedFiles> by_reason(const Corpus& corpus) {
@@ -297,6 +313,9 @@ Result<Preparation> prepare_checked(const Job& job) {
   Result<std::unique_ptr<Tokenizer>> tokenizer = ready_tokenizer(job.files, *choice);
   if (!tokenizer) return std::move(tokenizer).error();
   const Workforce workforce = workforce_of(job.options);
+  // From here on no other process writes there, so that what is seen of the folder stays true.
+  Result<OutputFolder> output = OutputFolder::claim(job.files, job.out);
+  if (!output) return std::move(output).error();
   Result<Chosen> chosen = choose_documents(
       job.files,
       job.text,
@@ -304,6 +323,7 @@ Result<Preparation> prepare_checked(const Job& job) {
       workforce,
       {.one_in = job.options.held_out_one_in, .min_bytes = job.options.held_out_bytes},
       job.options.filter,
+      output->temporary(),
       job.progress);
   if (!chosen) return std::move(chosen).error();
   const TextReader reader{job.files, chosen->corpus, *rules, workforce};
@@ -318,14 +338,16 @@ Result<Preparation> prepare_checked(const Job& job) {
     Result<Manifest> there = matching_data(job.files, job.out, *planned);
     result.unchanged = there.has_value();
     if (there) {
+      if (auto done = renew_overlap(job, reader, *chosen, *output, *there); !done)
+        return std::move(done).error();
       result.manifest = *std::move(there);
     } else if (auto usable = check_replaceable(job, there.error()); !usable) {
       return std::move(usable).error();
     }
   }
   if (!result.unchanged) {
-    Result<Preparation> written =
-        write_data(job, *choice, *std::move(tokenizer), reader, *chosen, *std::move(planned));
+    Result<Preparation> written = write_data(
+        job, *choice, *std::move(tokenizer), reader, *chosen, *output, *std::move(planned));
     if (!written) return std::move(written).error();
     result = *std::move(written);
   }

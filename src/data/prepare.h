@@ -56,8 +56,10 @@ struct PrepareOptions {
   double checkpoint_seconds = 5;
   // Leaves documents out, or cuts spans out of them, between the split and the tokens.
   DocumentFilter filter = {};
-  // Counts held-out text among what is trained on; runs when tokens are written.
+  // Counts held-out text among what is trained on; runs when tokens are written, and where a folder
+  // that holds these data already was not compared with the held-out text asked for.
   OverlapCheck overlap = {};
+  bool more_held_out = false;  // `overlap` looks for other held-out text than the corpus's own
   // Replace other data in the output folder. Off: a folder that runs refer to is not lost by a
   // slip.
   bool replace = false;

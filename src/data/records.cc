@@ -85,25 +85,23 @@ class BlockReader::Source {
 
   Result<bool> append_unpacked(std::string& text, std::size_t size) {
     const std::size_t wanted = text.size() + size;
-    while (text.size() < wanted) {
-      if (packed_.empty()) {
-        Result<std::string> piece = files_.read_range(path_, offset_, kPacked);
-        if (!piece) return std::move(piece).error();
-        offset_ += piece->size();
-        if (piece->empty()) {
-          damaged_ = !unpacker_->finish();
-          if (damaged_) return damaged_error();
-          return false;
-        }
-        bytes_ = *std::move(piece);
-        packed_ = bytes_;
-      }
-      if (!unpacker_->feed(packed_, text, std::string::npos)) {
+    while (true) {
+      if (!unpacker_->feed(packed_, text, wanted)) {
         damaged_ = true;
         return damaged_error();
       }
+      if (text.size() >= wanted) return true;
+      Result<std::string> piece = files_.read_range(path_, offset_, kPacked);
+      if (!piece) return std::move(piece).error();
+      offset_ += piece->size();
+      if (piece->empty()) {
+        damaged_ = !unpacker_->finish();
+        if (damaged_) return damaged_error();
+        return false;
+      }
+      bytes_ = *std::move(piece);
+      packed_ = bytes_;
     }
-    return true;
   }
 
   Error damaged_error() const {
@@ -180,7 +178,9 @@ Result<std::optional<Block>> BlockReader::next() {
   std::string text = std::move(carried_);
   carried_.clear();
   while (true) {
-    Result<bool> more = source_->append(text, std::max(kPiece, text.size()));
+    // Twice as much each time, but no more than tells that a record is too long.
+    const std::size_t room = limit_ + 1 - std::min(text.size(), limit_);
+    Result<bool> more = source_->append(text, std::min(std::max(kPiece, text.size()), room));
     if (!more) {
       damaged_ = source_->damaged();
       return std::move(more).error();

@@ -90,8 +90,7 @@ class ZstdUnpacker final : public Unpacker {
 
   bool feed(std::string_view& input, std::string& out, std::size_t limit) override {
     if (stream_ == nullptr) return false;
-    bool full = false;  // the decoder may hold more text than the block had room for
-    while ((!input.empty() || full) && !enough(out, limit)) {
+    while ((!input.empty() || full_) && !enough(out, limit)) {
       const std::size_t have = out.size();
       out.resize(have + kBlock);
       ZSTD_inBuffer from{input.data(), input.size(), 0};
@@ -101,7 +100,7 @@ class ZstdUnpacker final : public Unpacker {
       input.remove_prefix(from.pos);
       if (ZSTD_isError(left) != 0) return false;
       if (from.pos > 0 || to.pos > 0) ended_ = left == 0;
-      full = to.pos == kBlock;
+      full_ = to.pos == kBlock;
     }
     return true;
   }
@@ -111,6 +110,7 @@ class ZstdUnpacker final : public Unpacker {
  private:
   std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> stream_;
   bool ended_ = false;
+  bool full_ = false;  // it may hold more text than the last block had room for
 };
 
 class XzUnpacker final : public Unpacker {
@@ -121,7 +121,7 @@ class XzUnpacker final : public Unpacker {
   XzUnpacker& operator=(const XzUnpacker&) = delete;
 
   bool feed(std::string_view& input, std::string& out, std::size_t limit) override {
-    while (ready_ && !input.empty() && !enough(out, limit))
+    while (ready_ && (!input.empty() || full_) && !enough(out, limit))
       if (!decode(input, out, LZMA_RUN)) return false;
     return ready_;
   }
@@ -135,8 +135,7 @@ class XzUnpacker final : public Unpacker {
  private:
   bool decode(std::string_view& input, std::string& out, lzma_action action) {
     lzma_ret status = LZMA_OK;
-    bool more = true;
-    while (more) {
+    do {
       const std::size_t have = out.size();
       out.resize(have + kBlock);
       stream_.next_in = reinterpret_cast<const std::uint8_t*>(input.data());
@@ -145,9 +144,9 @@ class XzUnpacker final : public Unpacker {
       stream_.avail_out = kBlock;
       status = lzma_code(&stream_, action);
       out.resize(have + kBlock - stream_.avail_out);
-      more = status == LZMA_OK && stream_.avail_out == 0 && stream_.avail_in == 0;
+      full_ = status == LZMA_OK && stream_.avail_out == 0;
       input.remove_prefix(input.size() - stream_.avail_in);
-    }
+    } while (full_ && action == LZMA_FINISH);
     ended_ = status == LZMA_STREAM_END;
     return status == LZMA_OK || status == LZMA_STREAM_END || status == LZMA_BUF_ERROR;
   }
@@ -155,6 +154,7 @@ class XzUnpacker final : public Unpacker {
   lzma_stream stream_ = LZMA_STREAM_INIT;
   bool ready_ = false;
   bool ended_ = false;
+  bool full_ = false;  // as above
 };
 
 }  // namespace

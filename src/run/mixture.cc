@@ -204,6 +204,12 @@ void resolve_mixture(RunSpec& spec) {
   } else if (spec.reward_params == "auto") {
     spec.reward_params = spec.tied ? "last_block" : "head";
   }
+  if (mixes && spec.policy != usual.policy) {  // weights are read by `fixed` alone
+    if (auto sources = parse_aux(spec.aux)) {
+      for (AuxSource& source : *sources) source.weight = 1;
+      spec.aux = aux_text(std::move(*sources));
+    }
+  }
   if (!exp3) spec.policy_credit = usual.policy_credit;
   if (!exp3) spec.policy_forget = usual.policy_forget;
   if (!exp3 && !odm) spec.policy_kappa = usual.policy_kappa;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 namespace ration::scheduler {
 namespace {
 
@@ -19,16 +21,23 @@ Json overlap_of(const data::Manifest& manifest) {
   return manifest.provenance.value("overlap", Json::object());
 }
 
-// Of the held-out text that was looked for, the part that was met.
-double share_met(const Json& overlap) {
-  const double bytes = overlap.value("held_out_bytes", 0.0);
-  return bytes > 0 ? overlap.value("held_out_bytes_met", 0.0) / bytes : 0;
+// Of a held-out text that was looked for, the part that was met.
+double share_met(const Json& held_out) {
+  const double bytes = held_out.value("bytes", 0.0);
+  return bytes > 0 ? held_out.value("bytes_met", 0.0) / bytes : 0;
 }
 
-bool looked_for(const Json& overlap, const std::string& digest) {
+// The part of the held-out text of these data that a source holds; nothing when it was not looked
+// for.
+std::optional<double> share_of(const data::Manifest& source, const std::string& digest) {
+  const Json overlap = overlap_of(source);
   for (const Json& one : overlap.value("against", Json::array()))
-    if (one.value("data", "") == digest) return true;
-  return false;
+    if (one.value("data", "") == digest) return share_met(one);
+  // Looked for by a filter, which took it out.
+  const Json filters = source.provenance.value("filters", Json::object());
+  for (const Json& one : filters.value("against", Json::array()))
+    if (one.value("data", "") == digest) return 0;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -59,7 +68,7 @@ std::vector<std::string> DataCatalog::overlap_notes() const {
   for (const auto& [name, entry] : entries_) {
     if (!entry.manifest) continue;
     folders.emplace(entry.manifest->digest, entry.folder);
-    const double share = share_met(overlap_of(*entry.manifest));
+    const double share = share_met(overlap_of(*entry.manifest).value("own", Json::object()));
     if (share >= kWorthTelling)
       notes.push_back(
           fmt::format("{}: {:.1f} % of the held-out text stands in the training documents too, "
@@ -70,20 +79,22 @@ std::vector<std::string> DataCatalog::overlap_notes() const {
   for (const auto& [folder, digest] : mixed_) {
     for (const auto& [name, entry] : sources_) {
       if (entry.folder != folder || !entry.manifest) continue;
-      const Json overlap = overlap_of(*entry.manifest);
-      if (!looked_for(overlap, digest))
+      const std::optional<double> share = share_of(*entry.manifest, digest);
+      if (!share)
         notes.push_back(
             fmt::format("{} was never compared with the held-out text of {}, into whose runs it is "
                         "mixed: prepare it with --against {}",
                         folder,
                         folders[digest],
                         folders[digest]));
-      else if (share_met(overlap) >= kWorthTelling)
+      else if (*share >= kWorthTelling)
         notes.push_back(
-            fmt::format("{} holds {:.1f} % of the held-out text that it was compared with, so "
-                        "losses flatter; `ration data prepare --filter against` takes it out",
+            fmt::format("{} holds {:.1f} % of the held-out text of {}, so losses flatter; `ration "
+                        "data prepare --filter against --against {}` takes it out",
                         folder,
-                        100 * share_met(overlap)));
+                        100 * *share,
+                        folders[digest],
+                        folders[digest]));
       break;
     }
   }

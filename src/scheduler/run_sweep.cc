@@ -300,6 +300,8 @@ Result<Asked> ask(const Sweep& sweep, const SweepOptions& options, Outside& outs
                   [&](const PlannedRun& run) { return !options.runs->contains(run.id); });
   add_trunks(asked.all, asked.chosen);
   for (const PlannedRun& run : asked.chosen.runs) asked.wanted.insert(run.id);
+  if (!options.runs)  // a loop asks for the same sweep again and again
+    for (const std::string& note : asked.chosen.notes) outside.observer.note(note);
   return asked;
 }
 

@@ -188,7 +188,19 @@ Result<std::string> expand_aux(run::RunSpec& spec,
     found.push_back(std::move(*source));
     folders += (folders.empty() ? "" : ":") + entry.folder;
   }
+  const bool capped = std::all_of(
+      found.begin(), found.end(), [](const run::AuxSource& one) { return one.max_epochs > 0; });
+  double most = 0;
+  for (const run::AuxSource& one : found)
+    most += static_cast<double>(one.unique_tokens) * one.max_epochs;
   spec.aux = run::aux_text(std::move(found));
+  const auto needed = static_cast<double>(spec.tokens - run::target_tokens(spec));
+  if (capped && needed > most)
+    return wrong(fmt::format("aux: the sources give {:.0f} tokens at most within their max_epochs, "
+                             "the run takes {:.0f} of them",
+                             most,
+                             needed),
+                 "raise max_epochs, lower aux_share, or name more sources");
   return folders;
 }
 

@@ -203,7 +203,7 @@ TEST_F(PrepareRecords, LeavesOutWhatAFilterDropsAndCuts) {
                      fmt::format("text/{:02}.txt", i),
                      fmt::format("{:02}begin CUT end", i) + std::string(200, 'x'));
   PrepareOptions options;
-  options.filter = [](const TextReader& reader) {
+  options.filter = [](const TextReader& reader, const Path&) {
     Kept kept{.record = {{"step", "test"}}};
     std::vector<std::size_t> train;
     for (std::size_t i = 0; i < reader.corpus.documents.size(); ++i)
@@ -301,7 +301,7 @@ TEST_F(PrepareRecords, NoticesTextThatChangesMeanwhile) {
     test::write_text(folder_.path(), "text/b.txt", test::invented_text(70, 300));
     test::write_text(folder_.path(), "text/a.jsonl", json_lines(50));
     PrepareOptions options;
-    options.filter = [&](const TextReader&) {
+    options.filter = [&](const TextReader&, const Path&) {
       std::string bytes = file(name);
       bytes[bytes.size() / 2] = bytes[bytes.size() / 2] == 'q' ? 'z' : 'q';
       test::write_text(folder_.path(), name, bytes);

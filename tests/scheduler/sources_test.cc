@@ -61,6 +61,25 @@ class Sources : public testing::Test {
   std::string code_, web_;
 };
 
+TEST_F(Sources, ThatCannotGiveEnoughWithinTheirCapsAreRefused) {
+  const std::string text = "[fixed]\ntokens = 131072\naux = 'code'\naux_share = ";
+  EXPECT_THAT(problems(text + "0.1\n"), testing::IsEmpty()) << "4 epochs of 6,400 tokens suffice";
+  EXPECT_THAT(problems(text + "0.5\n"),
+              ElementsAre(HasSubstr("the sources give 25600 tokens at most")));
+}
+
+TEST_F(Sources, AreTheSameRunWhateverWeightsAPolicyDoesNotRead) {
+  const auto runs = [&](const std::string& policy) {
+    return expand("[fixed]\nepochs = 1\naux_share = 0.5\npolicy = '" + policy +
+                  "'\n[grid]\naux = ['code*0.5,web*0.5', 'code*0.9,web*0.1']\n")
+        .value()
+        .runs.size();
+  };
+  EXPECT_EQ(runs("fixed"), 2);
+  EXPECT_EQ(runs("proportional"), 1);
+  EXPECT_EQ(runs("exp3"), 1);
+}
+
 TEST_F(Sources, ThatWereNeverComparedWithTheHeldOutTextAreTold) {
   const std::string text = "[fixed]\nepochs = 1\naux = 'code'\naux_share = 0.5\n";
   EXPECT_THAT(
@@ -74,9 +93,8 @@ TEST_F(Sources, ThatWereNeverComparedWithTheHeldOutTextAreTold) {
     add("code",
         6401,
         "",
-        {{"against", Json::array({{{"data", target}}})},
-         {"held_out_bytes", 1000},
-         {"held_out_bytes_met", bytes_met}});
+        {{"against",
+          Json::array({{{"data", target}, {"bytes", 1000}, {"bytes_met", bytes_met}}})}});
     return expand(text).value().notes;
   };
   EXPECT_THAT(compared(0), testing::IsEmpty());

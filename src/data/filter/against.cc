@@ -13,9 +13,9 @@
 namespace ration::data::filter {
 
 // The anchors of the held-out corpus, found by hash, and which of its bytes were met.
-class HeldOutText::Index {
+class HeldOutIndex {
  public:
-  Index(WholeText whole, std::uint64_t window, int threads)
+  HeldOutIndex(WholeText whole, std::uint64_t window, int threads)
       : whole_(std::move(whole)), window_(window), met_(whole_.text().size() / 64 + 1) {
     std::vector<std::vector<Anchor>> found(whole_.documents());
     parallel_for(whole_.documents(), threads, [&](std::size_t i) {
@@ -45,8 +45,8 @@ class HeldOutText::Index {
     return bytes * 6 / (window + 2) * (sizeof(Anchor) * 2 + 1) + bytes / 8;
   }
 
-  Found find(std::string_view text) {
-    Found out;
+  HeldOutText::Found find(std::string_view text) {
+    HeldOutText::Found out;
     const std::string_view reference = whole_.text();
     for_each_anchor(text, window_, 0, [&](const Anchor& a) {
       std::vector<Span> here;
@@ -135,37 +135,95 @@ class HeldOutText::Index {
   std::vector<std::atomic<std::uint64_t>> met_;  // one bit a byte
 };
 
-HeldOutText::HeldOutText(std::unique_ptr<Index> index) : index_(std::move(index)) {}
+namespace {
+
+// Documents [begin, end) of another source.
+class PartOfDocuments final : public DocumentSource {
+ public:
+  PartOfDocuments(const DocumentSource& source, const Part& part) : source_(source), part_(part) {}
+  std::size_t size() const override { return part_.end - part_.begin; }
+  std::uint64_t bytes(std::size_t i) const override { return source_.bytes(part_.begin + i); }
+  Result<std::string_view> text(std::size_t i, std::string& buffer) const override {
+    return source_.text(part_.begin + i, buffer);
+  }
+
+ private:
+  const DocumentSource& source_;
+  Part part_;
+};
+
+// What an index of so much text needs, its copy included.
+std::uint64_t memory_of(std::uint64_t bytes, std::uint64_t documents, std::uint64_t length) {
+  return bytes + 8 * documents + HeldOutIndex::memory_of(bytes, length);
+}
+
+}  // namespace
+
+HeldOutText::HeldOutText(std::unique_ptr<HeldOutIndex> index, std::size_t first)
+    : index_(std::move(index)), first_(first) {}
 HeldOutText::HeldOutText(HeldOutText&&) noexcept = default;
 HeldOutText& HeldOutText::operator=(HeldOutText&&) noexcept = default;
 HeldOutText::~HeldOutText() = default;
 
+Result<std::vector<Part>> parts_of_held_out(const DocumentSource& held_out,
+                                            std::uint64_t length,
+                                            const Resources& resources) {
+  std::vector<Part> parts = {{0, 0}};
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < held_out.size(); ++i) {
+    const std::uint64_t own = held_out.bytes(i);
+    if (const std::uint64_t alone = memory_of(own, 1, length); alone > resources.memory_bytes)
+      return needs_memory("against", alone, resources.memory_bytes);
+    if (memory_of(bytes + own, i + 1 - parts.back().begin, length) > resources.memory_bytes) {
+      parts.push_back({i, i});
+      bytes = 0;
+    }
+    bytes += own;
+    parts.back().end = i + 1;
+  }
+  return parts;
+}
+
 Result<HeldOutText> HeldOutText::of(const DocumentSource& held_out,
+                                    const Part& part,
                                     std::uint64_t length,
                                     const Resources& resources) {
   if (std::vector<Error> problems = check(AgainstOptions{.length = length}); !problems.empty())
     return std::move(problems.front());
-  Result<WholeText> whole = WholeText::of(held_out, resources.scratch, resources.memory_bytes / 3);
+  const PartOfDocuments documents(held_out, part);
+  Result<WholeText> whole = WholeText::of(documents, resources.scratch, resources.memory_bytes);
   if (!whole) return std::move(whole).error();
-  const std::uint64_t needed =
-      whole->memory_bytes() + Index::memory_of(whole->text().size(), length);
-  if (needed > resources.memory_bytes)
-    return needs_memory("against", needed, resources.memory_bytes);
-  return HeldOutText(std::make_unique<Index>(*std::move(whole), length, resources.threads));
+  return HeldOutText(std::make_unique<HeldOutIndex>(*std::move(whole), length, resources.threads),
+                     part.begin);
 }
 
-HeldOutText::Found HeldOutText::find(std::string_view text) const { return index_->find(text); }
-std::size_t HeldOutText::documents() const { return index_->whole().documents(); }
-std::uint64_t HeldOutText::bytes() const { return index_->whole().text().size(); }
-std::uint64_t HeldOutText::memory_bytes() const {
-  return index_->whole().memory_bytes() + Index::memory_of(bytes(), index_->window());
+HeldOutText::Found HeldOutText::find(std::string_view text) const {
+  Found found = index_->find(text);
+  if (found.other) *found.other += first_;
+  return found;
 }
-std::uint64_t HeldOutText::bytes_met() const { return index_->bytes_met(0, bytes()); }
-std::uint64_t HeldOutText::documents_met() const {
-  std::uint64_t met = 0;
-  for (std::size_t i = 0; i < documents(); ++i)
-    met += index_->bytes_met(index_->whole().start(i), index_->whole().end(i)) > 0;
-  return met;
+std::uint64_t HeldOutText::memory_bytes() const {
+  const WholeText& whole = index_->whole();
+  return whole.memory_bytes() + HeldOutIndex::memory_of(whole.text().size(), index_->window());
+}
+std::uint64_t HeldOutText::bytes_met(std::size_t document) const {
+  const std::size_t i = document - first_;
+  return index_->bytes_met(index_->whole().start(i), index_->whole().end(i));
+}
+
+void add_spans(std::vector<Span>& spans, const std::vector<Span>& more) {
+  if (more.empty()) return;
+  spans.insert(spans.end(), more.begin(), more.end());
+  std::sort(
+      spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.begin < b.begin; });
+  std::size_t kept = 0;
+  for (std::size_t i = 1; i < spans.size(); ++i) {
+    if (spans[i].begin <= spans[kept].end)
+      spans[kept].end = std::max(spans[kept].end, spans[i].end);
+    else
+      spans[++kept] = spans[i];
+  }
+  spans.resize(kept + 1);
 }
 
 std::vector<Error> check(const AgainstOptions& options) {
@@ -185,18 +243,26 @@ Result<FilterReport> overlap(const DocumentSource& source,
     return std::move(problems.front());
   const Result<std::string> reference = digest_of(held_out);
   if (!reference) return reference.error();
-  const Result<HeldOutText> index = HeldOutText::of(held_out, options.length, resources);
-  if (!index) return index.error();
+  const Result<std::vector<Part>> parts = parts_of_held_out(held_out, options.length, resources);
+  if (!parts) return parts.error();
   FilterReport report;
-  report.peak_memory_bytes = index->memory_bytes();
   std::vector<HeldOutText::Found> found(source.size());
-  const Result<void> read =
-      for_each_text(source, resources.threads, [&](std::size_t i, std::string_view text) {
-        found[i] = index->find(text);
-        if (options.action == OverlapAction::drop) return;
-        for (Span& span : found[i].spans) span = whole_letters(text, span);
-      });
-  if (!read) return read.error();
+  std::vector<char> blank_left(source.size());
+  for (const Part& part : *parts) {
+    const Result<HeldOutText> index = HeldOutText::of(held_out, part, options.length, resources);
+    if (!index) return index.error();
+    report.peak_memory_bytes = std::max(report.peak_memory_bytes, index->memory_bytes());
+    const Result<void> read =
+        for_each_text(source, resources.threads, [&](std::size_t i, std::string_view text) {
+          const HeldOutText::Found here = index->find(text);
+          add_spans(found[i].spans, here.spans);
+          if (!found[i].other) found[i].other = here.other;
+          if (options.action == OverlapAction::drop || part.end < held_out.size()) return;
+          for (Span& span : found[i].spans) span = whole_letters(text, span);
+          blank_left[i] = !leaves_text(text, found[i].spans);
+        });
+    if (!read) return read.error();
+  }
 
   std::uint64_t shared = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
@@ -206,7 +272,7 @@ Result<FilterReport> overlap(const DocumentSource& source,
     for (const Span& span : found[i].spans) bytes += span.end - span.begin;
     change.value = static_cast<double>(bytes);
     shared += bytes;
-    if (options.action == OverlapAction::cut && bytes < source.bytes(i)) {
+    if (options.action == OverlapAction::cut && blank_left[i] == 0) {
       change.verdict = Verdict::cut;
       change.cuts = std::move(found[i].spans);
     }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
 #include <unordered_map>
 
 #include "base/hash.h"
@@ -90,19 +91,25 @@ struct OtherText {
   std::unique_ptr<Tokenizer> tokenizer = nullptr;  // of prepared data
 };
 
-// Adds the documents of one split of prepared data, or of all other text, at `path`.
+// Adds the documents of one split of prepared data, or of all other text, at `path`. Texts of any
+// length count: questions of a test are short.
 Result<OtherText> add_other(const TextReader& like, const Path& path, Split split, Spool& spool) {
   Files& files = like.files;
   if (!files.exists(path / "manifest.json")) {
-    Result<Corpus> corpus = scan_text(files, path, like.rules, like.workforce, {});
+    TextRules rules = like.rules;
+    rules.min_document_bytes = 1;
+    Result<Corpus> corpus = scan_text(files, path, rules, like.workforce, {});
     if (!corpus) return std::move(corpus).error();
-    const TextReader reader{files, *corpus, like.rules, like.workforce};
+    const TextReader reader{files, *corpus, rules, like.workforce};
     const auto all = [](std::size_t) { return true; };
     if (auto done = add_documents(reader, all, path.string() + ": ", spool); !done)
       return std::move(done).error();
     Sha256 hash;
     for (const SourceFile& source : corpus->sources) hash.update(source.sha256);
-    return OtherText{{{"text", path.filename().string()}, {"sha256", hash.hex()}}};
+    Json identity = {{"text", path.filename().string()}, {"sha256", hash.hex()}};
+    for (const auto& [reason, skips] : corpus->skipped)
+      identity["skipped"][std::string(words_of(reason))] = skips.count;
+    return OtherText{std::move(identity)};
   }
   Result<Manifest> manifest = read_manifest(files, path);
   if (!manifest) return std::move(manifest).error();
@@ -123,26 +130,29 @@ Result<OtherText> add_other(const TextReader& like, const Path& path, Split spli
 // Held-out text: the corpus's own, and what else must not be trained on.
 struct HeldOut {
   NamedTexts texts;
-  Json identities = Json::array();  // of the others
+  std::vector<std::size_t> ends = {};  // of the corpus's own documents, then of each other text
+  Json identities = Json::array();     // of the others
 };
 
-Result<HeldOut> held_out_of(const TextReader& reader, const FilterPlan& plan) {
-  Result<Spool> spool = Spool::create(reader.files, plan.scratch);
+Result<HeldOut> held_out_of(const TextReader& reader, const FilterPlan& plan, const Path& scratch) {
+  Result<Spool> spool = Spool::create(reader.files, scratch);
   if (!spool) return std::move(spool).error();
   const auto held_out = [&](std::size_t i) { return reader.corpus.documents[i].use == Use::val; };
   if (auto done = add_documents(reader, held_out, "", *spool); !done)
     return std::move(done).error();
+  std::vector<std::size_t> ends = {spool->names.size()};
   Json identities = Json::array();
   for (const Path& path : plan.against) {
     Result<OtherText> other = add_other(reader, path, Split::val, *spool);
     if (!other)
       return std::move(other).error().with_context(
-          fmt::format("while reading the held-out text of {}", path.string()));
+          fmt::format("while reading the held-out text {} (--against)", path.string()));
     identities.push_back(std::move(other->identity));
+    ends.push_back(spool->names.size());
   }
   Result<NamedTexts> texts = std::move(*spool).finish();
   if (!texts) return std::move(texts).error();
-  return HeldOut{*std::move(texts), std::move(identities)};
+  return HeldOut{*std::move(texts), std::move(ends), std::move(identities)};
 }
 
 struct Reference {
@@ -160,8 +170,9 @@ class ReferenceLines {
   }
   std::optional<std::string> next() {
     constexpr std::size_t kLongest = 4096;
+    if (given_ > kSample) return std::nullopt;
     while (text_.empty()) {
-      if (at_ == order_.size() || given_ > kSample) return std::nullopt;
+      if (at_ == order_.size()) return std::nullopt;
       text_ = texts_.text(order_[at_++].second, buffer_).value();  // mapped: nothing can fail
     }
     const std::size_t end = std::min(text_.find('\n'), text_.size());
@@ -200,13 +211,15 @@ Result<std::unique_ptr<Tokenizer>> reference_tokenizer(Files& files,
   return sentencepiece_tokenizer(*std::move(model), "the pieces of the reference");
 }
 
-Result<Reference> reference_of(const TextReader& reader, const FilterPlan& plan) {
-  Result<Spool> spool = Spool::create(reader.files, plan.scratch);
+Result<Reference> reference_of(const TextReader& reader,
+                               const FilterPlan& plan,
+                               const Path& scratch) {
+  Result<Spool> spool = Spool::create(reader.files, scratch);
   if (!spool) return std::move(spool).error();
   Result<OtherText> other = add_other(reader, *plan.reference, Split::train, *spool);
   if (!other)
     return std::move(other).error().with_context(
-        fmt::format("while reading the reference {}", plan.reference->string()));
+        fmt::format("while reading the reference {} (--reference)", plan.reference->string()));
   Result<NamedTexts> texts = std::move(*spool).finish();
   if (!texts) return std::move(texts).error();
   if (other->tokenizer == nullptr) {
@@ -229,8 +242,8 @@ Error bad_score(const Path& path, std::size_t line, const std::string& what) {
           .hint = "a line is {\"document\": \"path\" or \"path:line\", \"score\": number}"};
 }
 
-Result<Scores> scores_of(Files& files, const Path& path, const NamedTexts& texts) {
-  Result<std::string> bytes = files.read(path);
+Result<Scores> scores_of(const TextReader& reader, const Path& path, const NamedTexts& texts) {
+  Result<std::string> bytes = reader.files.read(path);
   if (!bytes) return std::move(bytes).error().with_context("while reading scores");
   std::unordered_map<std::string, double> known;
   std::size_t number = 0;
@@ -242,11 +255,20 @@ Result<Scores> scores_of(Files& files, const Path& path, const NamedTexts& texts
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     Result<Json> value = parse_json(line, path.string());
     if (!value || !value->is_object()) return bad_score(path, number, "this is no JSON object");
+    if (value->contains("text_sha256") &&
+        value->value("text_sha256", "") != digest_of(reader.corpus.sources))
+      return Error{.kind = ErrorKind::input,
+                   .what = fmt::format("{} holds scores of other text", path.string()),
+                   .hint =
+                       "score this text, prepared with the same options but without filters, "
+                       "with `ration data score`"};
     if (!value->contains("document")) continue;
     if (!(*value)["document"].is_string() || !value->contains("score") ||
         !(*value)["score"].is_number() || !std::isfinite((*value)["score"].get<double>()))
       return bad_score(path, number, "it needs a name and a finite score");
-    known[(*value)["document"].get<std::string>()] = (*value)["score"].get<double>();
+    const auto name = (*value)["document"].get<std::string>();
+    if (!known.emplace(name, (*value)["score"].get<double>()).second)
+      return bad_score(path, number, fmt::format("a second score of {}", name));
   }
   Scores scores{.values = {}, .sha256 = sha256_hex(*bytes)};
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -325,14 +347,14 @@ Result<Training> training_of(const TextReader& reader, const Path& scratch) {
   return Training{*std::move(texts), std::move(documents)};
 }
 
-Result<Kept> apply(const TextReader& reader, const FilterPlan& plan) {
+Result<Kept> apply(const TextReader& reader, const FilterPlan& plan, const Path& scratch) {
   if (plan.progress) plan.progress({"reading text for the filters", 0, 0});
-  Result<Training> training = training_of(reader, plan.scratch);
+  Result<Training> training = training_of(reader, scratch);
   if (!training) return std::move(training).error();
   StepInputs inputs;
   std::optional<HeldOut> held_out;
   if (holds<AgainstOptions>(plan.steps)) {
-    Result<HeldOut> found = held_out_of(reader, plan);
+    Result<HeldOut> found = held_out_of(reader, plan, scratch);
     if (!found) return std::move(found).error();
     held_out = *std::move(found);
     inputs.held_out = &held_out->texts;
@@ -340,26 +362,24 @@ Result<Kept> apply(const TextReader& reader, const FilterPlan& plan) {
   std::optional<Reference> reference;
   Scores scores;
   if (plan.reference) {
-    Result<Reference> found = reference_of(reader, plan);
+    Result<Reference> found = reference_of(reader, plan, scratch);
     if (!found) return std::move(found).error();
     reference = *std::move(found);
     inputs.reference = &reference->texts;
     inputs.tokenizer = reference->tokenizer.get();
   } else if (plan.scores) {
-    Result<Scores> found = scores_of(reader.files, *plan.scores, training->texts);
+    Result<Scores> found = scores_of(reader, *plan.scores, training->texts);
     if (!found) return std::move(found).error();
     scores = *std::move(found);
     inputs.scores = scores.values;
     inputs.scores_sha256 = scores.sha256;
   }
-  Result<FilterResult> result = run_steps(training->texts,
-                                          plan.steps,
-                                          inputs,
-                                          plan.resources,
-                                          [&](std::size_t, const std::string& step) {
-                                            if (plan.progress)
-                                              plan.progress({"filter " + step, 0, 0});
-                                          });
+  Resources resources = plan.resources;
+  resources.scratch = scratch;
+  Result<FilterResult> result = run_steps(
+      training->texts, plan.steps, inputs, resources, [&](std::size_t, const std::string& step) {
+        if (plan.progress) plan.progress({"filter " + step, 0, 0});
+      });
   if (!result) return std::move(result).error();
 
   Kept kept;
@@ -387,51 +407,93 @@ Result<Kept> apply(const TextReader& reader, const FilterPlan& plan) {
   return kept;
 }
 
-Result<Json> count_overlap(const TextReader& reader, const Kept& kept, const FilterPlan& plan) {
-  if (plan.progress) plan.progress({"looking for held-out text", 0, 0});
-  Result<HeldOut> held_out = held_out_of(reader, plan);
-  if (!held_out) return std::move(held_out).error();
-  Result<HeldOutText> index = HeldOutText::of(held_out->texts, kOverlapBytes, plan.resources);
-  if (!index) return std::move(index).error();
-  struct Sums {
-    std::uint64_t documents = 0, bytes = 0, read = 0;
-  };
-  Sums all;
-  std::uint64_t total = 0;
-  const auto trains = [&](std::size_t i) { return reader.corpus.documents[i].use == Use::train; };
-  for (std::size_t i = 0; i < reader.corpus.documents.size(); ++i)
-    if (trains(i)) total += reader.corpus.documents[i].bytes;
-  const Result<void> read = for_each_text<Sums>(
+// Spans of the texts of some documents.
+using SpansOf = std::vector<std::pair<std::size_t, std::vector<Span>>>;
+
+// Adds what the training documents share with one part of the held-out text.
+Result<void> find_in_training(const TextReader& reader,
+                              const Kept& kept,
+                              const HeldOutText& index,
+                              const ProgressSink& progress,
+                              std::map<std::size_t, std::vector<Span>>& shared) {
+  const std::vector<Document>& documents = reader.corpus.documents;
+  std::uint64_t done = 0, total = 0;
+  for (const Document& document : documents)
+    if (document.use == Use::train) total += document.bytes;
+  return for_each_text<SpansOf>(
       reader,
-      trains,
+      [&](std::size_t i) { return documents[i].use == Use::train; },
       [&](Texts&& texts) {
-        Sums sums;
+        SpansOf found;
         for (const DocumentText& one : texts) {
           const auto cuts = kept.cuts.find(one.index);
-          const HeldOutText::Found found =
-              index->find(cuts == kept.cuts.end() ? one.text : without(one.text, cuts->second));
-          sums.documents += found.spans.empty() ? 0 : 1;
-          for (const Span& span : found.spans) sums.bytes += span.end - span.begin;
-          sums.read += one.text.size();
+          found.emplace_back(
+              one.index,
+              index.find(cuts == kept.cuts.end() ? one.text : without(one.text, cuts->second))
+                  .spans);
         }
-        return Result<Sums>(sums);
+        return Result<SpansOf>(std::move(found));
       },
-      [&](const Sums& sums) {
-        all.documents += sums.documents;
-        all.bytes += sums.bytes;
-        all.read += sums.read;
-        if (plan.progress) plan.progress({"looking for held-out text", all.read, total});
+      [&](SpansOf&& found) {
+        for (auto& [document, spans] : found) {
+          done += documents[document].bytes;
+          if (!spans.empty()) add_spans(shared[document], spans);
+        }
+        if (progress) progress({"looking for held-out text", done, total});
         return Result<void>();
       });
-  if (!read) return read.error();
+}
+
+// One of the held-out texts: how much of it was met.
+Json met_of(const NamedTexts& texts,
+            const std::vector<std::uint64_t>& met,
+            std::size_t begin,
+            std::size_t end) {
+  std::uint64_t bytes = 0, bytes_met = 0, documents_met = 0;
+  for (std::size_t i = begin; i < end; ++i) {
+    bytes += texts.bytes(i);
+    bytes_met += met[i];
+    documents_met += met[i] > 0 ? 1 : 0;
+  }
+  return {{"documents", end - begin},
+          {"bytes", bytes},
+          {"documents_met", documents_met},
+          {"bytes_met", bytes_met}};
+}
+
+Result<Json> count_overlap(const TextReader& reader,
+                           const Kept& kept,
+                           const FilterPlan& plan,
+                           const Path& scratch) {
+  if (plan.progress) plan.progress({"looking for held-out text", 0, 0});
+  Result<HeldOut> held_out = held_out_of(reader, plan, scratch);
+  if (!held_out) return std::move(held_out).error();
+  const NamedTexts& texts = held_out->texts;
+  Resources resources = plan.resources;
+  resources.scratch = scratch;
+  Result<std::vector<Part>> parts = parts_of_held_out(texts, kOverlapBytes, resources);
+  if (!parts)
+    return std::move(parts).error().with_context(
+        "while looking for held-out text (--no-overlap-check leaves that out)");
+  std::map<std::size_t, std::vector<Span>> shared;
+  std::vector<std::uint64_t> met(texts.size());
+  for (const Part& part : *parts) {
+    Result<HeldOutText> index = HeldOutText::of(texts, part, kOverlapBytes, resources);
+    if (!index) return std::move(index).error();
+    if (auto done = find_in_training(reader, kept, *index, plan.progress, shared); !done)
+      return std::move(done).error();
+    for (std::size_t i = part.begin; i < part.end; ++i) met[i] = index->bytes_met(i);
+  }
+  std::uint64_t bytes = 0;
+  for (const auto& [document, spans] : shared)
+    for (const Span& span : spans) bytes += span.end - span.begin;
+  for (std::size_t i = 0; i < held_out->identities.size(); ++i)
+    held_out->identities[i].update(met_of(texts, met, held_out->ends[i], held_out->ends[i + 1]));
   return Json{{"length", kOverlapBytes},
-              {"against", std::move(held_out->identities)},
-              {"documents", all.documents},
-              {"bytes", all.bytes},
-              {"held_out_documents", index->documents()},
-              {"held_out_bytes", index->bytes()},
-              {"held_out_documents_met", index->documents_met()},
-              {"held_out_bytes_met", index->bytes_met()}};
+              {"documents", shared.size()},
+              {"bytes", bytes},
+              {"own", met_of(texts, met, 0, held_out->ends[0])},
+              {"against", std::move(held_out->identities)}};
 }
 
 }  // namespace
@@ -463,13 +525,15 @@ std::vector<Error> check(const FilterPlan& plan) {
 
 DocumentFilter document_filter(FilterPlan plan) {
   if (plan.steps.empty()) return {};
-  return [plan = std::move(plan)](const TextReader& reader) { return apply(reader, plan); };
+  return [plan = std::move(plan)](const TextReader& reader, const Path& scratch) {
+    return apply(reader, plan, scratch);
+  };
 }
 
 OverlapCheck overlap_check(FilterPlan plan) {
   if (!plan.count_overlap) return {};
-  return [plan = std::move(plan)](const TextReader& reader, const Kept& kept) {
-    return count_overlap(reader, kept, plan);
+  return [plan = std::move(plan)](const TextReader& reader, const Kept& kept, const Path& scratch) {
+    return count_overlap(reader, kept, plan, scratch);
   };
 }
 

@@ -28,14 +28,12 @@ struct FilterPlan {
   // use.
   std::string reference_tokenizer = "bpe:4096";
   // Scores instead of a reference: a file of JSON lines, {"document": "path" or "path:line",
-  // "score": number} (lower is better), with one for every training document. Lines without
-  // "document" are passed over.
+  // "score": number} (lower is better), with one for every training document. A line without
+  // "document" may have "text_sha256" (digest_of in data/manifest.h), which must be this text's.
   std::optional<Path> scores = {};
   // Count what training documents share with held-out text before tokens are written.
   bool count_overlap = true;
-  // An existing or new folder for files that are removed again: as much as the text is long.
-  Path scratch = ".";
-  Resources resources = {};
+  Resources resources = {};  // the folder for scratch files is the preparation's
   ProgressSink progress = {};
 };
 
@@ -46,7 +44,10 @@ std::vector<Error> check(const FilterPlan& plan);
 // cannot be read, a score that is missing).
 DocumentFilter document_filter(FilterPlan plan);
 
-// Looks for held-out text, 100 bytes or more in a row, in the training documents as they are left.
+// Looks for held-out text, 100 bytes or more in a row, in the training documents as they are left:
+// {"length": 100, "documents": training documents that hold some, "bytes": of it, "own": {…},
+// "against": [{…}]}, where "own" and each of `against` have "documents", "bytes", and of both how
+// many were "documents_met" and "bytes_met" (at least).
 OverlapCheck overlap_check(FilterPlan plan);
 
 }  // namespace ration::data::filter

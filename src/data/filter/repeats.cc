@@ -10,21 +10,6 @@ namespace {
 
 bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-// Whether anything but white space is left of a text without these spans.
-bool leaves_text(std::string_view text, const std::vector<Span>& cuts) {
-  std::uint64_t at = 0;
-  const auto has_text = [&](std::uint64_t end) {
-    for (; at < end; ++at)
-      if (!is_blank(text[at])) return true;
-    return false;
-  };
-  for (const Span& cut : cuts) {
-    if (has_text(cut.begin)) return true;
-    at = cut.end;
-  }
-  return has_text(text.size());
-}
-
 std::uint64_t length_of(const std::vector<Span>& spans) {
   std::uint64_t sum = 0;
   for (const Span& span : spans) sum += span.end - span.begin;
@@ -56,6 +41,20 @@ std::optional<Change> change_of(const RepeatMarks& marks,
 }
 
 }  // namespace
+
+bool leaves_text(std::string_view text, const std::vector<Span>& cuts) {
+  std::uint64_t at = 0;
+  const auto has_text = [&](std::uint64_t end) {
+    for (; at < end; ++at)
+      if (!is_blank(text[at])) return true;
+    return false;
+  };
+  for (const Span& cut : cuts) {
+    if (has_text(cut.begin)) return true;
+    at = cut.end;
+  }
+  return has_text(text.size());
+}
 
 Span whole_letters(std::string_view text, Span span) {
   const auto inside = [&](std::uint64_t at) {

@@ -40,6 +40,9 @@ Result<FilterReport> repeated_substrings(const DocumentSource& source,
                                          const RepeatOptions& options,
                                          const Resources& resources);
 
+// Whether anything but white space is left of a text without these spans (ascending, apart).
+bool leaves_text(std::string_view text, const std::vector<Span>& cuts);
+
 // The largest span within `span` that cuts no UTF-8 letter of `text`; in text that is not UTF-8, at
 // most three bytes shorter at each end.
 Span whole_letters(std::string_view text, Span span);

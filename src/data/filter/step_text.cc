@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <set>
 
 #include "base/text.h"
 #include "data/filter/filter.h"
@@ -108,13 +109,26 @@ bool read_into(PerplexityOptions& options, const Word& word) {
 
 std::vector<Error> check(const ExactOptions&) { return {}; }
 
+// What an option decides: the same for two of which one must be left out.
+std::string subject(const Word& word) {
+  if (word.name == "lowest" || word.name == "middle" || word.name == "band") return "ranks";
+  if (!word.name.empty()) return std::string(word.name);
+  double number = 0;
+  return read_number(word.value, number) ? "number" : "action";
+}
+
 template <class Options>
 Result<Step> read(std::string_view text, const std::string& allowed) {
   Options options;
   const std::vector<std::string_view> parts = split(text, ':');
-  for (std::size_t i = 1; i < parts.size(); ++i)
+  std::set<std::string> subjects;
+  for (std::size_t i = 1; i < parts.size(); ++i) {
     if (!read_into(options, word_of(parts[i])))
       return refused(text, fmt::format("\"{}\" cannot be read", parts[i]), allowed);
+    if (!subjects.insert(subject(word_of(parts[i]))).second)
+      return refused(
+          text, fmt::format("\"{}\" contradicts what stands before it", parts[i]), allowed);
+  }
   if constexpr (std::is_same_v<Options, NearOptions>)
     if (options.bands == Bands{0, 0} &&
         check(NearOptions{.threshold = options.threshold, .hashes = options.hashes}).empty())

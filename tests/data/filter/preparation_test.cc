@@ -51,7 +51,7 @@ class FilteredPreparation : public testing::Test {
     data::PrepareOptions options;
     options.held_out_one_in = 2;
     options.threads = threads;
-    plan.scratch = folder_.path() / "scratch";
+    options.more_held_out = !plan.against.empty();
     plan.resources.threads = threads;
     options.filter = document_filter(plan);
     options.overlap = overlap_check(plan);
@@ -126,9 +126,9 @@ TEST_F(FilteredPreparation, CountsHeldOutTextAmongTheTrainingDocuments) {
   EXPECT_EQ(overlap["length"], 100);
   EXPECT_EQ(overlap["documents"], 1);
   EXPECT_EQ(overlap["bytes"], 150);
-  EXPECT_EQ(overlap["held_out_documents"], held_out_.size());
-  EXPECT_EQ(overlap["held_out_documents_met"], 1);
-  EXPECT_EQ(overlap["held_out_bytes_met"], 150);
+  EXPECT_EQ(overlap["own"]["documents"], held_out_.size());
+  EXPECT_EQ(overlap["own"]["documents_met"], 1);
+  EXPECT_EQ(overlap["own"]["bytes_met"], 150);
 }
 
 TEST_F(FilteredPreparation, FindsNoHeldOutTextWhereNoneIs) {
@@ -162,14 +162,18 @@ TEST_F(FilteredPreparation, LooksForTheHeldOutTextOfOtherDataToo) {
 
   const Json overlap = prepare(checked).value().manifest.provenance["overlap"];
 
-  EXPECT_EQ(overlap["against"], Json::array({{{"data", other.digest}}}));
+  ASSERT_EQ(overlap["against"].size(), 1);
+  EXPECT_EQ(overlap["against"][0]["data"], other.digest);
+  EXPECT_EQ(overlap["against"][0]["bytes_met"], 200);
+  EXPECT_EQ(overlap["own"]["bytes_met"], 0);
   EXPECT_EQ(overlap["documents"], 1);
   EXPECT_EQ(overlap["bytes"], 200);
 
   checked.steps = {parse_step("against:100:cut").value()};
   const Preparation clean = prepare(checked, "clean").value();
   EXPECT_EQ(clean.manifest.provenance["overlap"]["documents"], 0);
-  EXPECT_EQ(clean.manifest.provenance["filters"]["against"], overlap["against"]);
+  EXPECT_EQ(clean.manifest.provenance["filters"]["against"],
+            Json::array({{{"data", other.digest}}}));
 }
 
 TEST_F(FilteredPreparation, KeepsWhatIsLikeTheReference) {
@@ -217,6 +221,16 @@ TEST_F(FilteredPreparation, KeepsTheLowestOfScoresThatAreGiven) {
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().kind, ErrorKind::input);
 
+  write_text(folder_.path(), "scores.jsonl", "{\"text_sha256\": \"0\"}\n" + lines);
+  const Result<Preparation> foreign = prepare(chosen, "other");
+  ASSERT_FALSE(foreign);
+  EXPECT_THAT(foreign.error().describe(), HasSubstr("holds scores of other text"));
+
+  write_text(folder_.path(), "scores.jsonl", lines + lines);
+  const Result<Preparation> twice = prepare(chosen, "other");
+  ASSERT_FALSE(twice);
+  EXPECT_THAT(twice.error().describe(), HasSubstr("a second score of"));
+
   write_text(folder_.path(), "scores.jsonl", "\n{\"document\": \"01.txt\", \"score\": null}\n");
   const Result<Preparation> bad = prepare(chosen, "other");
   ASSERT_FALSE(bad);
@@ -248,9 +262,55 @@ TEST_F(FilteredPreparation, RepeatedWritesNothingWithAndWithoutTheCheck) {
   EXPECT_FALSE(prepare(plan({"near"})).has_value()) << "other filters are other data";
 }
 
+TEST_F(FilteredPreparation, ComparesDataThatAreThereWithMoreHeldOutText) {
+  const Preparation first = prepare({}).value();
+  ASSERT_TRUE(first.manifest.provenance["overlap"]["against"].empty());
+  write_text(folder_.path(), "questions/one.txt", text(training_[2]).substr(20, 120));
+  FilterPlan more;
+  more.against = {folder_ / "questions"};
+
+  const Preparation again = prepare(more).value();
+
+  EXPECT_TRUE(again.unchanged);
+  EXPECT_EQ(again.manifest.digest, first.manifest.digest);
+  const Json there =
+      data::read_manifest(real_files(), folder_ / "data").value().provenance["overlap"];
+  EXPECT_EQ(there["against"][0]["bytes_met"], 120) << "short texts count";
+  EXPECT_THAT(again.full(), HasSubstr("at least 100.00 % of questions (1 of 1 documents)"));
+}
+
+TEST_F(FilteredPreparation, FindsTheSameInManyPassesOverLittleMemory) {
+  for (int i = 0; i < 6; ++i)
+    write(training_[static_cast<std::size_t>(i)],
+          text(training_[static_cast<std::size_t>(i)]) +
+              text(held_out_[static_cast<std::size_t>(i)])
+                  .substr(10, 130 + 10 * static_cast<std::size_t>(i)));
+  const Preparation whole = prepare(plan({"against:100:cut"}), "whole").value();
+  FilterPlan little = plan({"against:100:cut"});
+  little.resources.memory_bytes = 4000;  // two or three held-out documents
+  const Preparation parts = prepare(little, "parts").value();
+
+  EXPECT_EQ(whole.manifest.digest, parts.manifest.digest);
+  EXPECT_EQ(whole.manifest.provenance, parts.manifest.provenance);
+  EXPECT_EQ(whole.manifest.provenance["filters"]["steps"][0]["figures"]["bytes_shared"],
+            130 + 140 + 150 + 160 + 170 + 180);
+
+  FilterPlan unfiltered;
+  const Json all = prepare(unfiltered, "all").value().manifest.provenance["overlap"];
+  unfiltered.resources.memory_bytes = 4000;
+  EXPECT_EQ(prepare(unfiltered, "all-parts").value().manifest.provenance["overlap"], all);
+  EXPECT_EQ(all["documents"], 6);
+}
+
+TEST_F(FilteredPreparation, LeavesOutADocumentOfWhichBlanksAreLeft) {
+  write(training_[0], "  \n" + text(held_out_[0]) + " \n\n");
+  EXPECT_THAT(trained_on(prepare(plan({"against:100:cut"})).value()), SizeIs(training_.size() - 1));
+}
+
 TEST_F(FilteredPreparation, LeavesNoScratchFiles) {
   ASSERT_TRUE(prepare(plan({"near", "repeats", "against"})));
-  EXPECT_THAT(real_files().list(folder_ / "scratch").value(), IsEmpty());
+  EXPECT_THAT(real_files().list(folder_.path()).value(),
+              testing::UnorderedElementsAre("data", "plain", "text"));
 }
 
 TEST_F(FilteredPreparation, SaysWhenFiltersLeaveNothing) {
@@ -265,7 +325,7 @@ TEST_F(FilteredPreparation, SaysWhenFiltersLeaveNothing) {
 
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().kind, ErrorKind::input);
-  EXPECT_THAT(made.error().describe(), HasSubstr("after the filters"));
+  EXPECT_THAT(made.error().describe(), HasSubstr("the filters leave no document"));
 }
 
 TEST(FilterPlans, ThatCannotWorkAreRefusedBeforeAnyTextIsRead) {

@@ -54,6 +54,9 @@ TEST(StepText, ThatCannotBeReadSaysWhatIsAllowed) {
   EXPECT_THAT(said("repeats:100:delete"), HasSubstr("drop, first or cut"));
   EXPECT_THAT(said("repeats:5"), HasSubstr("16"));
   EXPECT_THAT(said("perplexity:lowest=2"), HasSubstr("0 … 1"));
+  EXPECT_THAT(said("near:0.8:0.3"), HasSubstr("contradicts"));
+  EXPECT_THAT(said("against:50:cut:drop"), HasSubstr("contradicts"));
+  EXPECT_THAT(said("perplexity:lowest=0.5:middle=0.2"), HasSubstr("contradicts"));
   EXPECT_THAT(said("perplexity:best=0.5"), HasSubstr("lowest=SHARE"));
 }
 
