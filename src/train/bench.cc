@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -21,6 +20,7 @@
 #include "train/memory.h"
 #include "train/peak.h"
 #include "train/products.h"
+#include "train/setting_words.h"
 
 namespace ration::train {
 namespace {
@@ -28,39 +28,6 @@ namespace {
 constexpr double kSeconds = 3;            // of measured steps
 constexpr std::int64_t kFewestSteps = 3;  // however slow
 constexpr std::int64_t kMostSteps = 2000;
-
-Error usage(std::string what, std::string hint) {
-  return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
-}
-
-run::Value value_of(const std::string& text) {
-  if (text == "true" || text == "false") return text == "true";
-  const char* end = text.data() + text.size();
-  std::int64_t whole = 0;
-  if (const auto [stop, code] = std::from_chars(text.data(), end, whole);
-      code == std::errc() && stop == end)
-    return whole;
-  double real = 0;
-  if (const auto [stop, code] = std::from_chars(text.data(), end, real);
-      code == std::errc() && stop == end)
-    return real;
-  return text;
-}
-
-// One "name=value" into the run.
-Result<void> apply(const std::string& setting, run::RunFile& file) {
-  const std::size_t equals = setting.find('=');
-  if (equals == std::string::npos)
-    return usage(fmt::format("\"{}\" is not of the form name=value", setting),
-                 "for example width=384");
-  const std::string name = setting.substr(0, equals);
-  const run::Value value = value_of(setting.substr(equals + 1));
-  Result<run::Value> accepted = run::accept(name, value);
-  if (!accepted) return std::move(accepted).error();
-  for (const run::Field& field : run::execution_fields())
-    if (field.name == name) return run::set(file.execution, name, *accepted);
-  return run::set(file.spec, name, *accepted);
-}
 
 double seconds_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -139,7 +106,7 @@ Result<run::RunFile> bench_subject(const BenchOptions& options, Files& files) {
   if (has("family=")) file.spec.mlp = "auto";
   std::vector<Error> problems;
   for (const std::string& setting : options.settings)
-    if (Result<void> done = apply(setting, file); !done)
+    if (Result<void> done = apply_setting(setting, file); !done)
       problems.push_back(std::move(done).error());
   if (problems.empty()) {
     file.spec = run::resolve(file.spec);

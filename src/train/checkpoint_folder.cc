@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <limits>
 
 #include "base/fault.h"
 #include "base/hash.h"
@@ -127,7 +128,28 @@ void copy_out(const checkpoint::TensorFile& file, const std::vector<NamedTensor>
   }
 }
 
+// The number behind a prefix; nothing where the text is anything else.
+std::optional<std::int64_t> number_behind(std::string_view prefix, std::string_view text) {
+  if (!text.starts_with(prefix)) return std::nullopt;
+  text.remove_prefix(prefix.size());
+  std::int64_t number = 0;
+  const auto [stop, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc() || stop != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
 }  // namespace
+
+std::string CheckpointName::text() const {
+  return fmt::format("attempt-{}/{}{}", attempt, kPrefix, step);
+}
+
+std::optional<CheckpointName> checkpoint_name(const Path& path) {
+  const auto attempt = number_behind("attempt-", path.parent_path().filename().string());
+  const auto step = number_behind(kPrefix, path.filename().string());
+  if (!attempt || !step) return std::nullopt;
+  return CheckpointName{.attempt = static_cast<int>(*attempt), .step = *step};
+}
 
 Path CheckpointFolder::path_of(int attempt, std::int64_t step) const {
   return folder_.attempt_path(attempt) / fmt::format("{}{}", kPrefix, step);
@@ -138,11 +160,8 @@ Result<std::vector<std::int64_t>> CheckpointFolder::steps_of(int attempt) const 
   if (!names) return std::move(names).error();
   std::vector<std::int64_t> steps;
   for (const std::string& name : *names) {
-    if (!name.starts_with(kPrefix)) continue;
-    std::int64_t step = 0;
-    const char* end = name.data() + name.size();
-    const auto [stop, code] = std::from_chars(name.data() + kPrefix.size(), end, step);
-    if (code == std::errc() && stop == end) steps.push_back(step);  // a .tmp is not a checkpoint
+    // A .tmp is not a checkpoint.
+    if (const auto step = number_behind(kPrefix, name)) steps.push_back(*step);
   }
   std::sort(steps.begin(), steps.end());
   return steps;
@@ -205,34 +224,61 @@ Result<Path> CheckpointFolder::save(int attempt,
   return final_path;
 }
 
+// Without an optimiser, the weights alone.
 Result<Json> CheckpointFolder::load(int attempt,
                                     std::int64_t step,
                                     Parameters& parameters,
-                                    AdamW& optimiser) const {
+                                    AdamW* optimiser) const {
   const Path path = path_of(attempt, step);
   const Result<Json> meta = read_meta(*files_, path, run_id_, step);
   if (!meta) return meta;
-  const std::pair<const char*, const char*> files[] = {{"model.safetensors", "model_sha256"},
-                                                       {"state.safetensors", "state_sha256"}};
-  for (const auto& [file, key] : files) {
+  std::vector<std::pair<checkpoint::TensorFile, std::vector<NamedTensor>>> found;
+  const auto open =
+      [&](const char* file, const char* key, std::vector<NamedTensor> tensors) -> Result<void> {
     Result<std::string> digest = digest_of(*files_, path / file);
     if (!digest) return std::move(digest).error();
     if (*digest != meta->value(key, ""))
       return broken(path, fmt::format("{} does not have the digest of meta.json", file));
-  }
-  const std::vector<NamedTensor> model = weights(parameters);
-  const std::vector<NamedTensor> state = moments(parameters, optimiser);
-  const auto model_file = open_for(*files_, path / "model.safetensors", model);
-  if (!model_file) return Error(model_file.error());
-  const auto state_file = open_for(*files_, path / "state.safetensors", state);
-  if (!state_file) return Error(state_file.error());
-  copy_out(*model_file, model);  // nothing is changed before everything is known to fit
-  copy_out(*state_file, state);
+    Result<checkpoint::TensorFile> opened = open_for(*files_, path / file, tensors);
+    if (!opened) return std::move(opened).error();
+    found.emplace_back(*std::move(opened), std::move(tensors));
+    return {};
+  };
+  if (Result<void> done = open("model.safetensors", "model_sha256", weights(parameters)); !done)
+    return std::move(done).error();
+  if (optimiser != nullptr)
+    if (Result<void> done =
+            open("state.safetensors", "state_sha256", moments(parameters, *optimiser));
+        !done)
+      return std::move(done).error();
+  // Nothing is changed before everything is known to fit.
+  for (const auto& [file, tensors] : found) copy_out(file, tensors);
   return meta->at("progress");
 }
 
 Result<std::optional<FoundCheckpoint>> CheckpointFolder::load_newest(
     int attempt, Parameters& parameters, AdamW& optimiser, std::vector<std::string>& broken_ones) {
+  return newest(attempt, parameters, &optimiser, broken_ones);
+}
+
+Result<std::optional<FoundCheckpoint>> CheckpointFolder::load_newest_weights(
+    Parameters& parameters, std::vector<std::string>& broken_ones) const {
+  return newest(std::numeric_limits<int>::max(), parameters, nullptr, broken_ones);
+}
+
+Result<FoundCheckpoint> CheckpointFolder::load_weights(int attempt,
+                                                       std::int64_t step,
+                                                       Parameters& parameters) const {
+  Result<Json> progress = load(attempt, step, parameters, nullptr);
+  if (!progress) return std::move(progress).error();
+  return FoundCheckpoint{.attempt = attempt, .step = step, .progress = std::move(*progress)};
+}
+
+Result<std::optional<FoundCheckpoint>> CheckpointFolder::newest(
+    int attempt,
+    Parameters& parameters,
+    AdamW* optimiser,
+    std::vector<std::string>& broken_ones) const {
   Result<std::vector<int>> attempts = folder_.attempts();
   if (!attempts) return std::move(attempts).error();
   std::vector<std::pair<std::int64_t, int>> candidates;  // step, attempt
@@ -262,7 +308,7 @@ Result<FoundCheckpoint> CheckpointFolder::load_step(int attempt,
   std::optional<Error> last;
   for (auto number = attempts->rbegin(); number != attempts->rend(); ++number) {
     if (*number > attempt || !files_->exists(path_of(*number, step))) continue;
-    Result<Json> progress = load(*number, step, parameters, optimiser);
+    Result<Json> progress = load(*number, step, parameters, &optimiser);
     if (progress)
       return FoundCheckpoint{.attempt = *number, .step = step, .progress = std::move(*progress)};
     last = std::move(progress).error();

@@ -22,6 +22,15 @@ struct FoundCheckpoint {
   Json progress;  // as given to save()
 };
 
+// attempt-<n>/checkpoint-<step>, as results and scores name a checkpoint below its run folder.
+struct CheckpointName {
+  int attempt = 0;
+  std::int64_t step = 0;
+  std::string text() const;
+};
+// Of the last two parts of a path; nothing where they are no such name.
+std::optional<CheckpointName> checkpoint_name(const Path& path);
+
 class CheckpointFolder {
  public:
   CheckpointFolder(Files& files, run::RunFolder folder, std::string run_id)
@@ -63,13 +72,25 @@ class CheckpointFolder {
                                     Parameters& parameters,
                                     AdamW& optimiser);
 
+  // Loads the weights alone, of exactly this checkpoint.
+  Result<FoundCheckpoint> load_weights(int attempt,
+                                       std::int64_t step,
+                                       Parameters& parameters) const;
+  // The same of the newest valid checkpoint of any attempt; nothing when there is none.
+  Result<std::optional<FoundCheckpoint>> load_newest_weights(
+      Parameters& parameters, std::vector<std::string>& broken) const;
+
   // Removes those of this attempt that lie behind `step`.
   Result<void> forget_after(int attempt, std::int64_t step);
 
  private:
   Result<std::vector<std::int64_t>> steps_of(int attempt) const;
   Path path_of(int attempt, std::int64_t step) const;
-  Result<Json> load(int attempt, std::int64_t step, Parameters& parameters, AdamW& optimiser) const;
+  Result<Json> load(int attempt, std::int64_t step, Parameters& parameters, AdamW* optimiser) const;
+  Result<std::optional<FoundCheckpoint>> newest(int attempt,
+                                                Parameters& parameters,
+                                                AdamW* optimiser,
+                                                std::vector<std::string>& broken) const;
 
   Files* files_;
   run::RunFolder folder_;

@@ -1,4 +1,4 @@
-// ration-train RUN… [--attempt N] [--token HEX] | --bench … | --smoke
+// ration-train RUN… [--attempt N] [--token HEX] | --score … | --bench … | --smoke
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -22,6 +22,7 @@
 #include "train/processes/group.h"
 #include "train/processes/launch.h"
 #include "train/processes/run_processes.h"
+#include "train/score.h"
 #include "train/smoke.h"
 #include "train/worker.h"
 
@@ -31,6 +32,7 @@ using ration::run::WorkerExit;
 
 constexpr std::string_view kUsage =
     "usage: ration-train RUN… [--attempt N] [--token HEX]\n"
+    "       ration-train --score DATA CHECKPOINT -o FILE [NAME=VALUE …]\n"
     "       ration-train --bench [RUN] [NAME=VALUE …] [--steps N] [--json] [--export FILE]\n"
     "       ration-train --smoke [FOLDER]\n"
     "\n"
@@ -49,6 +51,13 @@ constexpr std::string_view kUsage =
     "  --attempt N   the attempt that whoever starts the worker has claimed (default: claim the "
     "next)\n"
     "  --token HEX   token of that attempt, recorded in its log (default: none)\n"
+    "\n"
+    "  --score       write what each training document of the prepared data DATA costs to predict, "
+    "in nats; CHECKPOINT is a\n"
+    "                run's folder, for its last one, or a checkpoint's; execution settings "
+    "(device, "
+    "threads, …) replace the run's\n"
+    "  -o FILE       the scores, as JSON lines\n"
     "\n"
     "  --bench       measure speed, memory and where the time goes, on drawn tokens; settings of "
     "`ration help settings`\n"
@@ -97,10 +106,11 @@ int usage(std::string_view problem) {
 }
 
 struct CommandLine {
-  enum class Mode { work, bench, smoke, pace };
+  enum class Mode { work, score, bench, smoke, pace };
   Mode mode = Mode::work;
   ration::train::WorkerOptions work = {};
   std::vector<ration::Path> more_folders = {};  // behind the first, of runs side by side
+  ration::train::ScoreOptions score = {};
   ration::train::BenchOptions bench = {};
   ration::Path smoke_folder = {};
   bool help = false;
@@ -118,7 +128,7 @@ std::string parse(std::span<char*> words, CommandLine& line) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
     const bool takes_value = word == "--attempt" || word == "--token" || word == "--steps" ||
-                             word == "--export" || word == "--runs";
+                             word == "--export" || word == "--runs" || word == "-o";
     std::string_view value;
     int number = 0;
     if (takes_value) {
@@ -132,6 +142,10 @@ std::string parse(std::span<char*> words, CommandLine& line) {
     }
     if (word == "--help" || word == "-h")
       line.help = true;
+    else if (word == "--score")
+      line.mode = CommandLine::Mode::score;
+    else if (word == "-o")
+      line.score.output = value;
     else if (word == "--bench")
       line.mode = CommandLine::Mode::bench;
     else if (word == "--smoke")
@@ -155,12 +169,21 @@ std::string parse(std::span<char*> words, CommandLine& line) {
     else if (!word.starts_with("-") && word.find('=') != std::string_view::npos &&
              line.mode == CommandLine::Mode::bench)
       line.bench.settings.emplace_back(word);
+    else if (line.mode == CommandLine::Mode::score && !word.starts_with("-") &&
+             !line.score.checkpoint.empty())
+      line.score.settings.emplace_back(word);
+    else if (line.mode == CommandLine::Mode::score && !word.starts_with("-"))
+      (line.score.data.empty() ? line.score.data : line.score.checkpoint) = word;
     else if (word.starts_with("-") || (run && line.mode != CommandLine::Mode::work))
       return fmt::format("unexpected \"{}\"", word);
     else if (run)
       line.more_folders.emplace_back(word);
     else
       run = word;
+  }
+  if (line.mode == CommandLine::Mode::score && !line.help) {
+    if (line.score.checkpoint.empty()) return "--score takes prepared data and a checkpoint";
+    if (line.score.output.empty()) return "--score needs -o, the file to write";
   }
   if (line.mode == CommandLine::Mode::work) {
     if (!run && !line.help) return "a run folder is missing";
@@ -229,6 +252,15 @@ void take_own_gpu() {
   setenv("CUDA_VISIBLE_DEVICES", std::string(list.substr(0, list.find(','))).c_str(), 1);
 }
 
+int score(const ration::train::ScoreOptions& options) {
+  ration::train::Surroundings world{
+      ration::real_files(), ration::system_clock(), [] { return false; }, {}};
+  const ration::train::WorkerOutcome outcome = ration::train::score(
+      options, world, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  if (outcome.error) std::fputs(outcome.error->describe().c_str(), stderr);
+  return static_cast<int>(outcome.exit);
+}
+
 int smoke(const ration::Path& folder) {
   bool all = true;
   ration::train::smoke(ration::real_files(), folder, [&](const ration::train::SmokeCheck& check) {
@@ -280,6 +312,8 @@ int carry_out(CommandLine& line, std::span<char*> words) {
   switch (line.mode) {
     case CommandLine::Mode::pace:
       return ration::train::keep_pace(line.smoke_folder, ration::real_files(), stdin, stdout);
+    case CommandLine::Mode::score:
+      return score(line.score);
     case CommandLine::Mode::bench:
       return bench(line.bench);
     case CommandLine::Mode::smoke:

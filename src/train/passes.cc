@@ -47,6 +47,16 @@ class CpuPasses final : public Passes {
     });
   }
 
+  void token_losses(const TokenRows& rows, std::span<double> out) override {
+    in_chunks(rows, [&](const TokenRows& chunk, std::int64_t first) {
+      forward(chunk, nullptr);
+      const double sum = losses(chunk, 0);
+      const std::int64_t count = chunk.sequences * chunk.positions;
+      std::copy_n(row_losses_.begin(), count, out.begin() + first * rows.positions);
+      return sum;
+    });
+  }
+
   void time_stages(StageClock* stages) override { stages_ = stages; }
   void use(Products products) override {
     for (Layer& layer : layers_)

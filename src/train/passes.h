@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "run/spec.h"
 #include "train/dropout.h"
@@ -34,6 +35,8 @@ class Passes {
 
   // Sum of losses without dropout.
   virtual double loss_sum(const TokenRows& rows) = 0;
+  // The same, each target's by itself: `out` [B,T], nats.
+  virtual void token_losses(const TokenRows& rows, std::span<double> out) = 0;
 
   // From now on says to `stages` where the time goes; null ends that.
   virtual void time_stages(StageClock* stages) = 0;

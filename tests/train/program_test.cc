@@ -220,6 +220,26 @@ TEST_F(Program, NamesTheFileThatFoundNoRoomAndContinuesLater) {
   expect_same_result(cramped, straight);
 }
 
+TEST_F(Program, ScoresTheDocumentsOfPreparedData) {
+  const run::RunFolder folder = data_.create("run");
+  ASSERT_EQ(start(folder).wait(), 0) << said();
+  const Path scores = data_ / "scores.jsonl";
+
+  const int code =
+      StartedProgram({"--score", data_.path(), folder.path(), "-o", scores, "threads=1"},
+                     {.errors = errors()})
+          .wait();
+
+  EXPECT_EQ(code, 0) << said();
+  const std::string text = real_files().read(scores).value();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 61);
+  EXPECT_THAT(text, HasSubstr("ration.scores/1"));
+  EXPECT_THAT(said(), HasSubstr("wrote " + scores.string()));
+  EXPECT_EQ(StartedProgram({"--score", data_.path(), folder.path()}, {.errors = errors()}).wait(),
+            2);
+  EXPECT_THAT(said(), HasSubstr("--score needs -o"));
+}
+
 TEST_F(Program, SaysWhatIsWrongWithItsCommandLine) {
   const run::RunFolder nowhere(real_files(), data_ / "nowhere");
 

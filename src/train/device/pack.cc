@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 #include <utility>
@@ -140,15 +141,28 @@ void Pack::run_round() {
   }
 }
 
-double Pack::loss_sum(std::size_t seat, const TokenRows& rows) {
-  if (way_ == Way::side_by_side) return runs_of(seat).loss_sums({&rows, 1})[0];
-  const std::lock_guard lock(mutex_);
-  if (!evaluator_) return runs_[0]->loss_sums({&rows, 1})[0];
+// One run's kernels with this member's weights. Packed members call it with the mutex held.
+DeviceRuns& Pack::evaluator_of(std::size_t seat) {
+  if (way_ == Way::side_by_side) return runs_of(seat);
+  if (!evaluator_) return *runs_[0];
   // The others have nothing to evaluate now: a set of kernels for one run does it.
   Member& member = members_[seat];
   runs_[0]->store(index_of(seat), *member.parameters, *member.optimiser);
   evaluator_->load(0, *member.parameters, *member.optimiser);
-  return evaluator_->loss_sums({&rows, 1})[0];
+  return *evaluator_;
+}
+
+double Pack::loss_sum(std::size_t seat, const TokenRows& rows) {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (way_ == Way::packed) lock.lock();
+  return evaluator_of(seat).loss_sums({&rows, 1})[0];
+}
+
+void Pack::token_losses(std::size_t seat, const TokenRows& rows, std::span<double> out) {
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (way_ == Way::packed) lock.lock();
+  const at::Tensor losses = evaluator_of(seat).token_losses({&rows, 1});
+  std::copy_n(losses.const_data_ptr<double>(), losses.numel(), out.begin());
 }
 
 void Pack::store(std::size_t seat) {
@@ -182,6 +196,9 @@ class SeatPasses final : public Passes {
     throw std::logic_error("gradients of a run on a device stay there");
   }
   double loss_sum(const TokenRows& rows) override { return seat_.loss_sum(rows); }
+  void token_losses(const TokenRows& rows, std::span<double> out) override {
+    seat_.token_losses(rows, out);
+  }
   void time_stages(StageClock*) override {}  // a device computes them as one
   void use(Products) override {}             // a device has its own
   void release() override {}                 // LibTorch's allocator keeps what it may use again

@@ -67,6 +67,7 @@ class Pack {
   void submit(std::size_t seat, const Batch& batch, const StepOptions& options);
   StepResult take(std::size_t seat);
   double loss_sum(std::size_t seat, const TokenRows& rows);
+  void token_losses(std::size_t seat, const TokenRows& rows, std::span<double> out);
   void store(std::size_t seat);
   void load(std::size_t seat);
   void leave(std::size_t seat);
@@ -76,6 +77,7 @@ class Pack {
   void run_round();
   void collect_oldest();
   DeviceRuns& runs_of(std::size_t seat);
+  DeviceRuns& evaluator_of(std::size_t seat);
   std::int64_t index_of(std::size_t seat) const;
 
   DeviceOptions options_;
@@ -109,6 +111,9 @@ class Seat {
   // The result of the oldest submitted step that was not taken; waits for it.
   StepResult take() { return pack_.take(index_); }
   double loss_sum(const TokenRows& rows) { return pack_.loss_sum(index_, rows); }
+  void token_losses(const TokenRows& rows, std::span<double> out) {
+    pack_.token_losses(index_, rows, out);
+  }
   // Brings weights and moments back into the parameters and the optimiser that were given.
   void store() { pack_.store(index_); }
   // The other way, after they were changed.

@@ -27,6 +27,7 @@ class Runner final : public DeviceRuns {
   std::vector<StepResult> take() override;
   std::int64_t pending() const override { return static_cast<std::int64_t>(receipts_.size()); }
   std::vector<double> loss_sums(std::span<const TokenRows> rows) override;
+  at::Tensor token_losses(std::span<const TokenRows> rows) override;
   at::Tensor gradient(std::int64_t run, const std::string& name) const override;
   std::int64_t bytes() const override { return bytes_; }
 
@@ -98,6 +99,8 @@ class Runner final : public DeviceRuns {
   void bring(Plan& plan, std::span<const RunStep> steps);
   void prepare_parts();
   void submit_parts(const RunStep& step);
+  template <class Take>
+  void evaluate(std::span<const TokenRows> rows, const Take& take);
   void compute_gradients(Plan& plan);
   void sum_over_processes();
   void update(Plan& plan);

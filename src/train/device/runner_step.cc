@@ -171,10 +171,11 @@ void Runner<T>::update(Plan& plan) {
                            .copy = copy_.is_same(values_) ? nullptr : data<T>(copy_)});
 }
 
+// Calls take(losses [K, some rows], first row) until all rows were taken.
 template <class T>
-std::vector<double> Runner<T>::loss_sums(std::span<const TokenRows> rows) {
-  const std::int64_t positions = rows[0].positions, at_once = max_rows_ / positions_;
-  std::vector<double> all(static_cast<std::size_t>(runs_));
+template <class Take>
+void Runner<T>::evaluate(std::span<const TokenRows> rows, const Take& take) {
+  const std::int64_t positions = rows[0].positions, at_once = max_rows_ / positions;
   for (std::int64_t first = 0; first < rows[0].sequences; first += at_once) {
     const std::int64_t count = std::min(at_once, rows[0].sequences - first);
     const std::int64_t per_run = count * positions;
@@ -192,12 +193,29 @@ std::vector<double> Runner<T>::loss_sums(std::span<const TokenRows> rows) {
                       .targets = tokens.data_ptr<std::int64_t>() + runs_ * per_run};
     forward(place);
     classify(place);
-    const at::Tensor sums =
-        losses_.narrow(0, 0, place.rows.count).view({runs_, per_run}).sum(1).cpu();
+    take(losses_.narrow(0, 0, place.rows.count).view({runs_, per_run}), first * positions);
+  }
+}
+
+template <class T>
+std::vector<double> Runner<T>::loss_sums(std::span<const TokenRows> rows) {
+  std::vector<double> all(static_cast<std::size_t>(runs_));
+  evaluate(rows, [&](const at::Tensor& losses, std::int64_t) {
+    const at::Tensor sums = losses.sum(1).cpu();
     for (std::int64_t k = 0; k < runs_; ++k)
       all[static_cast<std::size_t>(k)] += sums.data_ptr<double>()[k];
-  }
+  });
   return all;
+}
+
+template <class T>
+at::Tensor Runner<T>::token_losses(std::span<const TokenRows> rows) {
+  const std::int64_t sequences = rows[0].sequences, positions = rows[0].positions;
+  at::Tensor all = at::empty({runs_, sequences * positions}, at::kDouble);
+  evaluate(rows, [&](const at::Tensor& losses, std::int64_t first) {
+    all.narrow(1, first, losses.size(1)).copy_(losses);
+  });
+  return all.view({runs_, sequences, positions});
 }
 
 template typename Runner<double>::Plan Runner<double>::make_plan(const Share&, std::int64_t);
@@ -215,11 +233,14 @@ template void Runner<BFloat16>::update(Plan&);
 template void Runner<double>::submit(std::span<const RunStep>);
 template std::vector<StepResult> Runner<double>::take();
 template std::vector<double> Runner<double>::loss_sums(std::span<const TokenRows>);
+template at::Tensor Runner<double>::token_losses(std::span<const TokenRows>);
 template void Runner<float>::submit(std::span<const RunStep>);
 template std::vector<StepResult> Runner<float>::take();
 template std::vector<double> Runner<float>::loss_sums(std::span<const TokenRows>);
+template at::Tensor Runner<float>::token_losses(std::span<const TokenRows>);
 template void Runner<BFloat16>::submit(std::span<const RunStep>);
 template std::vector<StepResult> Runner<BFloat16>::take();
 template std::vector<double> Runner<BFloat16>::loss_sums(std::span<const TokenRows>);
+template at::Tensor Runner<BFloat16>::token_losses(std::span<const TokenRows>);
 
 }  // namespace ration::train::device

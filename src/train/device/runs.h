@@ -52,6 +52,8 @@ class DeviceRuns {
 
   // Sum of each run's losses on its rows [n,T], without dropout. All of the same shape.
   virtual std::vector<double> loss_sums(std::span<const TokenRows> rows) = 0;
+  // The same of each target: [K,n,T] in double, on the processor. T may be less than the context.
+  virtual at::Tensor token_losses(std::span<const TokenRows> rows) = 0;
 
   // Gradients of one tensor [rows,columns] of one run as the last step left them, for tests.
   virtual at::Tensor gradient(std::int64_t run, const std::string& name) const = 0;
