@@ -12,8 +12,10 @@
 #include "base/text.h"
 #include "checkpoint/safetensors.h"
 #include "run/count.h"
+#include "run/mixture.h"
 #include "train/batches.h"
 #include "train/bench_device.h"
+#include "train/bench_policy.h"
 #include "train/coordinates.h"
 #include "train/cpu/product.h"
 #include "train/device/pack.h"
@@ -109,6 +111,7 @@ Result<run::RunFile> bench_subject(const BenchOptions& options, Files& files) {
     if (Result<void> done = apply_setting(setting, file); !done)
       problems.push_back(std::move(done).error());
   if (problems.empty()) {
+    add_drawn_sources(file.spec);
     file.spec = run::resolve(file.spec);
     problems = run::check(file.spec);
     for (Error& more : run::check(file.execution)) problems.push_back(std::move(more));
@@ -123,6 +126,7 @@ Result<Json> bench(const BenchOptions& options, Files& files) {
   const run::RunSpec& spec = subject->spec;
   const run::Execution& execution = subject->execution;
   at::set_num_threads(static_cast<int>(execution.threads));
+  if (run::is_online(spec)) return bench_policy(*subject, options.steps);
   if (!device::needs_no_device(*subject) || options.runs > 1) {
     const std::int64_t steps = 1 + (options.steps > 0 ? options.steps : kFewestSteps);
     if (options.export_to) {
@@ -244,6 +248,7 @@ Result<std::string> bench_coordinates(const BenchOptions& options, Files& files)
 }
 
 std::string bench_text(const Json& report) {
+  if (report.contains("policy")) return bench_text_of_policy(report);
   if (report.contains("runs")) return bench_text_of_device(report);
   const auto quantity = [](const Json& value, const char* unit) {
     return format_quantity(value.get<double>(), unit);

@@ -68,4 +68,11 @@ Json run_flops(const run::RunSpec& spec) {
   return flops;
 }
 
+Json charged_flops(const run::RunSpec& spec, double policy_overhead) {
+  Json flops = flops_per_token(spec);
+  for (Json& each : flops)
+    each = each.get<double>() * static_cast<double>(spec.tokens) * (1 + policy_overhead);
+  return flops;
+}
+
 }  // namespace ration::train

@@ -41,5 +41,7 @@ Json param_counts(const run::RunSpec& spec);
 Json flops_per_token(const run::RunSpec& spec);
 // FLOPs of the whole run under every convention, those of its policy included.
 Json run_flops(const run::RunSpec& spec);
+// Those of its tokens alone, times 1 + what its policy was measured to cost in time.
+Json charged_flops(const run::RunSpec& spec, double policy_overhead);
 
 }  // namespace ration::train

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/stopwatch.h"
+
 namespace ration::train {
 
 TokenRows Batch::rows(std::int64_t first, std::int64_t count) const {
@@ -23,6 +25,7 @@ template <class Add>
 std::vector<PartResult> add_parts(const Batch& batch,
                                   const at::Tensor& grads,
                                   RewardGradients* rewards,
+                                  double& policy_seconds,
                                   const Add& add) {
   std::vector<PartResult> results;
   for (const BatchPart& part : batch.parts) {
@@ -30,6 +33,7 @@ std::vector<PartResult> add_parts(const Batch& batch,
     PartResult result;
     if (part.count > 0) result.loss = add(part.first, part.first + part.count) / tokens;
     if (rewards != nullptr) {
+      const Stopwatch watch(policy_seconds);
       if (results.empty())
         rewards->take_target(grads);
       else
@@ -38,7 +42,10 @@ std::vector<PartResult> add_parts(const Batch& batch,
     }
     results.push_back(result);
   }
-  if (rewards != nullptr) rewards->give_back(grads);
+  if (rewards != nullptr) {
+    const Stopwatch watch(policy_seconds);
+    rewards->give_back(grads);
+  }
   return results;
 }
 
@@ -86,7 +93,8 @@ StepResult train_step(Model& model,
   if (batch.parts.empty()) {
     result.loss = add(share.first, share.first + share.count) * per_token;
   } else {
-    result.parts = add_parts(batch, parameters.grads(), options.rewards, add);
+    result.parts =
+        add_parts(batch, parameters.grads(), options.rewards, result.policy_seconds, add);
     for (std::size_t i = 0; i < batch.parts.size(); ++i)
       result.loss += result.parts[i].loss * static_cast<double>(batch.parts[i].count) /
                      static_cast<double>(batch.sequences());

@@ -54,6 +54,7 @@ struct StepResult {
   double clip = 1;                     // coefficient min(1, clip / (norm + 1e-6))
   bool updated = false;                // false: loss or norm was not finite, nothing was changed
   std::vector<PartResult> parts = {};  // of Batch::parts
+  double policy_seconds = 0;  // spent on what only rewards need: gradients kept, compared, added up
 };
 
 // `sums` of gradients that were weighed as parts of a batch, brought to means over each part.

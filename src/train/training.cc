@@ -18,6 +18,7 @@
 #include "train/device/backend.h"
 #include "train/memory.h"
 #include "train/peak.h"
+#include "train/stopwatch.h"
 
 namespace ration::train {
 namespace {
@@ -231,13 +232,16 @@ Result<void> Training::learn_before_first_step() {
   if (!batch) return {};
   const StepOptions options{
       .micro_batch = micro_batch_, .group = &group_, .rewards = rewards_.get(), .only_look = true};
-  if (!place_) {
+  const double began = world_.clock.monotonic_seconds();
+  if (place_) {
+    place_.seat->submit(*batch, options);
+    auxiliary_.begin_with(place_.seat->take());
+    place_.seat->load();
+  } else {
     auxiliary_.begin_with(train_step(model_, optimiser_, *batch, options));
-    return {};
   }
-  place_.seat->submit(*batch, options);
-  auxiliary_.begin_with(place_.seat->take());
-  place_.seat->load();
+  const double seconds = world_.clock.monotonic_seconds() - began;
+  policy_time_ = {.policy = seconds, .training = seconds};
   return {};
 }
 
@@ -286,7 +290,11 @@ StepResult Training::end_step() {
     result = place_.seat->take();
   ++progress_.step;
   progress_.windows += step.batch.sequences();
-  auxiliary_.end_step(step.batch, result);
+  {
+    const Stopwatch watch(policy_time_.policy);
+    auxiliary_.end_step(step.batch, result);
+  }
+  policy_time_.policy += result.policy_seconds;
   mixture_log_ =
       auxiliary_.learns() && is_logged(progress_.step) ? auxiliary_.log() : std::move(step.mixture);
   if (!result.updated) return result;
@@ -327,6 +335,7 @@ Result<std::string> Training::checkpoint() {
                    {"epoch", position.epoch},
                    {"index", position.index}};
   if (!auxiliary_.none()) progress["auxiliary"] = auxiliary_.state();
+  if (auxiliary_.learns()) progress["policy_time"] = policy_time_.to_json();
   Result<Path> path = checkpoints_.save(
       run_.attempt, progress_.step, model_.parameters(), optimiser_, progress, keep_);
   if (!path) return std::move(path).error();
@@ -525,6 +534,12 @@ Result<run::WorkerExit> Training::finish(std::string_view status) {
     result["sources"] = auxiliary_.summary();
     result["flops"] = run_flops(spec_);
   }
+  const std::optional<double> overhead =
+      auxiliary_.learns() ? policy_time_.overhead() : std::nullopt;
+  if (overhead) {
+    result["policy_overhead"] = *overhead;
+    result["flops_charged"] = charged_flops(spec_, *overhead);
+  }
   if (progress_.rewinds > 0) result["rewinds"] = progress_.rewinds;
   if (progress_.best_step >= 0)
     result["best_loss"] = progress_.best_loss, result["best_step"] = progress_.best_step;
@@ -533,6 +548,10 @@ Result<run::WorkerExit> Training::finish(std::string_view status) {
     result["status"] = "diverged";  // finite training losses, broken held-out loss
 
   Json last_words = {{"final_loss", final_loss}, {"status", result["status"]}};
+  if (overhead) {
+    last_words["policy_overhead"] = *overhead;
+    last_words["flops_charged"] = result["flops_charged"]["exact"];
+  }
   fault_point("before-done");
   const bool bad = result["status"] == "diverged";
   if (bad) last_words["reason"] = "diverged";
@@ -567,7 +586,9 @@ Result<run::WorkerExit> Training::loop() {
     const Guard::Verdict verdict =
         step.left_out ? Guard::Verdict::fine
                       : guard_.judge(progress_.step, result.loss, result.grad_norm, result.updated);
+    const double before = training_seconds_;
     training_seconds_ = world_.clock.monotonic_seconds() - loop_began_ - paused_seconds_;
+    policy_time_.training += training_seconds_ - before;
     if (!step.left_out) training_tokens_ += step.batch.tokens();
     fault_point("after-step");
     Result<std::optional<run::WorkerExit>> ended = after_step(step, result, verdict);

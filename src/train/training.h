@@ -16,6 +16,7 @@
 #include "train/guard.h"
 #include "train/heldout.h"
 #include "train/learning_rate.h"
+#include "train/policy_time.h"
 #include "train/processes/group.h"
 #include "train/products.h"
 #include "train/progress.h"
@@ -126,6 +127,7 @@ class Training {
   Auxiliary auxiliary_;
   std::unique_ptr<RewardGradients> rewards_;  // where the policy reads gradients
   Json mixture_log_;                          // of the last step looked at whose line is due
+  PolicyTime policy_time_;                    // of the run, where the policy learns
   std::unique_ptr<TrainingData> data_;
   CheckpointFolder checkpoints_;
   Guard guard_;

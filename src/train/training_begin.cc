@@ -220,6 +220,7 @@ Result<void> Training::go_on_from(const Json& state) {
   data_ = std::make_unique<TrainingData>(
       train_windows_, static_cast<std::uint64_t>(spec_.seed), position);
   if (!auxiliary_.none()) auxiliary_.load(state.at("auxiliary"));
+  policy_time_ = PolicyTime::from(state.value("policy_time", Json::object()));
   const std::int64_t asked_for = run_.file.execution.micro_batch_sequences;
   micro_batch_ = progress_.micro_batch == 0 ? asked_for
                  : asked_for == 0           ? progress_.micro_batch

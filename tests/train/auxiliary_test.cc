@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "data/pool_builder.h"
 #include "train/device/pack.h"
+#include "train/policy_time.h"
 #include "train/tiny_run.h"
 #include "train/worker.h"
 
@@ -125,6 +126,58 @@ TEST_P(EveryPolicy, StoppedAndContinuedEqualsUninterruptedBitForBit) {
   };
   EXPECT_EQ(lines(stopped), lines(straight));
   EXPECT_EQ(test::result_of(stopped)["sources"], test::result_of(straight)["sources"]);
+}
+
+// Measured where the policy learns while training, over all attempts; a fixed one costs nothing.
+TEST_P(EveryPolicy, IsChargedWhatItWasMeasuredToCost) {
+  MixedRun mixed;
+  mixed.policy(GetParam());
+  const run::RunFolder folder = mixed.data.create("run");
+  ASSERT_EQ(carry_out(folder, 9).exit, WorkerExit::preempted);
+  ASSERT_EQ(carry_out(folder).exit, WorkerExit::done);
+
+  const Json result = test::result_of(folder);
+  const Json done = test::effective_events(folder).back().values;
+
+  if (!run::is_online(mixed.data.spec)) {
+    EXPECT_FALSE(result.contains("policy_overhead"));
+    EXPECT_FALSE(result.contains("flops_charged"));
+    EXPECT_FALSE(done.contains("policy_overhead"));
+    return;
+  }
+  const double overhead = result["policy_overhead"];
+  EXPECT_GT(overhead, 0);
+  EXPECT_EQ(done["policy_overhead"], overhead);
+  EXPECT_EQ(done["flops_charged"], result["flops_charged"]["exact"]);
+  for (const auto& [convention, per_token] : result["flops_per_token"].items())
+    EXPECT_DOUBLE_EQ(result["flops_charged"][convention].get<double>(),
+                     per_token.get<double>() * result["tokens"].get<double>() * (1 + overhead))
+        << convention;
+}
+
+// What the policy needs before the first step is told by the attempt that finishes, too.
+TEST(Ucb1, IsChargedForItsWarmUpByALaterAttempt) {
+  MixedRun mixed;
+  mixed.policy("ucb1");
+  const run::RunFolder folder = mixed.data.create("run");
+  const auto policy_seconds = [&](int attempt, int step) {
+    const Path meta =
+        folder.attempt_path(attempt) / ("checkpoint-" + std::to_string(step)) / "meta.json";
+    return PolicyTime::from(
+        parse_json(real_files().read(meta).value(), "meta").value()["progress"]["policy_time"]);
+  };
+  ASSERT_EQ(carry_out(folder, 9).exit, WorkerExit::preempted);
+  const int stopped = static_cast<int>(test::effective_events(folder).back().step);
+  ASSERT_EQ(carry_out(folder).exit, WorkerExit::done);
+
+  EXPECT_GT(policy_seconds(1, stopped).policy, 0);
+  EXPECT_GT(policy_seconds(2, 26).policy, policy_seconds(1, stopped).policy);
+  EXPECT_GT(policy_seconds(2, 26).training, policy_seconds(1, stopped).training);
+}
+
+TEST(PolicyTime, IsAShareOfTheTimeWithoutThePolicy) {
+  EXPECT_DOUBLE_EQ(PolicyTime({.policy = 2, .training = 22}).overhead().value(), 0.1);
+  EXPECT_FALSE(PolicyTime().overhead());
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies,

@@ -34,6 +34,24 @@ TEST(Bench, TellsSpeedMemoryAndWhereTheTimeGoes) {
   EXPECT_THAT(bench_text(*report), HasSubstr("tok/s of CPU time"));
 }
 
+TEST(Bench, TellsWhatAPolicyAddsToAStep) {
+  for (const char* precision : {"precision=fp32", "precision=bf16"}) {  // passes, and a GPU's kernels
+    std::vector<std::string> settings = kTiny;
+    for (const char* more : {"policy=ucb1", "reward_params=all", precision})
+      settings.emplace_back(more);
+
+    const Result<Json> report = bench({.settings = settings, .steps = 4}, real_files());
+
+    ASSERT_TRUE(report) << report.error().describe();
+    EXPECT_EQ(report->at("sources"), 2);
+    EXPECT_EQ(report->at("steps"), 4);
+    EXPECT_GT(report->at("policy_overhead").get<double>(), 0);
+    EXPECT_GT(report->at("formula").get<double>(), 0);
+    EXPECT_GT(report->at("before_first_step_s").get<double>(), 0);
+    EXPECT_THAT(bench_text(*report), HasSubstr("as a run measures it"));
+  }
+}
+
 TEST(Bench, TakesTheSettingsOfARun) {
   test::TinyData data;
   const run::RunFolder folder = data.create("run");

@@ -70,6 +70,12 @@ class Runner final : public DeviceRuns {
     std::size_t submitted = 0;
   };
 
+  // What a step's parts showed.
+  struct Parts {
+    std::vector<PartResult> results = {};
+    double policy_seconds = 0;
+  };
+
   // What a pass works on.
   struct Place {
     kernels::Rows rows;
@@ -155,7 +161,7 @@ class Runner final : public DeviceRuns {
   std::map<std::array<std::int64_t, 3>, Plan> part_plans_;  // by place in a step, and its sequences
   at::Tensor total_;                                        // of the parts' gradients
   std::unique_ptr<RewardGradients> rewards_;
-  std::deque<std::vector<PartResult>> part_results_;  // of the steps whose receipts wait
+  std::deque<Parts> parts_;  // of the steps whose receipts wait
   std::deque<std::unique_ptr<Receipt>> receipts_;
 
   Matrix embedding_, positions_table_, head_;

@@ -5,6 +5,7 @@
 
 #include "run/mixture.h"
 #include "train/device/runner.h"
+#include "train/stopwatch.h"
 
 namespace ration::train::device {
 
@@ -45,7 +46,7 @@ void Runner<T>::submit_parts(const RunStep& step) {
   prepare_parts();
   const Batch& batch = *step.batch;
   const bool compares = run::reads_gradients(spec_);
-  std::vector<PartResult> results;
+  Parts all;
   double loss = 0;
   Plan* last = nullptr;
   total_.zero_();
@@ -60,23 +61,30 @@ void Runner<T>::submit_parts(const RunStep& step) {
       of_part.batch = &own;
       bring(*last, {&of_part, 1});
       compute_gradients(*last);
-      total_.add_(grads_);
+      // This waits for the gradients, so what follows is timed alone.
       const double share = results_.cpu().view(at::kDouble).template const_data_ptr<double>()[0];
       loss += share;
       result.loss =
           share * static_cast<double>(batch.sequences()) / static_cast<double>(part.count);
     }
+    const Stopwatch watch(all.policy_seconds);
+    total_.add_(grads_);
     const at::Tensor flat = grads_.view(-1);  // of the only run
-    if (compares && results.empty())
+    if (compares && all.results.empty())
       rewards_->take_target(flat);
     else if (compares)
       result.sums = of_means(rewards_->compare(flat), batch, batch.parts[0], part);
-    results.push_back(result);
+    all.results.push_back(result);
+    finish(options_.device);
   }
-  grads_.copy_(total_);
+  {
+    const Stopwatch watch(all.policy_seconds);
+    grads_.copy_(total_);
+    finish(options_.device);
+  }
   results_.view(at::kDouble).narrow(0, 0, 1).fill_(loss);
   update(*last);  // the controls of every part are those of the step
-  part_results_.push_back(std::move(results));
+  parts_.push_back(std::move(all));
   receipts_.push_back(send_back(results_));
 }
 

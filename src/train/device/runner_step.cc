@@ -81,7 +81,7 @@ void Runner<T>::submit(std::span<const RunStep> steps) {
     sum_over_processes();
     carry_out(plan.update, plan.update_tried, [&] { update(plan); });
   }
-  part_results_.emplace_back();
+  parts_.emplace_back();
   receipts_.push_back(send_back(results_));
 }
 
@@ -103,8 +103,9 @@ std::vector<StepResult> Runner<T>::take() {
                      .grad_norm = results[k].grad_norm,
                      .clip = results[k].clip,
                      .updated = results[k].updated != 0});
-  taken[0].parts = std::move(part_results_.front());
-  part_results_.pop_front();
+  taken[0].parts = std::move(parts_.front().results);
+  taken[0].policy_seconds = parts_.front().policy_seconds;
+  parts_.pop_front();
   return taken;
 }
 
