@@ -213,10 +213,8 @@ void resolve_mixture(RunSpec& spec) {
   if (!exp3) spec.policy_credit = usual.policy_credit;
   if (!exp3) spec.policy_forget = usual.policy_forget;
   if (!exp3 && !odm) spec.policy_kappa = usual.policy_kappa;
-  if (!ucb1) {
-    spec.policy_mean = usual.policy_mean;
-    spec.policy_warmup = usual.policy_warmup;
-  }
+  if (!ucb1) spec.policy_mean = usual.policy_mean;
+  if (!ucb1 && !odm) spec.policy_warmup = usual.policy_warmup;
   if (!exp3 && !ucb1 && !odm) {
     spec.policy_pulls = usual.policy_pulls;
     spec.policy_rescale = usual.policy_rescale;
@@ -264,6 +262,9 @@ std::vector<Error> check_mixture(const RunSpec& spec) {
     problems.push_back(problem(
         "aux_schedule follows the run's length, which a branch does not share with its trunk",
         "use aux_share"));
+  if (spec.policy == "ucb1" && spec.policy_warmup < 1)
+    problems.push_back(problem("ucb1 begins with a reward of each source",
+                               "set policy_warmup to at least 1 sequence"));
   if (spec.policy == "ucb1" && spec.policy_compat == "public" && spec.policy_mean)
     problems.push_back(problem("the public ucb1 has no plain mean", "set policy_mean = false"));
   return problems;

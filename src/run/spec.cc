@@ -391,10 +391,11 @@ const std::vector<Row<RunSpec>>& spec_rows() {
           row<S>("policy_warmup",
                  &S::policy_warmup,
                  "sequences",
-                 1,
+                 0,
                  1e9,
                  "ucb1: sequences of each source, and of the target, whose gradients are compared "
-                 "before the first step; 1000 is published, small runs afford less")),
+                 "before the first step; 1000 is published, small runs afford less. odm: sequences "
+                 "drawn by unique tokens before the policy chooses")),
       later(row<S>("policy_compat",
                    &S::policy_compat,
                    "",

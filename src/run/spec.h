@@ -87,7 +87,7 @@ struct RunSpec {
   bool policy_mean = false;              // ucb1 only
   bool policy_rescale = true;
   double policy_rstar = 15.387756;     // R*; 0 = repetition does not lower rewards
-  std::int64_t policy_warmup = 64;     // sequences a source, ucb1 only
+  std::int64_t policy_warmup = 64;     // sequences: ucb1 of each source, odm of all together
   std::string policy_compat = "none";  // none | public
   std::int64_t numerics = kNumericsVersion;
 

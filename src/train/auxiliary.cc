@@ -39,15 +39,15 @@ data::MixtureOptions options_of(const run::RunSpec& spec,
   options.pulls = run::is_online(spec) ? spec.policy_pulls : 0;
   options.r_star = run::is_online(spec) ? spec.policy_rstar : 0;
   options.rescale = spec.policy_rescale;
+  options.warmup = spec.policy == "odm" ? spec.policy_warmup : 0;
   options.seed = seed;
+  const bool by_tokens = spec.policy == "proportional" || spec.policy == "odm";
   for (std::size_t i = 0; i < windows.size(); ++i) {
     const std::int64_t count = windows[i].count();
     options.sources.push_back({.windows = static_cast<std::uint32_t>(count),
                                .max_epochs = about[i].max_epochs,
                                .seed = data::source_seed(seed, about[i].data_digest)});
-    options.policy.weights.push_back(options.policy.kind == data::PolicyKind::proportional
-                                         ? static_cast<double>(count)
-                                         : about[i].weight);
+    options.policy.weights.push_back(by_tokens ? static_cast<double>(count) : about[i].weight);
   }
   return options;
 }

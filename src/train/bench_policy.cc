@@ -72,8 +72,7 @@ class Subject {
         group_(alone()),
         lr_(spec.lr) {
     if (run::reads_gradients(spec))
-      rewards_ =
-          std::make_unique<RewardGradients>(spec, reward_regions(spec, model_.parameters()));
+      rewards_ = std::make_unique<RewardGradients>(spec, reward_regions(spec, model_.parameters()));
     model_.passes().use(products_named(file.execution.products).value_or(usual_products()));
   }
 
@@ -111,8 +110,8 @@ class Subject {
 
 void add_drawn_sources(run::RunSpec& spec) {
   if (!spec.aux.empty() || (spec.policy == "fixed" && spec.aux_share == 0)) return;
-  spec.aux = run::aux_text(
-      {{.data_digest = sha256_hex("first")}, {.data_digest = sha256_hex("second")}});
+  spec.aux =
+      run::aux_text({{.data_digest = sha256_hex("first")}, {.data_digest = sha256_hex("second")}});
   if (spec.aux_share == 0 && spec.aux_schedule.empty()) spec.aux_share = 0.5;
 }
 
@@ -134,8 +133,8 @@ Result<Json> bench_policy(const run::RunFile& file, std::int64_t steps) {
   PolicyTime measured;
   const auto pair = [&](std::int64_t index, bool counts) -> Result<void> {
     const std::int64_t begin = index * spec.batch_sequences;
-    const std::int64_t other = auxiliary.sequences(begin + spec.batch_sequences) -
-                               auxiliary.sequences(begin);
+    const std::int64_t other =
+        auxiliary.sequences(begin + spec.batch_sequences) - auxiliary.sequences(begin);
     std::optional<Batch> batch = auxiliary.with(data.next(spec.batch_sequences - other), other);
     if (!batch)
       return Error{.kind = ErrorKind::usage,
@@ -169,8 +168,7 @@ Result<Json> bench_policy(const run::RunFile& file, std::int64_t steps) {
     const Stopwatch watch(once);
     if (Result<void> done = pair(i, false); !done) return std::move(done).error();
   }
-  if (steps == 0)
-    steps = static_cast<std::int64_t>(kSeconds / std::max(once, 1e-6));
+  if (steps == 0) steps = static_cast<std::int64_t>(kSeconds / std::max(once, 1e-6));
   steps = std::clamp(steps, kFewestPairs, kMostPairs);
   for (std::int64_t i = 0; i < steps; ++i)
     if (Result<void> done = pair(kWarmUp + i, true); !done) return std::move(done).error();
@@ -218,7 +216,8 @@ std::string bench_text_of_policy(const Json& report) {
       "policy     {}, {} pull(s) a step, rewards of {}, {} sources\n"
       "steps      {:.4g} ms of CPU time, {:.4g} ms without the policy (medians of {} in turn)\n"
       "overhead   {:.2f} % of CPU time (quartiles {:.2f} and {:.2f} %), {:.2f} % of wall time\n"
-      "           {:.2f} % as a run measures it (policy_overhead), {:.2f} % by the formula of FLOPs\n"
+      "           {:.2f} % as a run measures it (policy_overhead), {:.2f} % by the formula of "
+      "FLOPs\n"
       "before     {:.4g} s before the first step\n",
       format_quantity(report.at("params").at("total").get<double>()),
       report.at("tokens_per_step").get<std::int64_t>(),

@@ -117,6 +117,9 @@ TEST(MixedRuns, DoNotCountSettingsThatTheirPolicyDoesNotRead) {
   EXPECT_NE(run_id(resolve(a)), run_id(resolve(b)));
   EXPECT_EQ(resolve(a).reward_params, "last_block");  // head and embedding are one
   EXPECT_EQ(resolve(a).policy_smoothing, 1);
+  a.policy = b.policy = "odm";
+  b.policy_kappa = a.policy_kappa;
+  EXPECT_NE(run_id(resolve(a)), run_id(resolve(b)));  // by the warm-up
 }
 
 TEST(MixedRuns, AreCheckedAsAWhole) {

@@ -35,7 +35,8 @@ TEST(Bench, TellsSpeedMemoryAndWhereTheTimeGoes) {
 }
 
 TEST(Bench, TellsWhatAPolicyAddsToAStep) {
-  for (const char* precision : {"precision=fp32", "precision=bf16"}) {  // passes, and a GPU's kernels
+  for (const char* precision :
+       {"precision=fp32", "precision=bf16"}) {  // passes, and a GPU's kernels
     std::vector<std::string> settings = kTiny;
     for (const char* more : {"policy=ucb1", "reward_params=all", precision})
       settings.emplace_back(more);

@@ -9,6 +9,7 @@ namespace ration::data {
 Mixture::Mixture(const MixtureOptions& options)
     : policy_(make_policy(options.policy)),
       pulls_a_step_(options.pulls),
+      warmup_(options.warmup),
       r_star_(options.r_star),
       rescale_(options.rescale),
       seed_(options.seed),
@@ -16,6 +17,14 @@ Mixture::Mixture(const MixtureOptions& options)
       last_rewards_(std::vector<Json>(options.sources.size())),
       last_weights_(last_rewards_) {
   for (const SourceOptions& source : options.sources) sources_.emplace_back(source);
+  look_at_warmup();
+}
+
+// It follows from what was drawn, so that no state holds it.
+void Mixture::look_at_warmup() {
+  std::int64_t drawn = 0;
+  for (const Source& source : sources_) drawn += source.used();
+  policy_->draw_by_weights(drawn < warmup_);
 }
 
 std::optional<std::vector<Part>> Mixture::step(std::int64_t sequences) {
@@ -25,6 +34,7 @@ std::optional<std::vector<Part>> Mixture::step(std::int64_t sequences) {
   for (std::int64_t pull = 0; pull < pulls; ++pull) {
     std::int64_t wanted = sequences * (pull + 1) / pulls - sequences * pull / pulls;
     while (wanted > 0) {
+      look_at_warmup();
       for (std::size_t arm = 0; arm < sources_.size(); ++arm)
         if (sources_[arm].left() <= 0) policy_->close(arm);
       Stream stream(seed_, StreamId::sources);
@@ -60,6 +70,11 @@ void Mixture::begin_with(std::size_t arm, RewardKind kind, double reward) {
   last_weights_[arm] = 1;
 }
 
+void Mixture::end_step() {
+  policy_->end_step();
+  look_at_warmup();
+}
+
 Json Mixture::log() const {
   std::vector<double> p(sources_.size());
   policy_->probs(p);
@@ -91,6 +106,7 @@ Json Mixture::state() const {
 void Mixture::load(const Json& state) {
   for (std::size_t i = 0; i < sources_.size(); ++i) sources_[i].load(state.at("sources").at(i));
   policy_->load(state.at("policy"));
+  look_at_warmup();
   draws_ = state.at("draws");
   state.at("pulls").get_to(pulls_);
   last_rewards_ = state.at("rewards");

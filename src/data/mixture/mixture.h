@@ -26,8 +26,10 @@ struct MixtureOptions {
   std::vector<SourceOptions> sources;
   PolicyOptions policy;    // its weights are one a source
   std::int64_t pulls = 0;  // a step, of as equal sizes as can be; 0: one for each sequence
-  double r_star = 0;       // repeat_weight(); 0: rewards are not lowered by repetition
-  bool rescale = true;     // rewards into [0, 1]
+  // odm: sequences that are drawn by weights before the policy chooses.
+  std::int64_t warmup = 0;
+  double r_star = 0;    // repeat_weight(); 0: rewards are not lowered by repetition
+  bool rescale = true;  // rewards into [0, 1]
   std::uint64_t seed = 0;
 };
 
@@ -54,7 +56,7 @@ class Mixture {
   // The same of a reward that lies in [0, 1] already.
   void observe(std::size_t arm, double reward) { observe_scaled(arm, reward, reward); }
   void begin_with(std::size_t arm, RewardKind kind, double reward);
-  void end_step() { policy_->end_step(); }
+  void end_step();
 
   // For the log, one number a source: p of the next pull, pulls, windows and repeats so far, the
   // last reward as it was measured, and the weight that repetition left of it (both null before).
@@ -68,10 +70,12 @@ class Mixture {
     return rescale_ ? rescaled(kind, reward) : reward;
   }
   void observe_scaled(std::size_t arm, double measured, double reward);
+  void look_at_warmup();
 
   std::vector<Source> sources_;
   std::unique_ptr<Policy> policy_;
   std::int64_t pulls_a_step_;
+  std::int64_t warmup_;
   double r_star_;
   bool rescale_;
   std::uint64_t seed_;

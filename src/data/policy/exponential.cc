@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "data/policy/policies.h"
 
@@ -16,8 +17,16 @@ class Exponential final : public Policy {
         options_(options),
         estimate_(arms(), 0),
         smoothed_(arms(), 1),
+        shares_(options.weights),
         p_(arms(), 1 / static_cast<double>(arms())),
-        step_(arms()) {}
+        step_(arms()) {
+    const double sum = std::accumulate(shares_.begin(), shares_.end(), 0.0);
+    for (double& share : shares_) share /= sum;
+  }
+
+  void draw_by_weights(bool by_weights) override {
+    by_weights_ = by_weights && options_.kind == PolicyKind::odm;
+  }
 
   void observe(std::size_t arm, double reward) override {
     step_[arm].rewarded = true;
@@ -77,7 +86,8 @@ class Exponential final : public Policy {
   }
 
   void open_probs(std::span<double> p) const override {
-    std::copy(p_.begin(), p_.end(), p.begin());
+    const std::vector<double>& now = by_weights_ ? shares_ : p_;
+    std::copy(now.begin(), now.end(), p.begin());
   }
 
   std::size_t choose(std::span<const double> p, double uniform) const override {
@@ -102,6 +112,8 @@ class Exponential final : public Policy {
   PolicyOptions options_;
   std::vector<double> estimate_;  // R of the formulas
   std::vector<double> smoothed_;  // S
+  std::vector<double> shares_;    // by weights
+  bool by_weights_ = false;
   std::vector<double> p_;
   std::int64_t pulls_ = 0;
   std::vector<Pulled> step_;

@@ -28,8 +28,8 @@ enum class PolicyKind { fixed, proportional, exp3, ucb1, odm };
 
 struct PolicyOptions {
   PolicyKind kind = PolicyKind::fixed;
-  // One an arm, above 0, of any sum. fixed and proportional: the arms' shares. The others read how
-  // many there are.
+  // One an arm, above 0, of any sum. fixed and proportional: the arms' shares; odm: those of its
+  // warm-up. The others read how many there are.
   std::vector<double> weights;
   // fixed and proportional: the arm that lacks most of its share comes next (ties: the lowest), so
   // that |count - share pulls| < arms at any time; false: each draw is independent.
@@ -80,6 +80,10 @@ class Policy {
 
   // ucb1: the reward before the first step, which counts as one pull.
   virtual void begin_with(std::size_t, double) {}
+
+  // odm: from now on arms are drawn by their weights, or by what was learned, as in the beginning.
+  // What is observed counts either way.
+  virtual void draw_by_weights(bool) {}
 
   // Never drawn again: the others' probabilities are scaled up to sum to 1.
   void close(std::size_t arm);

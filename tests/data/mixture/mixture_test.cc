@@ -80,11 +80,33 @@ TEST(Mixture, LowersRewardsByWhatASourceRepeats) {
   EXPECT_DOUBLE_EQ(mixture.state()["policy"]["mean"][0].get<double>(), 0.5 * 0.75 * std::exp(-1));
 }
 
+TEST(Mixture, IsDrawnByWeightsUntilItsWarmUpIsOver) {
+  MixtureOptions options = three_sources(PolicyKind::odm);
+  options.sources[1].max_epochs = 0;
+  options.warmup = 4;
+  Mixture mixture(options);
+  const Json by_weights = {0.25, 0.5, 0.25};
+
+  EXPECT_EQ(mixture.log()["p"], by_weights);
+  ASSERT_TRUE(mixture.step(3));
+  mixture.end_step();
+  EXPECT_EQ(mixture.log()["p"], by_weights);
+  Mixture resumed(options);
+  resumed.load(mixture.state());
+  EXPECT_EQ(resumed.log()["p"], by_weights);
+  for (Mixture* each : {&mixture, &resumed}) {
+    ASSERT_TRUE(each->step(1));
+    each->end_step();
+    for (const Json& p : each->log()["p"]) EXPECT_NEAR(p.get<double>(), 1.0 / 3, 1e-15);
+  }
+}
+
 class EveryMixture : public testing::TestWithParam<PolicyKind> {};
 
 TEST_P(EveryMixture, GoesOnFromAStoredStateAsIfItHadNeverStopped) {
   MixtureOptions options = three_sources(GetParam());
   options.pulls = 2;
+  options.warmup = 119;  // to the 24th step
   options.policy.quota = false;
   options.r_star = 15;
   Mixture straight(options);

@@ -308,6 +308,25 @@ TEST(Odm, TurnsToTheArmWithTheHighestLoss) {
   EXPECT_GT(p[1], p[2]);
 }
 
+TEST(Odm, DrawsByWeightsInItsWarmUpAndLearnsAllTheSame) {
+  PolicyOptions options = options_of(PolicyKind::odm, 3);
+  options.weights = {1, 2, 5};
+  const auto policy = make_policy(options);
+  policy->draw_by_weights(true);
+  const std::vector<double> shares = {0.125, 0.25, 0.625};
+  Stream stream(2, StreamId::sources);
+  for (int t = 0; t < 200; ++t) {
+    EXPECT_EQ(probs_of(*policy), shares);
+    pull(*policy, stream.uniform(), {0.2, 0.9, 0.4});
+  }
+
+  policy->draw_by_weights(false);
+
+  const std::vector<double> p = probs_of(*policy);
+  EXPECT_GT(p[1], p[0]);
+  EXPECT_GT(p[1], p[2]);
+}
+
 TEST(Rewards, OfAGradientOfNothingAreNoDirection) {
   const GradientSums nothing = compare<float>(std::vector<float>{0, 0}, std::vector<float>{1, 2});
   EXPECT_EQ(reward(RewardKind::alignment, nothing), 0);
