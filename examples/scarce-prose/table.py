@@ -36,6 +36,11 @@ def difference(losses, base):
     return statistics.mean(losses) - statistics.mean(base), T[min(max(int(freedom), 1), len(T) - 1)] * math.sqrt(total)
 
 
+def flops_of(spec, out):
+    """Of the whole run, by the convention `exact`; those of policies included."""
+    return out["flops"]["exact"] if "flops" in out else out["flops_per_token"]["exact"] * spec["tokens"]
+
+
 def main():
     arms = {}
     for result in sorted(pathlib.Path(sys.argv[1], "runs").glob("*/result.json")):
@@ -58,7 +63,7 @@ def main():
             mean, half = difference(losses, reference)
             delta = f"{mean:+.4f} ± {half:.4f}"
         print(f"| {arm[0]} | {len(losses)} | {statistics.mean(losses):.4f} | {delta} | {arm[1]:,} | {epochs:.1f} | "
-              f"{out['flops'] / 1e12:.2f} |")
+              f"{flops_of(spec, out) / 1e12:.2f} |")
 
 
 if __name__ == "__main__":

@@ -317,7 +317,7 @@ Command data_prepare_command() {
            {.name = "memory",
             .value = "BYTES",
             .default_value = "1G",
-            .help = "Memory for text and tokens under way, at least 16M; about 300 bytes a file, "
+            .help = "Memory for text and tokens under way, at least 16M; about 1 kB a file, "
                     "50 bytes a document and the sample come on top."},
            {.name = "note",
             .value = "KEY=VALUE",

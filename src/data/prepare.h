@@ -8,7 +8,7 @@
 //   print(made.full());
 //
 // Memory: `memory_bytes` for text and tokens under way, the sample that a vocabulary is learned
-// from, about 300 bytes a file and 50 a document. Time: every text is read and hashed twice, on all
+// from, about 1 kB a file and 50 a document. Time: every text is read and hashed twice, on all
 // cores. A killed preparation goes on where it stopped when the command is repeated.
 
 #include <map>
