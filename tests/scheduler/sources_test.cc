@@ -70,7 +70,7 @@ TEST_F(Sources, ThatCannotGiveEnoughWithinTheirCapsAreRefused) {
 
 TEST_F(Sources, AreTheSameRunWhateverWeightsAPolicyDoesNotRead) {
   const auto runs = [&](const std::string& policy) {
-    return expand("[fixed]\nepochs = 1\naux_share = 0.5\npolicy = '" + policy +
+    return expand("[fixed]\ntokens = 12800\naux_share = 0.5\npolicy = '" + policy +
                   "'\n[grid]\naux = ['code*0.5,web*0.5', 'code*0.9,web*0.1']\n")
         .value()
         .runs.size();
@@ -81,7 +81,7 @@ TEST_F(Sources, AreTheSameRunWhateverWeightsAPolicyDoesNotRead) {
 }
 
 TEST_F(Sources, ThatWereNeverComparedWithTheHeldOutTextAreTold) {
-  const std::string text = "[fixed]\nepochs = 1\naux = 'code'\naux_share = 0.5\n";
+  const std::string text = "[fixed]\ntokens = 12800\naux = 'code'\naux_share = 0.5\n";
   EXPECT_THAT(
       expand(text).value().notes,
       ElementsAre(testing::AllOf(HasSubstr("code was never compared with the held-out text of"),
@@ -90,11 +90,11 @@ TEST_F(Sources, ThatWereNeverComparedWithTheHeldOutTextAreTold) {
   const std::string target =
       data::read_manifest(real_files(), folder_.path() / "data").value().digest;
   const auto compared = [&](double bytes_met) {
-    add("code",
-        6401,
-        "",
-        {{"against",
-          Json::array({{{"data", target}, {"bytes", 1000}, {"bytes_met", bytes_met}}})}});
+    Json held_out = {{"data", target}, {"bytes", 1000}};
+    held_out["bytes_met"] = bytes_met;
+    Json overlap = Json::object();
+    overlap["against"] = Json::array({held_out});
+    add("code", 6401, "", overlap);
     return expand(text).value().notes;
   };
   EXPECT_THAT(compared(0), testing::IsEmpty());
@@ -132,7 +132,7 @@ TEST_F(Sources, TakeTheWeightThatAPointGivesThem) {
 TEST_F(Sources, OfNoShareAreTheRunWithoutThem) {
   const auto mixed = expand(
       "[fixed]\ntokens = 64000\naux = 'code'\npolicy = 'exp3'\nseed = 1\n"
-      "[grid]\naux_share = [0, 0.5]\n");
+      "[grid]\naux_share = [0, 0.25]\n");
   const auto plain = expand("[fixed]\ntokens = 64000\nseed = 1\n");
 
   ASSERT_TRUE(mixed) << mixed.error().describe();

@@ -134,7 +134,7 @@ TEST_F(FilteredPreparation, CountsHeldOutTextAmongTheTrainingDocuments) {
 TEST_F(FilteredPreparation, FindsNoHeldOutTextWhereNoneIs) {
   const Preparation made = prepare({}).value();
   EXPECT_EQ(made.manifest.provenance["overlap"]["documents"], 0);
-  EXPECT_THAT(made.full(), HasSubstr("held-out text among the training documents: none"));
+  EXPECT_THAT(made.full(), HasSubstr("100 bytes or more in a row: none"));
 }
 
 TEST_F(FilteredPreparation, TakesHeldOutTextOutAndThenCountsNone) {
