@@ -13,6 +13,7 @@
 #include "run/mixture.h"
 #include "run/settings_file.h"
 #include "run/steps.h"
+#include "run/weights.h"
 
 namespace ration::run {
 namespace {
@@ -181,7 +182,12 @@ const std::vector<Row<RunSpec>>& spec_rows() {
              0,
              1e15,
              "held-out tokens in every evaluation; 0 is all"),
-      row<S>("tokens", &S::tokens, "tokens", 1, 1e15, "tokens seen in training, repeats included"),
+      row<S>("tokens",
+             &S::tokens,
+             "tokens",
+             0,
+             1e15,
+             "tokens seen in training, repeats included; 0 only with points"),
       row<S>("batch_sequences",
              &S::batch_sequences,
              "sequences",
@@ -404,6 +410,29 @@ const std::vector<Row<RunSpec>>& spec_rows() {
                    "exp3, ucb1: public repeats two mistakes of the authors' program, a second "
                    "softmax and credit once; for replication alone",
                    {"none", "public"})),
+      later(row<S>("init",
+                   &S::init,
+                   "",
+                   -kAny,
+                   kAny,
+                   "weights that the run begins with, with a fresh optimiser: run:ID or "
+                   "run:ID@STEP of the same store; in a sweep also file:PATH, which becomes "
+                   "sha256:HEX, and block:NAME; empty draws them")),
+      later(row<S>("tune",
+                   &S::tune,
+                   "",
+                   -kAny,
+                   kAny,
+                   "what learns: all; head, the output matrix and the final norm (untied models); "
+                   "norms, all gains and biases; the rest stays as `init` has it",
+                   {"all", "head", "norms"})),
+      later(row<S>("points",
+                   &S::points,
+                   "",
+                   -kAny,
+                   kAny,
+                   "a list of weights that are evaluated, nothing is trained (tokens = 0); in a "
+                   "sweep file:PATH, which becomes sha256:HEX")),
       row<S>("numerics",
              &S::numerics,
              "",
@@ -525,6 +554,18 @@ const std::vector<Row<Execution>>& execution_rows() {
                  kAny,
                  "prepared data of the auxiliary sources, in any order, with ':' between folders; "
                  "filled in from [sources] of a sweep")),
+      later(row<X>("init_file",
+                   &X::init_file,
+                   "file",
+                   -kAny,
+                   kAny,
+                   "where the weights of init = sha256:HEX lie; filled in from file:PATH")),
+      later(row<X>("points_file",
+                   &X::points_file,
+                   "file",
+                   -kAny,
+                   kAny,
+                   "where the list of points = sha256:HEX lies; filled in from file:PATH")),
   };
   return rows;
 }
@@ -838,6 +879,7 @@ std::vector<Error> check(const RunSpec& spec) {
     problems.push_back(
         problem("a branch cannot go back with on_spike = \"rewind\"", "set on_spike = \"log\""));
   for (Error& more : check_mixture(spec)) problems.push_back(std::move(more));
+  for (Error& more : check_weights(spec)) problems.push_back(std::move(more));
   if (spec.numerics > kNumericsVersion)
     problems.push_back(problem(
         fmt::format(

@@ -89,6 +89,10 @@ struct RunSpec {
   double policy_rstar = 15.387756;     // R*; 0 = repetition does not lower rewards
   std::int64_t policy_warmup = 64;     // sequences: ucb1 of each source, odm of all together
   std::string policy_compat = "none";  // none | public
+  // Weights that exist (run/weights.h, docs/fine-tuning.md)
+  std::string init;          // run:ID, run:ID@STEP or sha256:HEX; empty = drawn
+  std::string tune = "all";  // all | head | norms
+  std::string points;  // sha256:HEX of a list of points to evaluate; such a run trains nothing
   std::int64_t numerics = kNumericsVersion;
 
   bool operator==(const RunSpec&) const = default;
@@ -112,6 +116,8 @@ struct Execution {
   double gpu = 0;                       // part of a GPU that it takes; 0 = the command says it
   double gpu_mem = 0;                   // bytes of a GPU's memory that it takes; 0 = `gpu` says it
   std::string aux_data;                 // folders of the auxiliary sources, ':' between them
+  std::string init_file;                // safetensors file of init = "sha256:…"
+  std::string points_file;              // of points = "sha256:…"
 
   bool operator==(const Execution&) const = default;
 };
