@@ -50,6 +50,8 @@ std::string text(const Weights& weights) {
   return fmt::format("run:{}@{}", weights.run, weights.step);
 }
 
+bool trains_from_scratch(const RunSpec& spec) { return spec.init.empty() && spec.points.empty(); }
+
 std::vector<Error> check_weights(const RunSpec& spec) {
   std::vector<Error> problems;
   if (!spec.init.empty())

@@ -28,6 +28,9 @@ struct Weights {
 Result<Weights> parse_weights(std::string_view text);
 std::string text(const Weights& weights);
 
+// Neither init nor points: a law of training may take the run as a point.
+bool trains_from_scratch(const RunSpec& spec);
+
 // Problems of init, tune and points that no single range shows. Part of check().
 std::vector<Error> check_weights(const RunSpec& spec);
 

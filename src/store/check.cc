@@ -60,7 +60,8 @@ constexpr std::array<Query, 5> kRules = {{
      "SELECT lower(hex(r.hash)) FROM runs r JOIN attempts a ON a.run = r.id "
      "WHERE r.state IN (2, 3) AND a.state < 3"},
     {"a finished run without a loss",
-     "SELECT lower(hex(hash)) FROM runs WHERE state = 2 AND final_loss IS NULL"},
+     "SELECT lower(hex(hash)) FROM runs WHERE state = 2 AND tokens > 0 AND final_loss "
+     "IS NULL"},
 }};
 
 }  // namespace

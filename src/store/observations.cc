@@ -19,6 +19,14 @@ std::string cell_key(const run::RunSpec& spec) {
   return sha256_hex(run::canonical_text(branch, kOfReplicas)).substr(0, 32);
 }
 
+std::string cell_key(const run::RunSpec& spec, const std::string& cell_of_init) {
+  run::RunSpec tuned = spec;
+  const std::size_t at = tuned.init.find('@');
+  const std::string step = at == std::string::npos ? "" : tuned.init.substr(at);
+  tuned.init = "cell:" + cell_of_init + step;
+  return cell_key(tuned);
+}
+
 Result<std::vector<Observation>> Reader::observations(const ObservationQuery& query) const {
   std::optional<SweepRow> sweep;
   if (!query.sweep.empty()) {

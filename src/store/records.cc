@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "run/mixture.h"
 #include "run/settings_file.h"
+#include "run/weights.h"
 
 namespace ration::store {
 namespace {
@@ -107,13 +108,24 @@ Result<SweepRecord> read_sweep_record(Files& files, const Path& membership_file)
   }
 }
 
-RunInserter::RunInserter(Database& database)
+RunInserter::RunInserter(Database& database, std::span<const Member> members)
     : database_(database),
+      members_(members),
       insert_run_(database.prepare(
           "INSERT INTO runs(hash, cell, config, execution, params, n_block, n_embed, n_head, "
           "n_total, tokens, unique_tokens, epochs, seed, subset_seed, step_tokens, flops_kaplan, "
           "flops_6nd, flops_6nd_head, flops, flops_palm, flops_chinchilla, created) "
-          "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")) {}
+          "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")),
+      find_cell_(database.prepare("SELECT cell FROM runs WHERE hash = ?")) {}
+
+std::string RunInserter::cell_of(const run::RunSpec& spec) {
+  const Result<run::Weights> init = run::parse_weights(spec.init);
+  if (!init || init->run.empty()) return cell_key(spec);
+  if (find_cell_.bind(Hex{init->run}).step()) return cell_key(spec, find_cell_.blob_as_hex(0));
+  for (const Member& other : members_)
+    if (other.id == init->run) return cell_key(spec, cell_of(other.spec));
+  return cell_key(spec);
+}
 
 std::int64_t RunInserter::add(const Member& member,
                               const std::string& config,
@@ -127,7 +139,7 @@ std::int64_t RunInserter::add(const Member& member,
   };
   insert_run_
       .bind(Hex{member.id},
-            Hex{cell_key(spec)},
+            Hex{cell_of(spec)},
             config,
             execution,
             params.block + params.head,

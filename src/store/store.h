@@ -70,8 +70,11 @@ struct Observation {
   bool diverged = false;
 };
 
-// Digest of the spec without seed and subset_seed: the cell that replicas share.
+// Digest of the spec without seed and subset_seed: the cell that replicas share. The second is for
+// a run with init = "run:…": replicas begin with replicas, so the other run's cell stands for its
+// id.
 std::string cell_key(const run::RunSpec& spec);
+std::string cell_key(const run::RunSpec& spec, const std::string& cell_of_init);
 
 // ---- Fits ---------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ void Writer::add_members(std::int64_t sweep, const SweepRecord& record) {
   Statement link = database_->prepare(
       "INSERT INTO sweep_runs(sweep, ordinal, run, priority, tags) VALUES(?,?,?,?,?) "
       "ON CONFLICT DO UPDATE SET priority = excluded.priority, tags = excluded.tags");
-  RunInserter insert(*database_);
+  RunInserter insert(*database_, record.members);
   for (const Member& member : record.members) {
     const std::string config = run::canonical_text(member.spec);
     const std::string how = run::canonical_text(member.execution);
@@ -333,7 +333,7 @@ Result<std::int64_t> Writer::add_attempt(const AttemptRow& attempt) {
 
 Result<std::int64_t> Writer::add_run(const Member& member) {
   return write([&] {
-    return RunInserter(*database_)
+    return RunInserter(*database_, {&member, 1})
         .add(member,
              run::canonical_text(member.spec),
              run::canonical_text(member.execution),
