@@ -33,6 +33,8 @@ std::optional<Error> make_branch(PlannedRun& trunk, PlannedRun& run) {
     return wrong(fmt::format("the runs of a trunk differ in {}, not in length alone",
                              difference(trunk.spec, same)),
                  "derive it from something that tokens and epochs do not change");
+  if (!trunk.spec.init.empty())
+    return wrong("a trunk cannot begin with init", "train each length whole: use [grid] for it");
   if (trunk.spec.schedule != "wsd")
     return wrong(fmt::format("a trunk needs a stable part, which schedule = \"{}\" has not",
                              trunk.spec.schedule),
@@ -65,6 +67,7 @@ Gate gate_of_branch(const run::RunSpec& branch, std::size_t node) {
   trunk.wants = Wants::checkpoint;
   trunk.step = branch.branch_step;
   trunk.id = branch.branch_from;
+  trunk.called = "its trunk";
   Gate gate;
   gate.parents.push_back(std::move(trunk));
   return gate;

@@ -71,10 +71,13 @@ class DefinitionReader {
       sources = read_source_tables(member->node, *source_, problems_);
     const bool multiply = read_blocks_word(*root);
     Section top{.title = "the top of the file"};
-    read_members(
-        *root, top, {"name", "weight", "goal", "stop", "let", "sources", "blocks", "block"});
+    std::vector<std::string> others = {
+        "name", "weight", "goal", "stop", "let", "sources", "blocks", "block"};
+    others.insert(others.end(), kStudies.begin(), kStudies.end());
+    read_members(*root, top, others);
     std::vector<Section> inner;
     if (const Member* block = root->find("block")) inner = read_blocks(block->node);
+    const std::optional<Study> study = read_study(*root, *source_, problems_);
     if (multiply && inner.size() > 1) inner = {joined(std::move(inner))};
     if (inner.empty()) inner.push_back({.title = top.title});
     check_conditions(top, inner);
@@ -84,7 +87,9 @@ class DefinitionReader {
                           .goal = std::move(goal_),
                           .stop = std::move(stop),
                           .weight = weight_,
-                          .sources = std::move(sources)};
+                          .sources = std::move(sources),
+                          .study = study,
+                          .has_runs = !study || asks_for_runs(*root)};
     for (const Section& section : inner) definition.blocks.push_back(block_of(top, section));
     if (!problems_.empty()) return std::move(problems_).take(summary);
     return definition;
@@ -178,6 +183,14 @@ class DefinitionReader {
     }
   }
 
+  // A file with a study alone trains nothing.
+  static bool asks_for_runs(const Node& root) {
+    const std::vector<std::string>& keys = SectionReader::keys();
+    return std::any_of(root.members.begin(), root.members.end(), [&](const Member& member) {
+      return member.key == "block" || std::find(keys.begin(), keys.end(), member.key) != keys.end();
+    });
+  }
+
   // blocks = "union" or "product"; true: product.
   bool read_blocks_word(const Node& root) {
     const Member* member = root.find("blocks");
@@ -221,12 +234,29 @@ class DefinitionReader {
     for (const Node& item : node.items) {
       sections.push_back(
           {.title = fmt::format("block {}", sections.size() + 1), .place = item.place});
-      if (item.kind == Node::Kind::table)
-        read_members(item, sections.back(), {});
-      else
+      if (item.kind == Node::Kind::table) {
+        read_members(item, sections.back(), {"name"});
+        if (const Member* name = item.find("name")) read_block_name(name->node, sections);
+      } else {
         report(item.place, "a block must be a table", "begin it with [[block]]");
+      }
     }
     return sections;
+  }
+
+  // Of the last of `sections`.
+  void read_block_name(const Node& node, std::vector<Section>& sections) {
+    const std::string* text = node.text();
+    if (text == nullptr || !is_safe_name(*text))
+      return report(node.place,
+                    "the name of a block cannot be used",
+                    "1 to 64 letters, digits, `_`, `.` or `-`, the first a letter or digit");
+    for (const Section& other : sections)
+      if (other.name == *text)
+        return report(node.place,
+                      fmt::format("two blocks are called \"{}\"", *text),
+                      "`init = \"block:NAME\"` means one of them: rename the other");
+    sections.back().name = *text;
   }
 
   // All blocks as one section: their axes multiply.
@@ -239,6 +269,7 @@ class DefinitionReader {
                "with blocks = \"product\" only one may");
       if (from) into = std::move(from);
     };
+    all.name.clear();  // all are one, and nothing is left to begin with it
     for (std::size_t i = 1; i < sections.size(); ++i) {
       Section& next = sections[i];
       for (const auto& [slot, claim] : next.set_at) sections_.claim(slot, claim, all);
@@ -255,7 +286,7 @@ class DefinitionReader {
   }
 
   Block block_of(const Section& top, const Section& inner) {
-    Block block{.place = inner.place};
+    Block block{.place = inner.place, .name = inner.name};
     block.base.resize(names_.size());
     block.when.resize(names_.size());
     for (const auto& given : top.fixed)

@@ -13,6 +13,7 @@
 #include "scheduler/names.h"
 #include "scheduler/source_text.h"
 #include "scheduler/stop_rules.h"
+#include "scheduler/study.h"
 
 namespace ration::scheduler {
 
@@ -44,7 +45,8 @@ struct Filter {
 // One [[block]] with all that it inherits from the top of the file. The points of a block are the
 // product of its axes, the first axis varying slowest, and of its replicas.
 struct Block {
-  Place place;  // of the block's first key; line 0 for a file without blocks
+  Place place;            // of the block's first key; line 0 for a file without blocks
+  std::string name = {};  // for `init` of other blocks; may be empty
   std::vector<std::shared_ptr<const Given>> base;  // by slot: [fixed] and [derive]; null: default
   std::vector<std::shared_ptr<const Axis>> axes;
   std::vector<std::shared_ptr<const Expression>> when;  // by slot; null: always
@@ -73,6 +75,8 @@ struct Definition {
   double weight = 1;                             // Sweep::weight
   std::map<std::string, SourceTable> sources = {};
   std::vector<Block> blocks = {};
+  std::optional<Study> study = {};  // Sweep::study
+  bool has_runs = true;             // Sweep::has_runs
 };
 
 // `source` as a sweep. All problems of the file in one error.

@@ -18,8 +18,21 @@ std::string key_of(const run::RunSpec& spec, const std::vector<std::string>& set
   return key;
 }
 
-bool shares_training(const PlannedRun& run) {
-  return !run.spec.branch_from.empty() || !run.execution.keep_steps.empty();
+// Others wait for what it trains, it trains a part alone, or it trains nothing.
+bool is_left_alone(const PlannedRun& run) {
+  return !run.spec.branch_from.empty() || !run.execution.keep_steps.empty() || run.needed ||
+         run.spec.tokens == 0;
+}
+
+// Runs that differ in their seeds alone are one configuration; those that begin with other runs,
+// when these are one.
+std::string configuration_of(const run::RunSpec& spec,
+                             const std::unordered_map<std::string_view, const PlannedRun*>& runs) {
+  const Result<run::Weights> init = run::parse_weights(spec.init);
+  if (!init || init->run.empty()) return store::cell_key(spec);
+  const auto parent = runs.find(init->run);
+  if (parent == runs.end()) return store::cell_key(spec);
+  return store::cell_key(spec, configuration_of(parent->second->spec, runs));
 }
 
 }  // namespace
@@ -35,13 +48,15 @@ Result<void> prepare_stopping(const store::Reader& store,
   for (std::size_t i = 0; i < tracked.size(); ++i) node_of.emplace(tracked[i].id, i);
   std::unordered_map<std::string_view, const store::RunRow*> row_of;
   for (const store::RunRow& row : *stopping.members) row_of.emplace(row.run, &row);
+  std::unordered_map<std::string_view, const PlannedRun*> planned;
+  for (const PlannedRun& run : stopping.all->runs) planned.emplace(run.id, &run);
   std::map<std::string, std::size_t> brackets;
   std::map<std::string, std::size_t> configurations;
   for (const PlannedRun& run : stopping.all->runs) {
     const auto node = node_of.find(run.id);
     const bool of_another =
         node != node_of.end() && state.nodes[node->second].sweep != stopping.number;
-    if (of_another || shares_training(run)) continue;
+    if (of_another || is_left_alone(run)) continue;
     Contestant contestant{.tokens = static_cast<double>(run.spec.tokens)};
     if (rules.halving) {
       const auto [bracket, fresh] =
@@ -49,7 +64,7 @@ Result<void> prepare_stopping(const store::Reader& store,
       if (fresh) state.brackets.emplace_back(rules.halving->halving);
       contestant.bracket = bracket->second;
       contestant.configuration =
-          configurations.try_emplace(store::cell_key(run.spec), configurations.size())
+          configurations.try_emplace(configuration_of(run.spec, planned), configurations.size())
               .first->second;
     }
     const auto row = row_of.find(run.id);

@@ -70,14 +70,14 @@ Result<void> Engine::look_at_checkpoint(std::size_t node, std::size_t place, con
 std::string Engine::why_missing(const Parent& parent) const {
   const std::string name = parent.id.substr(0, 12);
   if (parent.node == kNobody)
-    return fmt::format("its trunk {} is not among the runs asked for", name);
+    return fmt::format("{} {} is not among the runs asked for", parent.called, name);
   const RunNode& trunk = state_.nodes[parent.node];
   if (trunk.state == RunState::done)
     return fmt::format(
-        "its trunk {} is finished and kept no checkpoint of step {}", name, parent.step);
+        "{} {} is finished and kept no checkpoint of step {}", parent.called, name, parent.step);
   if (trunk.state == RunState::active || (trunk.state == RunState::ready && trunk.wanted))
     return {};
-  return fmt::format("its trunk {} is {}", name, store::name(trunk.state));
+  return fmt::format("{} {} is {}", parent.called, name, store::name(trunk.state));
 }
 
 }  // namespace ration::scheduler

@@ -55,12 +55,18 @@ Error too_large(const Definition& definition, double points, std::int64_t limit)
 
 class Expander {
  public:
-  Expander(const Definition& definition, DataCatalog& data, const Expression* only)
-      : definition_(definition), data_(data), point_(definition, data, problems_), only_(only) {}
+  Expander(const Definition& definition,
+           DataCatalog& data,
+           WeightsCatalog& weights,
+           const Expression* only)
+      : definition_(definition),
+        data_(data),
+        point_(definition, {data, weights, block_runs_}, problems_),
+        only_(only) {}
 
   Result<Expansion> run() {
     expansion_.axes = axes_of(definition_);
-    for (const Block& block : definition_.blocks) expand(block);
+    if (const auto order = expansion_order(definition_, problems_)) expand_all(*order);
     if (!problems_.empty())
       return std::move(problems_).take(
           fmt::format("{}: a sweep that cannot be run", definition_.source->file()),
@@ -85,7 +91,29 @@ class Expander {
     Rounding first;
   };
 
-  void expand(const Block& block) {
+  // A run of the sweep, and whether --only asks for it.
+  struct Candidate {
+    PlannedRun run;
+    bool asked = true;
+  };
+
+  // Blocks in the order in which they need one another; their runs in that of the file.
+  void expand_all(const std::vector<std::size_t>& order) {
+    std::vector<std::vector<Candidate>> runs_of(definition_.blocks.size());
+    for (const std::size_t number : order) {
+      const Block& block = definition_.blocks[number];
+      const std::size_t before = problems_.count();
+      expand(block, runs_of[number]);
+      if (block.name.empty()) continue;
+      if (problems_.count() > before) block_runs_.spoil(block.name);
+      for (const Candidate& each : runs_of[number])
+        block_runs_.add(block.name, each.run.replica, each.run.id);
+    }
+    for (std::vector<Candidate>& runs : runs_of)
+      for (Candidate& each : runs) add(std::move(each));
+  }
+
+  void expand(const Block& block, std::vector<Candidate>& found_runs) {
     std::vector<std::size_t> at(block.axes.size(), 0);
     std::size_t trunk = block.axes.size();  // the axis of branches, which are taken together
     for (std::size_t a = 0; a < block.axes.size(); ++a) {
@@ -96,7 +124,7 @@ class Expander {
       for (const std::int64_t replica : block.replicas) {
         if (trunk == block.axes.size()) {
           if (std::optional<Candidate> found = candidate(block, at, replica))
-            add(std::move(*found));
+            found_runs.push_back(std::move(*found));
           continue;
         }
         std::vector<Candidate> family;
@@ -104,7 +132,8 @@ class Expander {
           if (std::optional<Candidate> found = candidate(block, at, replica))
             family.push_back(std::move(*found));
         at[trunk] = 0;
-        add_family(*block.axes[trunk], std::move(family));
+        connect_family(*block.axes[trunk], family);
+        std::move(family.begin(), family.end(), std::back_inserter(found_runs));
       }
     } while (advance(block, at, trunk));
   }
@@ -118,12 +147,6 @@ class Expander {
     }
     return false;
   }
-
-  // A run of the sweep, and whether --only asks for it.
-  struct Candidate {
-    PlannedRun run;
-    bool asked = true;
-  };
 
   std::vector<const Given*> given_at(const Block& block, const std::vector<std::size_t>& at) const {
     std::vector<const Given*> given;
@@ -182,7 +205,7 @@ class Expander {
   }
 
   // The longest run of a family is the trunk, the others begin with its checkpoints.
-  void add_family(const Axis& axis, std::vector<Candidate> family) {
+  void connect_family(const Axis& axis, std::vector<Candidate>& family) {
     if (family.empty()) return;
     const auto longest =
         std::max_element(family.begin(), family.end(), [](const auto& a, const auto& b) {
@@ -202,7 +225,6 @@ class Expander {
         saved_flops_ += alone - run.facts.flops;
       }
     }
-    for (Candidate& each : family) add(std::move(each));
   }
 
   void write_tags(const Block& block, const std::vector<const Given*>& given, PlannedRun& run) {
@@ -214,6 +236,7 @@ class Expander {
           run.tags[names[slot].name] = cell->value;
       }
     run.tags.try_emplace("epochs", run.facts.epochs);
+    if (!block.name.empty()) run.tags.try_emplace("block", block.name);
   }
 
   void count_rounding() {
@@ -265,6 +288,7 @@ class Expander {
   const Definition& definition_;
   const DataCatalog& data_;
   Problems problems_;
+  BlockRuns block_runs_;
   Point point_;
   const Expression* only_;
   Expansion expansion_;
@@ -300,7 +324,8 @@ Result<Expansion> expand(const Sweep& sweep, Files& files, const ExpandOptions& 
   }
   const Path base = options.base.empty() ? Path(sweep.file).parent_path() : options.base;
   DataCatalog data(files, base, options.data);
-  return Expander(definition, data, only ? &*only : nullptr).run();
+  WeightsCatalog weights(files, base);
+  return Expander(definition, data, weights, only ? &*only : nullptr).run();
 }
 
 }  // namespace ration::scheduler

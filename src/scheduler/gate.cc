@@ -67,7 +67,7 @@ std::string describe(const Gate& gate) {
   for (const Parent& parent : gate.parents) {
     const std::string name = parent.id.substr(0, 12);
     names.push_back(parent.wants == Wants::checkpoint
-                        ? fmt::format("step {} of its trunk {}", parent.step, name)
+                        ? fmt::format("step {} of {} {}", parent.step, parent.called, name)
                         : "run " + name);
   }
   const std::string quorum =

@@ -36,8 +36,9 @@ inline constexpr std::size_t kNobody = std::numeric_limits<std::size_t>::max();
 struct Parent {
   std::size_t node = kNobody;  // of State::nodes; kNobody: not among them
   Wants wants = Wants::result;
-  std::int64_t step = 0;  // checkpoint
-  std::string id = {};    // run-id; connect() knows it where the parent is a node
+  std::int64_t step = 0;       // checkpoint
+  std::string id = {};         // run-id; connect() knows it where the parent is a node
+  std::string called = "run";  // checkpoint: what it is to the run, for people
   Arrival arrival = Arrival::awaited;
   std::string why = {};  // absent: for people
 };

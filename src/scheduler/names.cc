@@ -10,6 +10,8 @@ std::string source_of(std::string_view setting) {
   if (setting == "numerics") return "is the version of the trainer's arithmetic";
   if (setting == "branch_from" || setting == "branch_step" || setting == "keep_steps")
     return "follows from [trunk]";
+  if (setting == "init_file") return "follows from init = \"file:PATH\"";
+  if (setting == "points_file") return "follows from points = \"file:PATH\"";
   return {};
 }
 

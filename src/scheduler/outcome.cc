@@ -135,7 +135,8 @@ std::string fault_of(const Json& json, const std::string& run) {
     if (!usable(key, false)) return fmt::format("its {} is no number", key);
   for (const char* key : {"epochs", "final_loss", "best_loss", "best_step"})
     if (!usable(key, true)) return fmt::format("its {} is no number", key);
-  if (status == "done" && !json.value("final_loss", Json()).is_number())
+  const bool evaluated = json.value("points", Json()).is_string();  // trains nothing
+  if (status == "done" && !evaluated && !json.value("final_loss", Json()).is_number())
     return "it is done without a final_loss";
   return {};
 }

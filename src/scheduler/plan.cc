@@ -18,7 +18,10 @@ PlanRow classify(const PlannedRun& run, const RunRow* row) {
   if (row == nullptr) return {&run, PlanClass::fresh, "not in the store"};
   switch (row->state) {
     case RunState::done:
-      return {&run, PlanClass::done, fmt::format("final loss {:.4f}", row->final_loss)};
+      return {&run,
+              PlanClass::done,
+              run.spec.points.empty() ? fmt::format("final loss {:.4f}", row->final_loss)
+                                      : "its points are evaluated"};
     case RunState::diverged:
       return {&run, PlanClass::diverged, "diverged; a result, never retried by itself"};
     case RunState::failed:

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "data/shards.h"
 #include "run/mixture.h"
+#include "run/weights.h"
 #include "scheduler/sources.h"
 
 namespace ration::scheduler {
@@ -21,16 +22,21 @@ std::int64_t seed_from(std::string_view text) {
   return std::stoll(sha256_hex(text).substr(0, kDigits), nullptr, 16);
 }
 
+// Before the path of a file in a setting.
+constexpr std::string_view kFile = "file:";
+
 std::string shown(const Value& value) {
   return std::visit([](const auto& v) { return fmt::format("{}", v); }, value);
 }
 
 }  // namespace
 
-Point::Point(const Definition& definition, DataCatalog& data, Problems& problems)
+Point::Point(const Definition& definition, const Catalogs& catalogs, Problems& problems)
     : definition_(definition),
       names_(definition.names),
-      data_(data),
+      data_(catalogs.data),
+      weights_(catalogs.weights),
+      blocks_(catalogs.blocks),
       problems_(problems),
       states_(names_.size()),
       values_(names_.size()),
@@ -51,7 +57,9 @@ Point::Point(const Definition& definition, DataCatalog& data, Problems& problems
       val_tokens_(names_.slot("val_tokens")),
       aux_(names_.slot("aux")),
       aux_share_(names_.slot("aux_share")),
-      aux_schedule_(names_.slot("aux_schedule")) {
+      aux_schedule_(names_.slot("aux_schedule")),
+      init_(names_.slot("init")),
+      points_(names_.slot("points")) {
   for (int slot = 0; slot < static_cast<int>(names_.size()); ++slot) {
     if (names_[slot].field == nullptr) continue;
     if (!names_[slot].identity) {
@@ -83,6 +91,8 @@ void Point::start(const Block& block,
   std::fill(states_.begin(), states_.end(), State::unknown);
   path_.clear();
   roundings_.clear();
+  init_file_.clear();
+  list_ = nullptr;
 }
 
 const Value* Point::find(int slot) {
@@ -197,7 +207,7 @@ std::optional<Value> Point::from_rule(int slot) {
   const NameInfo& info = names_[slot];
   if (info.derived) return fact(*info.derived);
   if (info.field == nullptr) return info.start;
-  if (slot == tokens_) return tokens_from_epochs();
+  if (slot == tokens_) return tokens_by_rule();
   if (slot == seed_) return hashed_seed();
   if (slot == subset_seed_ && block_->vary_subset) return replica_subset();
   if (slot == vocab_ || slot == digest_) {
@@ -208,9 +218,11 @@ std::optional<Value> Point::from_rule(int slot) {
   return info.field->default_value;
 }
 
-// Values that stand for a rule (all tokens, the family's MLP), and counts that must be whole
-// sequences.
+// Values that stand for a rule (all tokens, the family's MLP), names of weights, and counts that
+// must be whole sequences.
 std::optional<Value> Point::finished(int slot, Value value) {
+  if (slot == init_) return init_of(std::get<std::string>(value));
+  if (slot == points_) return points_of(std::get<std::string>(value));
   if (slot == tokens_) return whole_sequences(slot, std::get<std::int64_t>(value));
   if (slot == unique_) {
     const auto asked = std::get<std::int64_t>(value);
@@ -236,6 +248,7 @@ std::optional<Value> Point::finished(int slot, Value value) {
 std::optional<Value> Point::whole_sequences(int slot, std::int64_t asked) {
   const std::optional<std::int64_t> context = integer(context_);
   if (!context) return std::nullopt;
+  if (asked == 0) return Value(asked);
   std::int64_t sequences = asked / *context;  // a part of a window holds no unique tokens
   if (slot == tokens_ && asked % *context >= *context - asked % *context) ++sequences;
   if (sequences == 0) return slot == tokens_ ? Value(*context) : Value(asked);
@@ -244,7 +257,53 @@ std::optional<Value> Point::whole_sequences(int slot, std::int64_t asked) {
   return Value(whole);
 }
 
-std::optional<Value> Point::tokens_from_epochs() {
+// What a run is to begin with, as its spec has it.
+std::optional<Value> Point::init_of(const std::string& text) {
+  if (text.starts_with(kFile)) {
+    const Result<WeightsCatalog::Entry>& entry = weights_.weights(text.substr(kFile.size()));
+    if (!entry) return report(place_of(init_), "init: " + entry.error().what, entry.error().hint);
+    init_file_ = entry->file;
+    return Value(entry->setting);
+  }
+  const std::optional<BlockReference> reference = parse_block_reference(text);
+  if (!reference) return Value(text);
+  const Result<std::optional<std::string>> run = blocks_.find(reference->block, replica_);
+  if (!run) return report(place_of(init_), run.error().what, run.error().hint);
+  if (!*run) return std::nullopt;
+  return Value(fmt::format("run:{}{}", **run, reference->step));
+}
+
+std::optional<Value> Point::points_of(const std::string& text) {
+  if (!text.starts_with(kFile)) return Value(text);
+  const Result<WeightsCatalog::Entry>& entry = weights_.points(text.substr(kFile.size()));
+  if (!entry) return report(place_of(points_), "points: " + entry.error().what, entry.error().hint);
+  list_ = &*entry;
+  return Value(entry->setting);
+}
+
+// Where the weights of the run lie, or which runs have them; false when a problem was reported.
+bool Point::read_needs(PlannedRun& run) {
+  run.execution.init_file = init_file_;
+  if (list_ != nullptr) {
+    run.execution.points_file = list_->file;
+    run.needs = list_->needs;
+  }
+  if (run.spec.init.empty()) return true;
+  const Result<run::Weights> weights = run::parse_weights(run.spec.init);  // check() tells problems
+  if (weights && !weights->run.empty()) run.needs.push_back(*weights);
+  if (!weights || !weights->run.empty() || !init_file_.empty()) return true;
+  report(place_of(init_),
+         "init does not say where the file of this digest lies",
+         "write init = \"file:PATH\"; its digest is taken from the file");
+  return false;
+}
+
+// Of a run whose tokens are not set.
+std::optional<Value> Point::tokens_by_rule() {
+  const Value* points = find(points_);
+  if (points == nullptr) return std::nullopt;
+  if (given(epochs_) == nullptr && !std::get<std::string>(*points).empty())
+    return Value(std::int64_t{0});  // evaluates, and trains nothing
   if (given(epochs_) == nullptr)
     return report(block_->place,
                   "neither tokens nor epochs is set",
@@ -444,7 +503,7 @@ std::optional<PlannedRun> Point::resolve() {
   if (!folders) return std::nullopt;
   if (!folders->empty()) run.execution.aux_data = std::move(*folders);
   run.spec = run::resolve(std::move(run.spec));
-  if (!check(run.spec, run.execution)) return std::nullopt;
+  if (!read_needs(run) || !check(run.spec, run.execution)) return std::nullopt;
   run.execution.data = data_.find(std::get<std::string>(*find(data_slot_))).folder;
   const run::ParamCounts counts = run::count_params(run.spec);
   const auto tokens = static_cast<double>(run.spec.tokens);
@@ -454,6 +513,7 @@ std::optional<PlannedRun> Point::resolve() {
       .epochs = run::target_epochs(run.spec),
       .steps = std::ceil(tokens / static_cast<double>(run.spec.batch_sequences * run.spec.context)),
       .flops = run::run_flops(run.spec, run::FlopConvention::exact).value};
+  run.block = block_->name;
   run.replica = replica_;
   run.priority = *order;
   run.id = run::run_id(run.spec);

@@ -8,10 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "scheduler/block_runs.h"
 #include "scheduler/data_catalog.h"
 #include "scheduler/definition.h"
 #include "scheduler/problems.h"
 #include "scheduler/sweep.h"
+#include "scheduler/weights_catalog.h"
 
 namespace ration::scheduler {
 
@@ -21,9 +23,16 @@ struct Rounding {
   std::int64_t to = 0;
 };
 
+// Where points look for what their settings only name. `blocks` grows while points are expanded.
+struct Catalogs {
+  DataCatalog& data;
+  WeightsCatalog& weights;
+  const BlockRuns& blocks;
+};
+
 class Point : public Scope {
  public:
-  Point(const Definition& definition, DataCatalog& data, Problems& problems);
+  Point(const Definition& definition, const Catalogs& catalogs, Problems& problems);
 
   // Begins a point of `block`: given[slot] is what the file says of a name here, or null.
   void start(const Block& block, const std::vector<const Given*>& given, std::int64_t replica);
@@ -54,7 +63,10 @@ class Point : public Scope {
   std::optional<run::Value> finished(int slot, run::Value value);
   std::optional<run::Value> fact(Derived derived);
   std::optional<run::Value> shape_fact(Derived derived);
-  std::optional<run::Value> tokens_from_epochs();
+  std::optional<run::Value> tokens_by_rule();
+  std::optional<run::Value> init_of(const std::string& text);
+  std::optional<run::Value> points_of(const std::string& text);
+  bool read_needs(PlannedRun& run);
   std::optional<run::Value> whole_sequences(int slot, std::int64_t asked);
   std::optional<run::Value> hashed_seed();
   std::optional<run::Value> replica_subset();
@@ -74,11 +86,15 @@ class Point : public Scope {
   const Definition& definition_;
   const Names& names_;
   DataCatalog& data_;
+  WeightsCatalog& weights_;
+  const BlockRuns& blocks_;
   Problems& problems_;
   const Block* block_ = nullptr;
   std::vector<const Given*> given_;
   std::int64_t replica_ = 0;
-  run::RunSpec unseeded_spec_;  // that hashed_seed() saw last, and its run-id
+  std::string init_file_;                        // of the point, where init names a file
+  const WeightsCatalog::Entry* list_ = nullptr;  // of points
+  run::RunSpec unseeded_spec_;                   // that hashed_seed() saw last, and its run-id
   std::string unseeded_id_;
   std::vector<State> states_;
   std::vector<run::Value> values_;
@@ -90,7 +106,8 @@ class Point : public Scope {
   std::vector<int> shape_;      // what params and FLOPs depend on
   std::vector<int> execution_;  // … without data
   int tokens_, unique_, context_, batch_, epochs_, seed_, subset_seed_, data_slot_, vocab_, digest_,
-      mlp_, mlp_width_, family_, width_, val_tokens_, aux_, aux_share_, aux_schedule_;
+      mlp_, mlp_width_, family_, width_, val_tokens_, aux_, aux_share_, aux_schedule_, init_,
+      points_;
 };
 
 }  // namespace ration::scheduler

@@ -23,6 +23,7 @@ class Problems {
   void begin_point() { ++point_; }
 
   bool empty() const { return found_.empty(); }
+  std::size_t count() const { return found_.size(); }
 
   // All of them in one error, which needs at least one. With more than one point each says in how
   // many it occurred.

@@ -10,11 +10,11 @@
 
 #include "base/text.h"
 #include "base/unsynced_files.h"
-#include "scheduler/branches.h"
 #include "scheduler/early_stop.h"
 #include "scheduler/executors.h"
 #include "scheduler/graph.h"
 #include "scheduler/history.h"
+#include "scheduler/parents.h"
 #include "scheduler/room.h"
 #include "scheduler/scheduler.h"
 
@@ -100,18 +100,25 @@ Result<Nodes> gather(const store::Writer& store,
   return nodes;
 }
 
-// Lets branches wait for their trunks.
-Result<void> connect_branches(const std::vector<Asked>& sweeps, Nodes& nodes) {
-  std::unordered_map<std::string_view, std::size_t> node_of;
-  for (std::size_t i = 0; i < nodes.tracked.size(); ++i) node_of.emplace(nodes.tracked[i].id, i);
+// Lets runs wait for those that they need.
+Result<void> connect_parents(const store::Writer& store,
+                             const std::vector<Asked>& sweeps,
+                             Nodes& nodes) {
+  std::unordered_map<std::string_view, std::size_t> nodes_by_id;
+  for (std::size_t i = 0; i < nodes.tracked.size(); ++i)
+    nodes_by_id.emplace(nodes.tracked[i].id, i);
+  const auto node_of = [&](const std::string& id) {
+    const auto found = nodes_by_id.find(id);
+    return found == nodes_by_id.end() ? kNobody : found->second;
+  };
   std::map<std::size_t, Gate> gates;
   for (const Asked& asked : sweeps)
     for (const PlannedRun& run : asked.all.runs) {
-      const auto branch = node_of.find(run.id);
-      if (run.spec.branch_from.empty() || branch == node_of.end()) continue;
-      const auto trunk = node_of.find(run.spec.branch_from);
-      gates[branch->second] =
-          gate_of_branch(run.spec, trunk == node_of.end() ? kNobody : trunk->second);
+      const std::size_t node = node_of(run.id);
+      if (node == kNobody) continue;
+      Result<std::optional<Gate>> gate = gate_of(run, node_of, store);
+      if (!gate) return std::move(gate).error();
+      if (*gate) gates[node] = std::move(**gate);
     }
   return connect(nodes.state, std::move(gates));
 }
@@ -171,15 +178,54 @@ Result<void> open_accounts(const store::Writer& store,
   return {};
 }
 
-// A branch asks for its trunk, too.
-void add_trunks(const Expansion& all, Expansion& chosen) {
-  std::set<std::string> there, missing;
-  for (const PlannedRun& run : chosen.runs) there.insert(run.id);
-  for (const PlannedRun& run : chosen.runs)
-    if (!run.spec.branch_from.empty() && !there.contains(run.spec.branch_from))
-      missing.insert(run.spec.branch_from);
-  for (const PlannedRun& run : all.runs)
-    if (missing.contains(run.id)) chosen.runs.push_back(run);
+// A run asks for its parents, too, and for theirs: each of the first sweep that has it.
+void add_parents(std::vector<Asked>& sweeps) {
+  std::unordered_map<std::string_view, std::pair<Asked*, const PlannedRun*>> known;
+  std::set<std::string> there;
+  std::vector<const PlannedRun*> open;
+  for (Asked& asked : sweeps) {
+    for (const PlannedRun& run : asked.all.runs) known.try_emplace(run.id, &asked, &run);
+    for (const PlannedRun& run : asked.chosen.runs)
+      if (there.insert(run.id).second) open.push_back(known.at(run.id).second);
+  }
+  while (!open.empty()) {
+    const PlannedRun* run = open.back();
+    open.pop_back();
+    for (const std::string& id : parents_of(*run)) {
+      const auto parent = known.find(id);
+      if (parent == known.end() || !there.insert(id).second) continue;
+      parent->second.first->chosen.runs.push_back(*parent->second.second);
+      open.push_back(parent->second.second);
+    }
+  }
+  for (Asked& asked : sweeps)
+    for (const PlannedRun& chosen : asked.chosen.runs) asked.wanted.insert(chosen.id);
+}
+
+// Before anything is written: keeps what children need, and asks for parents that nobody trains.
+Result<void> prepare_parents(std::vector<Asked>& sweeps,
+                             const SweepOptions& options,
+                             Outside& outside) {
+  std::vector<Expansion*> all, chosen;
+  for (Asked& asked : sweeps) {
+    all.push_back(&asked.all);
+    chosen.push_back(&asked.chosen);
+  }
+  const RunsById runs = runs_by_id(all);
+  keep_for_children(runs);
+  keep_for_children(runs_by_id(chosen));
+  std::vector<const PlannedRun*> needy;
+  for (const Expansion* sweep : chosen)
+    for (const PlannedRun& run : sweep->runs)
+      if (!run.needs.empty()) needy.push_back(&run);
+  if (needy.empty()) return {};
+  std::optional<store::Reader> reader;
+  if (outside.files.exists(store::Layout{options.store}.database())) {
+    Result<store::Reader> opened = store::Reader::open(outside.files, options.store);
+    if (!opened) return std::move(opened).error();
+    reader = std::move(*opened);
+  }
+  return check_parents_outside(needy, runs, reader ? &*reader : nullptr);
 }
 
 Result<void> forgive_failures(Outside& outside, const Path& store, Nodes& nodes) {
@@ -298,8 +344,6 @@ Result<Asked> ask(const Sweep& sweep, const SweepOptions& options, Outside& outs
   if (options.runs)
     std::erase_if(asked.chosen.runs,
                   [&](const PlannedRun& run) { return !options.runs->contains(run.id); });
-  add_trunks(asked.all, asked.chosen);
-  for (const PlannedRun& run : asked.chosen.runs) asked.wanted.insert(run.id);
   if (!options.runs)  // a loop asks for the same sweep again and again
     for (const std::string& note : asked.chosen.notes) outside.observer.note(note);
   return asked;
@@ -392,6 +436,9 @@ Result<std::vector<RunSummary>> run_sweeps(std::span<const Sweep> sweeps,
     if (!asked) return std::move(asked).error();
     all.push_back(std::move(*asked));
   }
+  add_parents(all);
+  if (Result<void> done = prepare_parents(all, options, outside); !done)
+    return std::move(done).error();
   if (Result<void> writable = require_writable(options.store); !writable)
     return std::move(writable).error();
   const Result<Unfinished> to_do = unfinished(all, options, outside);
@@ -411,7 +458,8 @@ Result<std::vector<RunSummary>> run_sweeps(std::span<const Sweep> sweeps,
 
   Result<Nodes> nodes = gather(*store, outside, all);
   if (!nodes) return std::move(nodes).error();
-  if (Result<void> done = connect_branches(all, *nodes); !done) return std::move(done).error();
+  if (Result<void> done = connect_parents(*store, all, *nodes); !done)
+    return std::move(done).error();
   for (std::size_t i = 0; i < all.size(); ++i)
     if (Result<void> done = prepare_stopping(*store,
                                              {.sweep = &sweeps[i],

@@ -244,6 +244,12 @@ void SectionReader::read_derive(const Node& node, Section& section) {
   for (const Member& member : node.members) {
     const std::optional<int> slot = settable(member);
     if (!slot || !claim(*slot, {Claim::By::fixed, member.place}, section)) continue;
+    if (member.key == "init" || member.key == "points") {
+      report(member.place,
+             fmt::format("{} cannot be derived", member.key),
+             "give it under [fixed], [grid], [zip] or [[list]]");
+      continue;
+    }
     if (std::shared_ptr<const Expression> parsed = expression(member.node))
       section.fixed.push_back(std::make_shared<const Given>(
           Given{.slot = *slot, .place = member.node.place, .expression = std::move(parsed)}));

@@ -29,7 +29,8 @@ struct Claim {
 };
 
 struct Section {
-  std::string title;  // "the top of the file", "block 2"
+  std::string title;      // "the top of the file", "block 2"
+  std::string name = {};  // of a block that others may begin with
   Place place;
   std::vector<std::shared_ptr<const Given>> fixed;  // [fixed] and [derive]
   std::vector<std::shared_ptr<const Axis>> axes;

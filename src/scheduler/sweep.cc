@@ -15,6 +15,8 @@ Result<Sweep> read_sweep(std::string_view text, const std::string& file) {
                .sha256 = sha256_hex(text),
                .goal = definition->goal,
                .stop = definition->stop,
+               .study = definition->study,
+               .has_runs = definition->has_runs,
                .weight = definition->weight,
                .definition = std::make_shared<const Definition>(std::move(*definition))};
 }

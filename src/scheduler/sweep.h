@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,9 @@
 #include "base/files.h"
 #include "base/result.h"
 #include "run/spec.h"
+#include "run/weights.h"
 #include "scheduler/stop_rules.h"
+#include "scheduler/study.h"
 
 namespace ration::scheduler {
 
@@ -38,6 +41,10 @@ struct Sweep {
   // here reads the values; the commands that plan do.
   std::map<std::string, std::string> goal = {};
   StopRules stop = {};  // [stop]
+  // [merge], [fuse] or [region]: what is to be done with the trained runs, for the command of that
+  // name. Nothing here reads the table.
+  std::optional<Study> study = {};
+  bool has_runs = true;  // false: a study alone, which expand() would refuse
   // Of its share beside other sweeps of one command, above 0 to 1e6: twice the weight, twice the
   // room.
   double weight = 1;
@@ -68,6 +75,10 @@ struct PlannedRun {
   std::int64_t ordinal = 0;   // place in the file's order, 0 …, duplicates not counted
   std::int64_t priority = 0;  // larger first
   Facts facts;
+  std::string block = {};  // the name of its [[block]]; may be empty
+  // Weights of other runs that it begins with, or evaluates.
+  std::vector<run::Weights> needs = {};
+  bool needed = false;  // another run of the command needs its weights: it is never stopped early
 };
 
 // An axis as the user wrote it: one key of [grid], the keys of [zip] together, or [[list]].

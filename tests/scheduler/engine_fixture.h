@@ -12,11 +12,11 @@
 #include <functional>
 
 #include "run/settings_file.h"
-#include "scheduler/branches.h"
 #include "scheduler/early_stop.h"
 #include "scheduler/engine.h"
 #include "scheduler/graph.h"
 #include "scheduler/history.h"
+#include "scheduler/parents.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/verdict_file.h"
 #include "store/store_fixture.h"
@@ -153,17 +153,17 @@ class EngineTest : public store::StoreTest {
     std::map<std::size_t, Gate> gates;
     for (const RunRow& row : rows(writer)) {
       NodeAndTracked both = restore(writer, real_files(), clock, row, true).value();
-      const run::RunSpec spec = writer.spec(row.id).value().spec;
       both.node.flops_left = row.flops;
       state.nodes.push_back(both.node);
       tracked.push_back(both.tracked);
-      if (spec.branch_from.empty()) continue;
-      const auto trunk = std::find_if(tracked.begin(), tracked.end(), [&](const Tracked& other) {
-        return other.id == spec.branch_from;
-      });
-      gates[tracked.size() - 1] =
-          gate_of_branch(spec, static_cast<std::size_t>(trunk - tracked.begin()));
     }
+    const auto node_of = [&](const std::string& id) {
+      const auto node = std::ranges::find(tracked, id, &Tracked::id);
+      return node == tracked.end() ? kNobody : static_cast<std::size_t>(node - tracked.begin());
+    };
+    for (const PlannedRun& planned : all_runs(writer).runs)
+      if (std::optional<Gate> gate = gate_of(planned, node_of, writer).value())
+        gates[node_of(planned.id)] = std::move(*gate);
     EXPECT_TRUE(connect(state, std::move(gates)));
     const Expansion all = all_runs(writer);
     const std::vector<RunRow> members = rows(writer);
@@ -183,6 +183,8 @@ class EngineTest : public store::StoreTest {
       PlannedRun planned;
       planned.id = row.run;
       planned.spec = writer.spec(row.id).value().spec;
+      if (const auto init = run::parse_weights(planned.spec.init); init && !init->run.empty())
+        planned.needs = {*init};
       all.runs.push_back(planned);
     }
     return all;
