@@ -9,6 +9,7 @@
 #include "cli/store_option.h"
 #include "cli/table.h"
 #include "cli/terminal_text.h"
+#include "run/weights.h"
 #include "scheduler/local_executor.h"
 #include "scheduler/outcome.h"
 #include "scheduler/supervisor.h"
@@ -31,7 +32,8 @@ struct Explanation {
   std::string command;    // that starts the worker of its newest attempt; empty before
   std::string reproduce;  // shell commands
   std::optional<ChosenBy> chosen;
-  std::string trunk;  // what a branch begins with, in words; empty for other runs
+  std::string begins_with;  // weights of another run or of a file, in words; empty where drawn
+  std::string points_file;  // the list that it evaluates; empty for other runs
 };
 
 std::string clock_text(double unix_seconds) {
@@ -43,10 +45,11 @@ std::string clock_text(double unix_seconds) {
   return text.data();
 }
 
-// `held`: a scheduler has the store. `trunk`: the run that a branch begins with; else empty.
+// `held`: a scheduler has the store. `trunk`: the run that it begins with; else empty.
 std::string why(const store::RunRow& row, double now, bool held, const std::string& trunk) {
   switch (row.state) {
     case RunState::done:
+      if (row.tokens == 0) return "evaluated its list of points, and trained nothing";
       return fmt::format("finished with a held-out loss of {:.4f} nats", row.final_loss);
     case RunState::diverged:
       return "training diverged; that is its result. Lower lr or raise warmup_fraction to try "
@@ -135,6 +138,29 @@ std::string reproduce(const store::Reader& store,
       trainer);
 }
 
+// The run that a run begins with; empty when there is none.
+std::string parent_of(const run::RunSpec& spec) {
+  if (!spec.branch_from.empty()) return spec.branch_from;
+  const Result<run::Weights> init = run::parse_weights(spec.init);
+  return init ? init->run : std::string();
+}
+
+std::string beginning_of(const run::RunFile& file, const store::Reader& store) {
+  const run::RunSpec& spec = file.spec;
+  const std::string parent = parent_of(spec);
+  if (parent.empty())
+    return spec.init.empty()
+               ? std::string()
+               : fmt::format("the weights of {} ({})", file.execution.init_file, spec.init);
+  const Result<store::RunRow> row = store.find_run(parent);
+  const std::string_view state = row ? store::name(row->state) : "not in this store";
+  if (!spec.branch_from.empty())
+    return fmt::format("step {} of its trunk {}, which is {}", spec.branch_step, parent, state);
+  const run::Weights init = run::parse_weights(spec.init).value();
+  const std::string at = init.step > 0 ? fmt::format(" at step {}", init.step) : std::string();
+  return fmt::format("the weights of run {}{}, which is {}", parent, at, state);
+}
+
 Result<Explanation> explain(const store::Reader& store, const std::string& prefix) {
   Result<store::RunRow> row = store.find_run(prefix);
   if (!row) return std::move(row).error();
@@ -153,7 +179,7 @@ Result<Explanation> explain(const store::Reader& store, const std::string& prefi
   const double now = system_clock().unix_seconds();
   const Result<std::optional<std::string>> holder = store.holder(now);
   if (!holder) return holder.error();
-  e.why = why(e.row, now, holder->has_value(), file->spec.branch_from);
+  e.why = why(e.row, now, holder->has_value(), parent_of(file->spec));
   const run::RunFolder folder(real_files(), store.layout().run(e.row.run));
   if (!e.attempts.empty())
     e.last_words =
@@ -161,13 +187,8 @@ Result<Explanation> explain(const store::Reader& store, const std::string& prefi
   Result<std::optional<ChosenBy>> chosen = chosen_by(store, e.row.run);
   if (!chosen) return std::move(chosen).error();
   e.chosen = std::move(*chosen);
-  if (!file->spec.branch_from.empty()) {
-    const Result<store::RunRow> trunk = store.find_run(file->spec.branch_from);
-    e.trunk = fmt::format("step {} of its trunk {}, which is {}",
-                          file->spec.branch_step,
-                          file->spec.branch_from,
-                          trunk ? store::name(trunk->state) : "not in this store");
-  }
+  e.begins_with = beginning_of(*file, store);
+  if (!file->spec.points.empty()) e.points_file = file->execution.points_file;
   const std::string trainer = trainer_of(folder, e.attempts);
   if (!e.attempts.empty())
     e.command = started_with(store, e.row, e.attempts.back(), trainer, file->execution.threads);
@@ -199,7 +220,8 @@ Json to_json(const Explanation& e) {
           {"run", run_json(e.row)},
           {"why", e.why},
           {"sweeps", e.sweeps},
-          {"begins_with", e.trunk.empty() ? Json() : Json(e.trunk)},
+          {"begins_with", e.begins_with.empty() ? Json() : Json(e.begins_with)},
+          {"points", e.points_file.empty() ? Json() : Json(e.points_file)},
           {"loop", e.chosen ? to_json(*e.chosen) : Json()},
           {"attempts", attempts},
           {"events", events},
@@ -212,7 +234,8 @@ std::string to_text(const Explanation& e) {
   std::string text = fmt::format("run {}: {}\n{}\n", e.row.run, name(e.row.state), e.why);
   text += fmt::format("asked for by: {}\n",
                       e.sweeps.empty() ? "no sweep" : fmt::format("{}", fmt::join(e.sweeps, ", ")));
-  if (!e.trunk.empty()) text += fmt::format("a branch; it begins with {}\n", e.trunk);
+  if (!e.begins_with.empty()) text += fmt::format("it begins with {}\n", e.begins_with);
+  if (!e.points_file.empty()) text += fmt::format("it evaluates the points of {}\n", e.points_file);
   if (e.chosen) text += to_text(*e.chosen);
   if (!e.attempts.empty()) {
     std::vector<std::vector<std::string>> cells = {

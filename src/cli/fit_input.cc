@@ -12,6 +12,7 @@
 #include "fit/fit_file.h"
 #include "fit/jsonl.h"
 #include "run/count.h"
+#include "run/weights.h"
 
 namespace ration::cli {
 namespace {
@@ -109,12 +110,19 @@ Result<FitInput> read_table(const Arguments& arguments, const std::string& file)
   return input;
 }
 
-Error no_runs(const Path& folder, const std::string& sweep, std::size_t diverged) {
+Error no_runs(const Path& folder,
+              const std::string& sweep,
+              std::size_t diverged,
+              std::size_t tuned) {
   return {.kind = ErrorKind::input,
-          .what = fmt::format("{} holds no finished run{}{}",
+          .what = fmt::format("{} holds no finished run{}{}{}",
                               folder.string(),
                               sweep.empty() ? "" : fmt::format(" of the sweep {}", sweep),
-                              diverged > 0 ? fmt::format("; {} diverged", diverged) : ""),
+                              diverged > 0 ? fmt::format("; {} diverged", diverged) : "",
+                              tuned > 0 ? fmt::format("; {} began with the weights of others, "
+                                                      "which is no point of a law",
+                                                      tuned)
+                                        : ""),
           .hint = "`ration status` shows how far its runs are; `ration fit FILE.csv` fits a table"};
 }
 
@@ -136,7 +144,9 @@ Result<FitInput> read_store(const Arguments& arguments, const std::string& sweep
       rows->begin(), rows->end(), [](const store::Observation& row) { return !row.diverged; });
   const auto lost = static_cast<std::size_t>(rows->end() - diverged);
   rows->erase(diverged, rows->end());
-  if (rows->empty()) return no_runs(folder, sweep, lost);
+  const auto tuned = static_cast<std::size_t>(std::erase_if(
+      *rows, [](const store::Observation& row) { return !run::trains_from_scratch(row.spec); }));
+  if (rows->empty()) return no_runs(folder, sweep, lost, tuned);
 
   std::string unlooked;
   if (!arguments.flag("allow-corpus-drift")) {
@@ -157,6 +167,10 @@ Result<FitInput> read_store(const Arguments& arguments, const std::string& sweep
     input.run_ids.push_back(row.run);
   }
   if (!unlooked.empty()) input.notes.push_back(std::move(unlooked));
+  if (tuned > 0)
+    input.notes.push_back(fmt::format(
+        "{} left out that began with the weights of others: a law is of training from scratch",
+        ration::counted(tuned, "run")));
   if (lost > 0)
     input.notes.push_back(fmt::format("{} diverged runs are not data points of a law", lost));
   if (const std::vector<std::string> varied = varied_settings(*rows); !varied.empty())

@@ -8,6 +8,7 @@
 #include "cli/fit_input.h"
 #include "fit/average.h"
 #include "fit/fit_file.h"
+#include "run/weights.h"
 
 namespace ration::cli {
 namespace {
@@ -53,6 +54,7 @@ Result<std::optional<fit::Fit>> fit_for(const Sweep& sweep, const Path& store, O
 }  // namespace
 
 std::optional<Foreseen> foretell(const fit::Fit& fit, const run::RunSpec& spec) {
+  if (!run::trains_from_scratch(spec)) return std::nullopt;
   const double params = counted_params(spec, fit.params_convention);
   const auto tokens = static_cast<double>(spec.tokens);
   const double unique = std::min(static_cast<double>(spec.unique_tokens), tokens);

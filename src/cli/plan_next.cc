@@ -11,6 +11,7 @@
 #include "fit/jsonl.h"
 #include "plan/next.h"
 #include "run/count.h"
+#include "run/weights.h"
 #include "scheduler/sweep.h"
 
 namespace ration::cli {
@@ -65,6 +66,7 @@ Result<Candidates> candidates_of_sweep(const std::string& file, const std::strin
   Candidates candidates;
   for (const scheduler::PlannedRun& run : expansion->runs) {
     if (run.replica != 0) continue;  // another seed of the same setting
+    if (!run::trains_from_scratch(run.spec)) continue;
     candidates.points.add(
         Params(counted_params(run.spec, convention)),
         Tokens(static_cast<double>(run.spec.tokens)),

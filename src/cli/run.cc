@@ -12,6 +12,7 @@
 #include "cli/option_reader.h"
 #include "cli/run_loop.h"
 #include "cli/store_option.h"
+#include "cli/study.h"
 #include "cli/table.h"
 #include "scheduler/scheduler.h"
 
@@ -203,6 +204,21 @@ void print_summaries(const Arguments& arguments, const std::vector<RunSummary>& 
   if (exit_code(summaries) == 5) console.note("interrupted; the same command continues");
 }
 
+// What a study does not go together with.
+std::optional<Error> against_studies(const std::vector<Sweep>& sweeps, bool loop, bool only) {
+  for (const Sweep& sweep : sweeps)
+    if (sweep.study && (loop || only))
+      return Error{.kind = ErrorKind::usage,
+                   .what = fmt::format("{} does not go together with [{}] in {}",
+                                       loop ? "--until" : "--only",
+                                       sweep.study->kind,
+                                       sweep.file),
+                   .hint =
+                       "a study needs all runs of its file; put the others into one of their "
+                       "own"};
+  return std::nullopt;
+}
+
 Result<std::vector<Sweep>> read_sweeps(const std::vector<std::string>& files) {
   std::vector<Sweep> sweeps;
   for (const std::string& file : files) {
@@ -234,6 +250,20 @@ std::optional<Error> against_loop(const SweepOptions& options, std::size_t sweep
   return std::nullopt;
 }
 
+// The worst exit code of all; a study begins when all runs are done.
+Result<int> carry_out_studies(const std::vector<Sweep>& sweeps,
+                              const SweepOptions& options,
+                              Outside outside,
+                              const Console& console) {
+  int worst = 0;
+  for (const Sweep& sweep : sweeps) {
+    Result<int> code = run_study(sweep, options, outside, console);
+    if (!code) return std::move(code).error();
+    worst = std::max(worst, *code);
+  }
+  return worst;
+}
+
 Result<int> run_run(const Arguments& arguments) {
   Result<SweepOptions> options = sweep_options(arguments);
   if (!options) return std::move(options).error();
@@ -244,19 +274,34 @@ Result<int> run_run(const Arguments& arguments) {
   if (*loop)
     if (std::optional<Error> error = against_loop(*options, sweeps->size()))
       return std::move(*error);
+  if (std::optional<Error> error =
+          against_studies(*sweeps, *loop, arguments.text("only").has_value()))
+    return std::move(*error);
   ConsoleObserver observer(arguments.console);
   Result<Foreteller> law = laws_of(*sweeps, options->store, observer);
   if (!law) return std::move(law).error();
   options->law = std::move(*law);
   if (!arguments.flag("dry-run")) guard_store(arguments);
   if (*loop) return run_loop_command(arguments, sweeps->front(), *options, observer);
-  if (arguments.flag("dry-run")) return dry_run(arguments, *sweeps, *options);
+  std::vector<Sweep> with_runs;
+  std::copy_if(sweeps->begin(), sweeps->end(), std::back_inserter(with_runs), [](const Sweep& s) {
+    return s.has_runs;
+  });
+  if (arguments.flag("dry-run")) return dry_run(arguments, with_runs, *options);
   StopSignals signals;
-  Result<std::vector<RunSummary>> summaries =
-      run_sweeps(*sweeps, *options, {real_files(), system_clock(), observer, &signals});
-  if (!summaries) return std::move(summaries).error();
-  print_summaries(arguments, *summaries);
-  return exit_code(*summaries);
+  const Outside outside{real_files(), system_clock(), observer, &signals};
+  const bool studies = std::any_of(
+      sweeps->begin(), sweeps->end(), [](const Sweep& s) { return s.study.has_value(); });
+  if (!with_runs.empty()) {
+    Result<std::vector<RunSummary>> summaries = run_sweeps(with_runs, *options, outside);
+    if (!summaries) return std::move(summaries).error();
+    if (!studies || !arguments.console.json)  // that has the document of the study
+      print_summaries(arguments, *summaries);
+    const bool detached = std::any_of(
+        summaries->begin(), summaries->end(), [](const RunSummary& s) { return s.detached; });
+    if (const int code = exit_code(*summaries); code != 0 || detached) return code;
+  }
+  return carry_out_studies(*sweeps, *options, outside, arguments.console);
 }
 
 std::vector<Option> run_options() {

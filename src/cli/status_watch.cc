@@ -173,7 +173,8 @@ class Changes {
                           short_id(row.run),
                           name(known->second),
                           name(row.state));
-      if (row.state == RunState::done) text += fmt::format(", loss {:.4f}", row.final_loss);
+      if (row.state == RunState::done && std::isfinite(row.final_loss))
+        text += fmt::format(", loss {:.4f}", row.final_loss);
       if (!row.reason.empty()) text += ": " + row.reason;
       text += "\n";
       known->second = row.state;

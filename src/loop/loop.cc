@@ -5,6 +5,7 @@
 
 #include "fit/fit_file.h"
 #include "run/count.h"
+#include "run/weights.h"
 
 namespace ration::loop {
 namespace {
@@ -215,6 +216,7 @@ Result<std::vector<Run>> runs_of(const scheduler::Expansion& whole,
     for (const Pick& pick : decision.runs) picked.emplace(pick.run, &pick);
   std::vector<Run> runs;
   for (const scheduler::PlannedRun& planned : whole.runs) {
+    if (!run::trains_from_scratch(planned.spec)) continue;  // no point of a law
     const run::ParamCounts counts = run::count_params(planned.spec);
     const auto tokens = static_cast<double>(planned.spec.tokens);
     Run run{.id = planned.id,
