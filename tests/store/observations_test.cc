@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <map>
+
 #include "store_fixture.h"
 
 namespace ration::store {
@@ -49,6 +51,36 @@ TEST_F(Observations, ShareACellWhenOnlySeedsDiffer) {
 
   EXPECT_EQ(cell_key(test::small_spec(8)), cell_key(replica));
   EXPECT_NE(cell_key(test::small_spec(8)), cell_key(test::small_spec(16)));
+}
+
+// In whatever order they are registered, with their beginnings or after them.
+TEST_F(Observations, OfReplicasThatBeginWithReplicasShareACell) {
+  const run::RunSpec base = test::small_spec(8), again = test::small_spec(8, 1);
+  run::RunSpec other = test::small_spec(8, 2);
+  other.lr = 0.5;
+  const auto tuned = [](const run::RunSpec& beginning, const std::string& step = "") {
+    run::RunSpec spec = test::small_spec(8, 3);
+    spec.init = "run:" + run::run_id(beginning) + step;
+    return spec;
+  };
+  Writer writer = open_writer();
+  const std::vector<run::RunSpec> first = {tuned(base), base, again, tuned(other), other};
+  const std::vector<run::RunSpec> second = {tuned(again), tuned(base, "@4"), tuned(again, "@4")};
+  const auto first_ids = add_sweep(writer, first);
+  const auto second_ids = add_sweep(writer, second, "more");
+  for (std::size_t i = 0; i < first.size(); ++i) finish(writer, first_ids[i], first[i], 2.5);
+  for (std::size_t i = 0; i < second.size(); ++i) finish(writer, second_ids[i], second[i], 2.5);
+
+  std::map<std::string, std::string> cells;
+  const std::vector<Observation> rows = writer.observations({}).value();
+  for (const Observation& row : rows) cells[row.run] = row.cell;
+  const auto cell = [&](const run::RunSpec& spec) { return cells.at(run::run_id(spec)); };
+
+  EXPECT_EQ(cell(tuned(base)), cell(tuned(again)));
+  EXPECT_EQ(cell(tuned(base, "@4")), cell(tuned(again, "@4")));
+  EXPECT_NE(cell(tuned(base)), cell(tuned(base, "@4")));
+  EXPECT_NE(cell(tuned(base)), cell(tuned(other)));
+  EXPECT_NE(cell(tuned(base)), cell(base));
 }
 
 TEST_F(Observations, LeaveDivergedRunsOutUnlessAsked) {
