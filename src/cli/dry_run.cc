@@ -12,6 +12,7 @@
 #include "cli/table.h"
 #include "run/count.h"
 #include "run/steps.h"
+#include "scheduler/parents.h"
 #include "scheduler/room.h"
 
 namespace ration::cli {
@@ -148,6 +149,23 @@ std::string plan_text(
   return text;
 }
 
+// That `ration run` would end at once, for want of weights that runs begin with. With --only the
+// runs that these ask for are not among `plans`: nothing is said then.
+void tell_of_missing(std::vector<Expansion>& plans,
+                     const store::Reader* reader,
+                     const SweepOptions& options,
+                     const Console& console) {
+  if (!options.expand.only.empty()) return;
+  std::vector<Expansion*> all;
+  std::vector<const PlannedRun*> runs;
+  for (Expansion& plan : plans) {
+    all.push_back(&plan);
+    for (const PlannedRun& run : plan.runs) runs.push_back(&run);
+  }
+  const Result<void> there = check_parents_outside(runs, runs_by_id(all), reader);
+  if (!there) console.note(there.error().what);
+}
+
 }  // namespace
 
 Result<int> dry_run(const Arguments& arguments,
@@ -163,6 +181,7 @@ Result<int> dry_run(const Arguments& arguments,
   const Console& console = arguments.console;
   std::map<std::string, std::string> asked;  // run-ids, and the sweep that asks first
   Json plans = Json::array();
+  std::vector<Expansion> expansions;
   for (const Sweep& sweep : sweeps) {
     Result<Expansion> expansion = expand(sweep, real_files(), options.expand);
     if (!expansion) return std::move(expansion).error();
@@ -187,7 +206,9 @@ Result<int> dry_run(const Arguments& arguments,
                     plan_text(sweep, *plan, disk, options.policy.caps, slots));
     if (sweeps.size() > 1)
       for (const PlanRow& row : plan->rows) asked.try_emplace(row.run->id, sweep.name);
+    expansions.push_back(std::move(plan->expansion));
   }
+  tell_of_missing(expansions, reader ? &*reader : nullptr, options, console);
   if (console.json)
     console.print_json(
         sweeps.size() == 1 ? plans[0] : Json{{"schema", "ration.sweep_plans/1"}, {"plans", plans}});
