@@ -299,6 +299,18 @@ class RealFiles final : public Files {
 
 }  // namespace
 
+void release_pages(const MappedFile& file, std::uint64_t begin, std::uint64_t end) {
+  const auto* mapped = dynamic_cast<const RealMappedFile*>(&file);
+  if (mapped == nullptr) return;
+  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  end = std::min<std::uint64_t>(end, mapped->bytes().size());
+  begin = (begin + page - 1) / page * page;
+  if (end != mapped->bytes().size()) end = end / page * page;
+  if (begin >= end) return;
+  auto* address = const_cast<std::byte*>(mapped->bytes().data()) + begin;
+  madvise(address, end - begin, MADV_DONTNEED);  // a shared map of a file: nothing is lost
+}
+
 Files& real_files() {
   static RealFiles files(true);
   return files;

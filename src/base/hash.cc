@@ -48,15 +48,7 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_by_instruction(std::strin
 
 }  // namespace
 
-Sha256::Sha256()
-    : state_{0x6a09e667,
-             0xbb67ae85,
-             0x3c6ef372,
-             0xa54ff53a,
-             0x510e527f,
-             0x9b05688c,
-             0x1f83d9ab,
-             0x5be0cd19} {}
+Sha256::Sha256() : state_(kSha256Start) {}
 
 void Sha256::update(std::span<const std::byte> bytes) {
   update(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
@@ -81,19 +73,7 @@ void Sha256::update(std::string_view bytes) {
   buffered_ = left;
 }
 
-std::string Sha256::hex() {
-  const std::uint64_t bits = total_bytes_ * 8;
-  const std::size_t zeros = (buffered_ < 56 ? 55 : 119) - buffered_;
-  std::string padding(1, '\x80');
-  padding.append(zeros, '\0');
-  for (int shift = 56; shift >= 0; shift -= 8) padding += static_cast<char>(bits >> shift);
-  update(padding);
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const std::uint32_t word : state_)
-    for (int shift = 28; shift >= 0; shift -= 4) text += kDigits[(word >> shift) & 15];
-  return text;
-}
+std::string Sha256::hex() { return end_sha256(state_, {buffer_.data(), buffered_}, total_bytes_); }
 
 std::string sha256_hex(std::string_view bytes) {
   Sha256 hash;

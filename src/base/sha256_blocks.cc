@@ -156,4 +156,19 @@ void mix_two_sha256(std::array<Sha256State*, 2> states,
 
 #endif
 
+std::string end_sha256(Sha256State state,
+                       std::span<const unsigned char> rest,
+                       std::uint64_t total) {
+  std::string end(rest.begin(), rest.end());
+  end += '\x80';
+  end.append((2 * kSha256Block - 8 - end.size()) % kSha256Block, '\0');
+  for (int shift = 56; shift >= 0; shift -= 8) end += static_cast<char>(8 * total >> shift);
+  mix_sha256(state, reinterpret_cast<const unsigned char*>(end.data()), end.size() / kSha256Block);
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const std::uint32_t word : state)
+    for (int shift = 28; shift >= 0; shift -= 4) text += kDigits[(word >> shift) & 15];
+  return text;
+}
+
 }  // namespace ration

@@ -38,7 +38,7 @@ class Checkpoint {
 
   // The digest of the file, as sha256sum prints it; of shards, that of a line "HEX  NAME\n" a
   // shard in byte-wise order of name. Reads everything. Several threads may ask at once.
-  Result<std::string> sha256() const;
+  std::string sha256() const;
   // Those of several checkpoints, two at a time on each of `threads` threads (0 = all).
   static std::vector<std::string> sha256_of(std::span<const Checkpoint* const> checkpoints,
                                             int threads);

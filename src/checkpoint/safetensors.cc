@@ -9,6 +9,8 @@
 #include <set>
 
 #include "base/json.h"
+#include "base/mapped_pages.h"
+#include "checkpoint/safetensors_header.h"
 
 namespace ration::checkpoint {
 namespace {
@@ -16,20 +18,9 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "tensors are stored as they lie in memory");
 
-constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
-constexpr std::uint64_t kAlignment = 64;
 constexpr std::size_t kMaxTensors = 1U << 20;
 constexpr int kMaxDepth = 8;
-constexpr std::string_view kMetadata = "__metadata__";
-
-std::optional<std::uint64_t> byte_count(const std::vector<std::uint64_t>& shape, DType dtype) {
-  std::uint64_t count = item_bytes(dtype);
-  for (const std::uint64_t extent : shape)
-    if (__builtin_mul_overflow(count, extent, &count)) return std::nullopt;
-  return count;
-}
-
 Error refused(const Path& path, std::string why) {
   return {.kind = ErrorKind::input,
           .what = fmt::format("{} is not a usable safetensors file: {}", path.string(), why),
@@ -131,26 +122,6 @@ std::string check_layout(std::vector<TensorInfo>& tensors, std::uint64_t data_by
   return {};
 }
 
-std::string header_text(const std::vector<TensorView>& tensors, const Metadata& metadata) {
-  std::string text = "{";
-  if (!metadata.empty()) text += fmt::format("\"{}\":{},", kMetadata, Json(metadata).dump());
-  std::uint64_t offset = 0;
-  for (const TensorView& tensor : tensors) {
-    text += fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}},",
-                        Json(tensor.name).dump(),
-                        name(tensor.dtype),
-                        fmt::join(tensor.shape, ","),
-                        offset,
-                        offset + tensor.bytes.size());
-    offset += tensor.bytes.size();
-  }
-  if (text.back() == ',') text.pop_back();
-  text += '}';
-  const std::uint64_t used = (kLengthBytes + text.size()) % kAlignment;
-  if (used != 0) text.append(kAlignment - used, ' ');
-  return text;
-}
-
 }  // namespace
 
 Result<void> write_safetensors(Files& files,
@@ -160,20 +131,17 @@ Result<void> write_safetensors(Files& files,
   std::sort(tensors.begin(), tensors.end(), [](const TensorView& a, const TensorView& b) {
     return a.name < b.name;
   });
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const bool repeated = i > 0 && tensors[i].name == tensors[i - 1].name;
-    if (repeated || tensors[i].name == kMetadata ||
-        byte_count(tensors[i].shape, tensors[i].dtype) != tensors[i].bytes.size())
+  std::vector<TensorInfo> layout;
+  for (const TensorView& tensor : tensors)
+    layout.push_back({tensor.name, tensor.dtype, tensor.shape});
+  Result<std::string> header = begin_safetensors(layout, path, metadata);
+  if (!header) return std::move(header).error();
+  std::string bytes = std::move(*header);
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (layout[i].end - layout[i].begin != tensors[i].bytes.size())
       return Error{.kind = ErrorKind::internal,
-                   .what = fmt::format("tensor \"{}\" for {} repeats a name or has a wrong size",
-                                       tensors[i].name,
-                                       path.string())};
-  }
-  const std::string header = header_text(tensors, metadata);
-  std::string bytes(kLengthBytes, '\0');
-  const std::uint64_t length = header.size();
-  std::memcpy(bytes.data(), &length, kLengthBytes);
-  bytes += header;
+                   .what = fmt::format(
+                       "tensor \"{}\" for {} has a wrong size", tensors[i].name, path.string())};
   for (const TensorView& tensor : tensors)
     bytes.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
   return files.write_whole(path, bytes);
@@ -225,5 +193,11 @@ const TensorInfo* TensorFile::find(std::string_view name) const {
 std::span<const std::byte> TensorFile::bytes(const TensorInfo& tensor) const {
   return file_->bytes().subspan(data_begin_ + tensor.begin, tensor.end - tensor.begin);
 }
+
+void TensorFile::release(std::uint64_t begin, std::uint64_t end) const {
+  release_pages(*file_, data_begin_ + begin, data_begin_ + end);
+}
+
+void TensorFile::release_all() const { release_pages(*file_, 0, file_->bytes().size()); }
 
 }  // namespace ration::checkpoint

@@ -58,6 +58,11 @@ class TensorFile {
   const Metadata& metadata() const { return metadata_; }
   const TensorInfo* find(std::string_view name) const;  // nullptr when there is none
   std::span<const std::byte> bytes(const TensorInfo& tensor) const;
+  std::span<const std::byte> all() const { return file_->bytes(); }  // header and data
+
+  // Lets the pages of the data's bytes [begin, end) leave memory; they are read again when touched.
+  void release(std::uint64_t begin, std::uint64_t end) const;
+  void release_all() const;  // of the header, too
 
  private:
   std::shared_ptr<const MappedFile> file_;

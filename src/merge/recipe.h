@@ -68,6 +68,8 @@ struct Recipe {
 
 // All methods, in the order above.
 const std::vector<std::string>& methods();
+// The members beside method, base and models that a method reads.
+std::vector<std::string> members_of(const std::string& method);
 bool needs_base(const Recipe& recipe);
 bool needs_statistics(const Recipe& recipe);  // Fisher information or Gram matrices
 

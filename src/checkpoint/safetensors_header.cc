@@ -1,0 +1,57 @@
+#include "checkpoint/safetensors_header.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/json.h"
+
+namespace ration::checkpoint {
+namespace {
+
+constexpr std::uint64_t kAlignment = 64;
+
+}  // namespace
+
+std::optional<std::uint64_t> byte_count(const std::vector<std::uint64_t>& shape, DType dtype) {
+  std::uint64_t count = item_bytes(dtype);
+  for (const std::uint64_t extent : shape)
+    if (__builtin_mul_overflow(count, extent, &count)) return std::nullopt;
+  return count;
+}
+
+Result<std::string> begin_safetensors(std::vector<TensorInfo>& layout,
+                                      const Path& path,
+                                      const Metadata& metadata) {
+  std::string text = "{";
+  if (!metadata.empty()) text += fmt::format("\"{}\":{},", kMetadata, Json(metadata).dump());
+  std::uint64_t offset = 0;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    TensorInfo& tensor = layout[i];
+    const std::optional<std::uint64_t> bytes = byte_count(tensor.shape, tensor.dtype);
+    const bool repeated = i > 0 && tensor.name <= layout[i - 1].name;
+    if (repeated || tensor.name == kMetadata || !bytes)
+      return Error{.kind = ErrorKind::internal,
+                   .what = fmt::format("tensor \"{}\" for {} repeats a name or has a wrong size",
+                                       tensor.name,
+                                       path.string())};
+    tensor.begin = offset;
+    tensor.end = offset += *bytes;
+    text += fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}},",
+                        Json(tensor.name).dump(),
+                        name(tensor.dtype),
+                        fmt::join(tensor.shape, ","),
+                        tensor.begin,
+                        tensor.end);
+  }
+  if (text.back() == ',') text.pop_back();
+  text += '}';
+  const std::uint64_t used = (kLengthBytes + text.size()) % kAlignment;
+  if (used != 0) text.append(kAlignment - used, ' ');
+  std::string bytes(kLengthBytes, '\0');
+  const std::uint64_t length = text.size();
+  std::memcpy(bytes.data(), &length, kLengthBytes);
+  return bytes + text;
+}
+
+}  // namespace ration::checkpoint

@@ -1,0 +1,279 @@
+#include "merge/layout.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <regex>
+#include <set>
+
+#include "base/text.h"
+#include "merge/numbers.h"
+
+namespace ration::merge {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::TensorInfo;
+
+constexpr std::size_t kListed = 20;  // differences that are spelled out
+constexpr std::string_view kGram = ".gram";
+
+Error refused(std::string what, std::string hint) {
+  return {.kind = ErrorKind::input, .what = std::move(what), .hint = std::move(hint)};
+}
+
+std::string shape_text(const std::vector<std::uint64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ","));
+}
+
+Source source(const Named& model, const TensorInfo* info) {
+  return {model.name, model.checkpoint, info, model.checkpoint->bytes(*info).data()};
+}
+
+// All differences; the list is cut, the count is not.
+struct Differences {
+  std::size_t count = 0;
+  std::vector<Error> listed;
+
+  void add(std::string what) {
+    if (count++ < kListed) listed.push_back(refused(std::move(what), ""));
+  }
+};
+
+class Matcher {
+ public:
+  Matcher(const Recipe& recipe, const Inputs& inputs, const Options& options)
+      : recipe_(recipe), inputs_(inputs), options_(options) {
+    if (inputs.base != nullptr) all_.push_back(inputs.base);
+    for (const Named& model : inputs.models) all_.push_back(&model);
+  }
+
+  Result<Layout> match() {
+    std::optional<std::regex> ignore;
+    if (!options_.ignore.empty()) {
+      try {
+        ignore.emplace(options_.ignore);
+      } catch (const std::regex_error& error) {
+        return Error{.kind = ErrorKind::usage,
+                     .what = fmt::format("\"{}\" is no regular expression", options_.ignore),
+                     .hint = error.what()};
+      }
+    }
+    const auto ignored = [&](const std::string& name) {
+      return ignore && std::regex_match(name, *ignore);
+    };
+    for (const TensorInfo& info : all_.front()->checkpoint->tensors())
+      add(info, ignored(info.name));
+    for (const Named* model : all_)
+      for (const TensorInfo& info : model->checkpoint->tensors())
+        if (all_.front()->checkpoint->find(info.name) == nullptr && !ignored(info.name))
+          differences_.add(fmt::format(
+              "tensor \"{}\" of {} is missing in {}", info.name, model->name, all_.front()->name));
+    if (differences_.count > 0) return differ();
+    if (layout_.tensors.empty())
+      return refused(fmt::format("{} holds no tensors", all_.front()->name), "name another file");
+    if (Result<void> same = check_whole_numbers(); !same) return std::move(same).error();
+    if (needs_statistics(recipe_))
+      if (Result<void> added = add_statistics(); !added) return std::move(added).error();
+    std::set<const Checkpoint*> distinct;
+    for (const Named* model : all_) {
+      distinct.insert(model->checkpoint);
+      if (model->statistics != nullptr) distinct.insert(model->statistics);
+    }
+    for (const Checkpoint* checkpoint : distinct)
+      for (const TensorInfo& info : checkpoint->tensors())
+        layout_.input_bytes += info.end - info.begin;
+    return std::move(layout_);
+  }
+
+ private:
+  void add(const TensorInfo& info, bool ignored) {
+    Tensor tensor;
+    tensor.out.name = info.name;
+    tensor.out.dtype = tensor.dtype = info.dtype;
+    tensor.out.shape = info.shape;
+    tensor.origin = source(*all_.front(), &info);
+    tensor.merged = !ignored && is_float(info.dtype);
+    if (tensor.merged && options_.dtype) tensor.out.dtype = *options_.dtype;
+    if (!ignored) {
+      if (inputs_.base != nullptr) tensor.base = source(*inputs_.base, &info);
+      for (const Named& model : inputs_.models) add_model(tensor, model, info);
+    }
+    tensor.count = elements(tensor.out.shape);
+    if (tensor.merged) {
+      tensor.flat = layout_.elements;
+      layout_.elements += tensor.count;
+    }
+    layout_.tensors.push_back(std::move(tensor));
+  }
+
+  void add_model(Tensor& tensor, const Named& model, const TensorInfo& first) {
+    const TensorInfo* info = model.checkpoint->find(first.name);
+    const std::string& reference = all_.front()->name;
+    if (info == nullptr)
+      return differences_.add(
+          fmt::format("tensor \"{}\" of {} is missing in {}", first.name, reference, model.name));
+    if (info->dtype != first.dtype)
+      differences_.add(fmt::format("tensor \"{}\": {} in {}, {} in {}",
+                                   first.name,
+                                   checkpoint::name(first.dtype),
+                                   reference,
+                                   checkpoint::name(info->dtype),
+                                   model.name));
+    if (info->shape != first.shape && !resized(tensor, *info, model))
+      differences_.add(fmt::format("tensor \"{}\": shape {} in {}, {} in {}",
+                                   first.name,
+                                   shape_text(first.shape),
+                                   reference,
+                                   shape_text(info->shape),
+                                   model.name));
+    tensor.models.push_back(source(model, info));
+  }
+
+  // Cuts the output to the rows that both have, where that was asked for.
+  bool resized(Tensor& tensor, const TensorInfo& info, const Named& model) {
+    std::vector<std::uint64_t>& shape = tensor.out.shape;
+    if (!options_.resize || !tensor.merged || shape.size() != 2 || info.shape.size() != 2 ||
+        shape[1] != info.shape[1])
+      return false;
+    if (shape[0] != info.shape[0])
+      layout_.warnings.push_back(fmt::format("tensor \"{}\" is cut to {} rows: {} has {}",
+                                             info.name,
+                                             std::min(shape[0], info.shape[0]),
+                                             model.name,
+                                             info.shape[0]));
+    shape[0] = std::min(shape[0], info.shape[0]);
+    return true;
+  }
+
+  Error differ() {
+    std::string what = fmt::format("the inputs differ in {}", counted(differences_.count, "place"));
+    if (differences_.count > kListed) what += fmt::format(", the first {} of them", kListed);
+    Error error = refused(std::move(what),
+                          "merge models of one architecture; --ignore copies single tensors from "
+                          "the base");
+    error.causes = std::move(differences_.listed);
+    return error;
+  }
+
+  Result<void> check_whole_numbers() const {
+    for (const Tensor& tensor : layout_.tensors) {
+      if (is_float(tensor.dtype)) continue;
+      for (const Source& model : tensor.models) {
+        const std::size_t size = tensor.count * item_bytes(tensor.dtype);
+        if (std::memcmp(model.bytes, tensor.origin.bytes, size) == 0) continue;
+        const std::byte* end = tensor.origin.bytes + size;
+        const std::byte* found = std::mismatch(tensor.origin.bytes, end, model.bytes).first;
+        const auto offset = static_cast<std::uint64_t>(found - tensor.origin.bytes);
+        return refused(fmt::format("tensor \"{}\" ({}) of {} and {} differs at element {}",
+                                   tensor.out.name,
+                                   checkpoint::name(tensor.dtype),
+                                   tensor.origin.model,
+                                   model.model,
+                                   offset / item_bytes(tensor.dtype)),
+                       "whole numbers are not merged; --ignore copies the tensor from the base");
+      }
+    }
+    return {};
+  }
+
+  Result<void> add_statistics() {
+    const bool gram = recipe_.method == "regmean";
+    for (const Named& model : inputs_.models)
+      if (model.statistics == nullptr)
+        return refused(
+            fmt::format("{} has no statistics, which {} needs", model.name, recipe_.method),
+            "collect them first, and name one file a model");
+    for (Tensor& tensor : layout_.tensors) {
+      if (!tensor.merged) continue;
+      for (const Named& model : inputs_.models) {
+        const std::string name = tensor.out.name + std::string(gram ? kGram : "");
+        const TensorInfo* info = model.statistics->find(name);
+        if (info != nullptr)
+          tensor.statistics.push_back(
+              {model.name, model.statistics, info, model.statistics->bytes(*info).data()});
+        std::vector<std::uint64_t> wanted = tensor.out.shape;
+        if (gram && wanted.size() == 2) wanted[0] = wanted[1];
+        if (info != nullptr && (info->shape != wanted || !is_float(info->dtype)))
+          differences_.add(fmt::format("\"{}\" in the statistics of {} is {} {}, not {}",
+                                       name,
+                                       model.name,
+                                       checkpoint::name(info->dtype),
+                                       shape_text(info->shape),
+                                       shape_text(wanted)));
+      }
+      const bool complete = tensor.statistics.size() == inputs_.models.size();
+      if (!complete && !(gram && tensor.statistics.empty()))
+        differences_.add(fmt::format("the statistics of {} lack tensor \"{}\"",
+                                     tensor.statistics.empty() ? "all models" : "some models",
+                                     tensor.out.name));
+    }
+    if (differences_.count == 0) return {};
+    return refused(differ().describe(), "");
+  }
+
+  const Recipe& recipe_;
+  const Inputs& inputs_;
+  const Options& options_;
+  std::vector<const Named*> all_;
+  Layout layout_;
+  Differences differences_;
+};
+
+// The first element that is NaN or infinite; nothing where all are finite.
+std::optional<std::uint64_t> first_not_finite(const Source& source, std::uint64_t count) {
+  if (source.bytes == nullptr) return {};
+  std::array<double, 1024> numbers{};
+  for (std::uint64_t first = 0; first < count; first += numbers.size()) {
+    const std::size_t some = std::min<std::uint64_t>(numbers.size(), count - first);
+    widen(source.info->dtype, source.bytes, first, {numbers.data(), some});
+    for (std::size_t j = 0; j < some; ++j)
+      if (!std::isfinite(numbers[j])) return first + j;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::uint64_t elements(const std::vector<std::uint64_t>& shape) {
+  std::uint64_t count = 1;
+  for (const std::uint64_t extent : shape) count *= extent;
+  return count;
+}
+
+Result<Layout> match(const Recipe& recipe, const Inputs& inputs, const Options& options) {
+  return Matcher(recipe, inputs, options).match();
+}
+
+Error refuse_number(const Tensor& tensor, std::uint64_t element) {
+  std::vector<std::pair<const Source*, std::string_view>> sources = {{&tensor.base, ""}};
+  for (const Source& model : tensor.models) sources.emplace_back(&model, "");
+  for (const Source& source : tensor.statistics)
+    sources.emplace_back(&source, "the statistics of ");
+  std::optional<std::uint64_t> lowest;
+  std::string who;
+  for (const auto& [source, kind] : sources) {
+    if (source->bytes == nullptr) continue;
+    const auto found = first_not_finite(*source, elements(source->info->shape));
+    if (!found || (lowest && *lowest <= *found)) continue;
+    lowest = found;
+    who = fmt::format("{}{}", kind, source->model);
+  }
+  if (lowest)
+    return refused(fmt::format("tensor \"{}\" of {} holds NaN or infinity at element {}",
+                               tensor.out.name,
+                               who,
+                               *lowest),
+                   "this model diverged or its file is damaged; leave it out");
+  return refused(fmt::format("tensor \"{}\": the result at element {} is beyond the range of {}",
+                             tensor.out.name,
+                             element,
+                             checkpoint::name(tensor.out.dtype)),
+                 "choose a wider --dtype, or smaller weights");
+}
+
+}  // namespace ration::merge

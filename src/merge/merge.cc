@@ -1,0 +1,269 @@
+#include "merge/merge.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <set>
+
+#include "base/text.h"
+#include "checkpoint/safetensors_writer.h"
+#include "merge/layout.h"
+#include "merge/numbers.h"
+#include "merge/operator.h"
+
+namespace ration::merge {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::Metadata;
+using checkpoint::TensorInfo;
+using Bytes = std::vector<std::byte>;
+
+constexpr std::string_view kSchema = "ration.merge/1";
+
+std::unique_ptr<Operator> make_operator(const Recipe& recipe,
+                                        const Inputs& inputs,
+                                        const Options& options) {
+  if (recipe.method == "fisher") return make_fisher(recipe, options.threads);
+  if (recipe.method == "regmean") return make_regmean(recipe, options.threads);
+  if (recipe.method == "slerp") return make_slerp(recipe, options.threads);
+  if (needs_base(recipe)) return make_tau_operator(recipe, options);
+  return make_weighted(recipe, inputs.base != nullptr);
+}
+
+Result<void> check_inputs(const Recipe& recipe, const Inputs& inputs) {
+  if (std::vector<Error> problems = check(recipe); !problems.empty())
+    return combine(std::move(problems), "the recipe is wrong");
+  if (inputs.models.size() != recipe.models.size() ||
+      (needs_base(recipe) && inputs.base == nullptr))
+    return Error{.kind = ErrorKind::internal,
+                 .what = "the inputs of a merge are not those of its recipe"};
+  return {};
+}
+
+// The bytes of one output tensor. Pieces run on all threads; what is wrong is told for the first
+// element in order, so that it does not depend on them.
+class Merger {
+ public:
+  Merger(Operator& method, int threads)
+      : method_(method), states_(static_cast<std::size_t>(thread_count(threads))) {}
+
+  Result<void> merge(const Tensor& tensor, Bytes& bytes) {
+    if (Result<void> done = method_.begin(tensor); !done) return done;
+    const std::vector<Piece> pieces = pieces_of(tensor);
+    const double limit = overflow_limit(tensor.out.dtype);
+    std::mutex mutex;
+    std::uint64_t wrong = UINT64_MAX;
+    for_pieces(pieces.size(), std::span(states_), [&](std::size_t p, Scratch& scratch) {
+      for_chunks(pieces[p], [&](std::uint64_t first, std::size_t count) {
+        const std::span<double> out = scratch.out(count);
+        scratch.finite = true;
+        method_.merge(tensor, first, scratch, out);
+        if (!scratch.finite || !all_below(out, limit)) {
+          const std::scoped_lock lock(mutex);
+          wrong = std::min(wrong, first + first_beyond(out, limit));
+          return;
+        }
+        narrow(tensor.out.dtype, out, first, bytes.data());
+      });
+      release(pieces[p]);
+    });
+    if (wrong != UINT64_MAX) return refuse_number(tensor, wrong);
+    return {};
+  }
+
+ private:
+  static std::size_t first_beyond(std::span<const double> numbers, double limit) {
+    std::size_t j = 0;
+    while (j + 1 < numbers.size() && all_below(numbers.subspan(j, 1), limit)) ++j;
+    return j;
+  }
+
+  Operator& method_;
+  std::vector<Scratch> states_;
+};
+
+// What a base carries for other programs stays; what names a run of ration does not.
+Metadata kept_metadata(const Metadata& metadata) {
+  Metadata kept;
+  for (const auto& [key, value] : metadata)
+    if (key != "run" && key != "step" && !key.starts_with("ration.")) kept[key] = value;
+  return kept;
+}
+
+Json digests_of(const Inputs& inputs, const Options& options, Json& recipe) {
+  std::vector<const Checkpoint*> all;
+  if (inputs.base != nullptr) all.push_back(inputs.base->checkpoint);
+  for (const Named& model : inputs.models) all.push_back(model.checkpoint);
+  for (const Named& model : inputs.models)
+    if (model.statistics != nullptr) all.push_back(model.statistics);
+  const std::vector<std::string> digests = Checkpoint::sha256_of(all, options.threads);
+  std::size_t next = 0;
+  if (inputs.base != nullptr) recipe["base"] = "sha256:" + digests[next++];
+  Json models = Json::array(), statistics = Json::array();
+  for (std::size_t i = 0; i < inputs.models.size(); ++i)
+    models.push_back("sha256:" + digests[next++]);
+  for (const Named& model : inputs.models)
+    if (model.statistics != nullptr) statistics.push_back("sha256:" + digests[next++]);
+  recipe["models"] = std::move(models);
+  return statistics;
+}
+
+// Method, parameters, inputs and program: what makes the output again.
+Metadata provenance(const Recipe& recipe, const Inputs& inputs, const Options& options) {
+  const Checkpoint& first =
+      *(inputs.base != nullptr ? *inputs.base : inputs.models.front()).checkpoint;
+  Metadata metadata = kept_metadata(first.metadata());
+  Json document = {{"schema", kSchema}, {"recipe", to_json(recipe)}};
+  if (options.input_digests) {
+    Json statistics = digests_of(inputs, options, document["recipe"]);
+    if (!statistics.empty()) document["statistics"] = std::move(statistics);
+  }
+  if (!options.version.empty()) document["version"] = options.version;
+  if (options.dtype) document["dtype"] = checkpoint::name(*options.dtype);
+  if (!options.ignore.empty()) document["ignore"] = options.ignore;
+  if (options.resize) document["resize"] = "min";
+  metadata["ration.merge"] = document.dump();
+  return metadata;
+}
+
+// Models that are the base: they contribute nothing, which is seldom meant.
+std::vector<std::string> idle_models(const Layout& layout, const Inputs& inputs) {
+  std::vector<std::string> warnings;
+  for (std::size_t i = 0; i < inputs.models.size(); ++i) {
+    bool same = true;
+    for (const Tensor& tensor : layout.tensors) {
+      if (!same) break;
+      if (tensor.merged)
+        same = std::equal(tensor.base.bytes,
+                          tensor.base.bytes + tensor.count * item_bytes(tensor.dtype),
+                          tensor.models[i].bytes);
+    }
+    if (same)
+      warnings.push_back(
+          fmt::format("{} equals the base: it contributes nothing", inputs.models[i].name));
+  }
+  return warnings;
+}
+
+// Merges one tensor while the one before is being written.
+Result<void> stream(const Layout& layout, Operator& method, Sink& sink, const Options& options) {
+  Merger merger(method, options.threads);
+  Bytes buffers[2];
+  std::future<Result<void>> writing;
+  const auto wait = [&]() -> Result<void> {
+    return writing.valid() ? writing.get() : Result<void>();
+  };
+  std::uint64_t done = 0;
+  for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
+    const Tensor& tensor = layout.tensors[i];
+    std::span<const std::byte> bytes(tensor.origin.bytes,
+                                     tensor.origin.info->end - tensor.origin.info->begin);
+    Result<void> merged;
+    if (tensor.merged) {
+      Bytes& buffer = buffers[i % 2];
+      buffer.resize(tensor.count * item_bytes(tensor.out.dtype));
+      merged = merger.merge(tensor, buffer);
+      bytes = buffer;
+    }
+    Result<void> written = wait();
+    if (!merged) return merged;
+    if (!written) return written;
+    writing = std::async(std::launch::async,
+                         [&sink, &tensor, bytes] { return sink.tensor(tensor.out, bytes); });
+    done += tensor.count;
+    if (options.progress) options.progress(done, layout.elements);
+  }
+  return wait();
+}
+
+class FileSink final : public Sink {
+ public:
+  FileSink(Files& files, const Path& path) : files_(files), path_(path) {}
+
+  Result<void> begin(std::span<const TensorInfo> layout, const Metadata& metadata) override {
+    Result<checkpoint::SafetensorsWriter> writer = checkpoint::SafetensorsWriter::create(
+        files_, path_, {layout.begin(), layout.end()}, metadata);
+    if (!writer) return std::move(writer).error();
+    writer_.emplace(std::move(*writer));
+    return {};
+  }
+  Result<void> tensor(const TensorInfo&, std::span<const std::byte> bytes) override {
+    return writer_->append(bytes);
+  }
+  Result<void> finish() { return writer_->finish(); }
+
+ private:
+  Files& files_;
+  const Path& path_;
+  std::optional<checkpoint::SafetensorsWriter> writer_;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+std::string Summary::one_line() const {
+  return fmt::format("merged {}, {} numbers, {}B of input in {} ({}B/s)",
+                     counted(tensors, "tensor"),
+                     format_quantity(static_cast<double>(elements)),
+                     format_quantity(static_cast<double>(input_bytes)),
+                     format_duration(seconds),
+                     format_quantity(static_cast<double>(input_bytes) / seconds));
+}
+
+Result<Summary> merge(const Recipe& recipe,
+                      const Inputs& inputs,
+                      Sink& sink,
+                      const Options& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  if (Result<void> usable = check_inputs(recipe, inputs); !usable) return std::move(usable).error();
+  Result<Layout> layout = match(recipe, inputs, options);
+  if (!layout) return std::move(layout).error();
+  const std::unique_ptr<Operator> method = make_operator(recipe, inputs, options);
+  if (Result<void> ready = method->prepare(*layout); !ready) return std::move(ready).error();
+
+  std::vector<TensorInfo> infos;
+  Summary summary;
+  for (Tensor& tensor : layout->tensors) {
+    tensor.out.begin = summary.output_bytes;
+    summary.output_bytes += tensor.count * item_bytes(tensor.out.dtype);
+    tensor.out.end = summary.output_bytes;
+    infos.push_back(tensor.out);
+  }
+  if (Result<void> begun = sink.begin(infos, provenance(recipe, inputs, options)); !begun)
+    return std::move(begun).error();
+  if (Result<void> done = stream(*layout, *method, sink, options); !done)
+    return std::move(done).error();
+
+  summary.tensors = layout->tensors.size();
+  summary.elements = layout->elements;
+  summary.input_bytes = layout->input_bytes;
+  summary.warnings = std::move(layout->warnings);
+  if (needs_base(recipe))
+    for (std::string& warning : idle_models(*layout, inputs))
+      summary.warnings.push_back(std::move(warning));
+  for (std::string& warning : method->warnings) summary.warnings.push_back(std::move(warning));
+  summary.seconds = seconds_since(begin);
+  return summary;
+}
+
+Result<Summary> merge_to_file(Files& files,
+                              const Recipe& recipe,
+                              const Inputs& inputs,
+                              const Path& output,
+                              const Options& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  FileSink sink(files, output);
+  Result<Summary> summary = merge(recipe, inputs, sink, options);
+  if (!summary) return summary;
+  if (Result<void> done = sink.finish(); !done) return std::move(done).error();
+  summary->seconds = seconds_since(begin);
+  return summary;
+}
+
+}  // namespace ration::merge

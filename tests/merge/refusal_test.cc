@@ -1,0 +1,155 @@
+// What a merge refuses, and how it says so.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "merge/models.h"
+
+namespace ration {
+namespace {
+
+using checkpoint::DType;
+using merge::Options;
+using merge::Recipe;
+using test::GivenTensor;
+using test::Models;
+using test::recipe_of;
+using test::vector_model;
+using testing::AllOf;
+using testing::HasSubstr;
+
+using Vector = std::vector<double>;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+class Refusal : public testing::Test {
+ protected:
+  std::string refused(const Recipe& recipe, const Options& options = {}) {
+    const Result<test::MemorySink> sink = models_.merge(recipe, options);
+    EXPECT_FALSE(sink) << "it should have been refused";
+    if (sink) return {};
+    EXPECT_EQ(exit_code(sink.error().kind), 2);
+    return sink.error().describe();
+  }
+
+  Models models_;
+};
+
+TEST_F(Refusal, ListsEveryTensorThatDiffers) {
+  models_.add("base", {{"a", {2}, {1, 1}}, {"b", {2, 2}, {1, 1, 1, 1}}, {"c", {1}, {1}}});
+  models_.add("m", {{"b", {4}, {1, 1, 1, 1}}, {"c", {1}, {1}, DType::f16}, {"d", {1}, {1}}});
+
+  EXPECT_THAT(refused(recipe_of("task_arithmetic", {"m"}, "base")),
+              AllOf(HasSubstr("differ in 4 places"),
+                    HasSubstr("tensor \"a\" of base is missing in m"),
+                    HasSubstr("tensor \"b\": shape [2,2] in base, [4] in m"),
+                    HasSubstr("tensor \"c\": F32 in base, F16 in m"),
+                    HasSubstr("tensor \"d\" of m is missing in base")));
+}
+
+TEST_F(Refusal, CutsLongListsButCountsAll) {
+  std::vector<GivenTensor> many;
+  for (int i = 0; i < 50; ++i) many.push_back({"t" + std::to_string(i), {1}, {1}});
+  models_.add("a", many);
+  models_.add("b", vector_model({1}));
+  EXPECT_THAT(refused(recipe_of("average", {"a", "b"})),
+              HasSubstr("differ in 51 places, the first 20 of them"));
+}
+
+// Every method must find one bad number, wherever it hides: in entries that would be trimmed, in
+// models of weight 0, in the base.
+class BadNumber : public Refusal, public testing::WithParamInterface<std::string> {
+ protected:
+  void expect_found(const std::string& model, double bad) {
+    constexpr std::size_t kCount = 300000, kPlace = 270001;  // in the second piece
+    for (const std::string name : {"base", "a", "b"}) {
+      Vector numbers(kCount, name == "base" ? 1.0 : 1.5);
+      if (name == model) numbers[kPlace] = numbers[kPlace + 5] = bad;
+      models_.add(name, vector_model(numbers));
+      if (name == "base") continue;
+      if (GetParam() == "fisher") models_.set_statistics(name, vector_model(Vector(kCount, 1.0)));
+      if (GetParam() == "regmean") models_.set_statistics(name, vector_model({1}));
+    }
+    Recipe recipe = recipe_of(GetParam(), {"a", "b"}, "base");
+    if (GetParam() == "linear") recipe.weights = {1, 0};
+    recipe.density = 0.01;
+    EXPECT_THAT(refused(recipe),
+                HasSubstr("tensor \"w\" of " + model + " holds NaN or infinity at element 270001"));
+  }
+};
+
+TEST_P(BadNumber, IsFoundInAModel) {
+  expect_found("b", std::nan(""));
+  expect_found("b", -kInfinity);
+}
+
+TEST_P(BadNumber, IsFoundInTheBaseThatIsUsed) {
+  if (merge::needs_base(recipe_of(GetParam(), {"a", "b"}, "base"))) expect_found("base", kInfinity);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods,
+                         BadNumber,
+                         testing::ValuesIn(merge::methods()),
+                         [](const auto& info) { return info.param; });
+
+TEST_F(Refusal, IsTheSameForAnyNumberOfThreads) {
+  Vector numbers(2000000, 1.0);
+  for (const std::size_t place : {1999999U, 700000U, 1200000U}) numbers[place] = kInfinity;
+  models_.add("a", vector_model(numbers));
+  Options options;
+  options.threads = 1;
+  const std::string one = refused(recipe_of("average", {"a"}), options);
+  EXPECT_THAT(one, HasSubstr("at element 700000"));
+  options.threads = 5;
+  EXPECT_EQ(refused(recipe_of("average", {"a"}), options), one);
+}
+
+TEST_F(Refusal, DoesNotTurnLargeNumbersIntoInfinity) {
+  models_.add("a", vector_model({1, 65519}));
+  models_.add("b", vector_model({1, 65521}));
+  Options options;
+  options.dtype = DType::f16;
+  EXPECT_THAT(refused(recipe_of("average", {"a", "b"}), options),
+              HasSubstr("the result at element 1 is beyond the range of F16"));
+  EXPECT_EQ(models_.merged(recipe_of("average", {"a"}), options).numbers("w")[1], 65504);
+}
+
+TEST_F(Refusal, NamesWholeNumbersThatDiffer) {
+  models_.add("a", {{"mask", {3}, {1, 0, 1}, DType::boolean}, {"w", {1}, {1}}});
+  models_.add("b", {{"mask", {3}, {1, 0, 0}, DType::boolean}, {"w", {1}, {1}}});
+  EXPECT_THAT(refused(recipe_of("average", {"a", "b"})),
+              HasSubstr("tensor \"mask\" (BOOL) of a and b differs at element 2"));
+}
+
+TEST_F(Refusal, SaysWhichStatisticsAreMissing) {
+  models_.add("a", {{"u", {1}, {1}}, {"w", {2}, {1, 1}}});
+  EXPECT_THAT(refused(recipe_of("fisher", {"a"})), HasSubstr("a has no statistics"));
+  models_.set_statistics("a", {{"w", {1}, {1}}});
+  EXPECT_THAT(refused(recipe_of("fisher", {"a"})),
+              AllOf(HasSubstr("lack tensor \"u\""),
+                    HasSubstr("\"w\" in the statistics of a is F32 [1], not [2]")));
+  models_.set_statistics("a", {{"u", {1}, {1}}, {"w", {2}, {1, -1}}});
+  EXPECT_THAT(refused(recipe_of("fisher", {"a"})), HasSubstr("holds numbers below 0"));
+}
+
+TEST_F(Refusal, NeedsARegularExpressionThatIsOne) {
+  models_.add("a", vector_model({1}));
+  Options options;
+  options.ignore = "(";
+  EXPECT_THAT(refused(recipe_of("average", {"a"}), options),
+              HasSubstr("\"(\" is no regular expression"));
+}
+
+TEST_F(Refusal, CutsRowsOnlyWhereColumnsAgree) {
+  models_.add("a", {{"e", {2, 2}, {1, 1, 1, 1}}});
+  models_.add("b", {{"e", {2, 3}, {1, 1, 1, 1, 1, 1}}});
+  Options options;
+  options.resize = true;
+  EXPECT_THAT(refused(recipe_of("average", {"a", "b"}), options), HasSubstr("shape [2,2] in a"));
+}
+
+}  // namespace
+}  // namespace ration
