@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "base/unsynced_files.h"
 #include "checkpoint/safetensors.h"
 #include "merge/layout.h"
 #include "merge/numbers.h"
@@ -57,7 +58,7 @@ const checkpoint::Checkpoint* Models::write(const std::string& file,
   for (std::size_t i = 0; i < tensors.size(); ++i)
     views.push_back({tensors[i].name, tensors[i].dtype, tensors[i].shape, stored[i]});
   const Path path = folder_ / file;
-  if (Result<void> done = checkpoint::write_safetensors(real_files(), path, views); !done)
+  if (Result<void> done = checkpoint::write_safetensors(unsynced_files(), path, views); !done)
     throw std::runtime_error(done.error().describe());
   Result<checkpoint::Checkpoint> opened = checkpoint::Checkpoint::open(real_files(), path);
   if (!opened) throw std::runtime_error(opened.error().describe());

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 
 #include "merge/models.h"
 #include "merge/soup.h"
@@ -28,8 +29,7 @@ double u(std::uint64_t seed, std::uint64_t i) {
 }
 
 // The tensors of the reference with numbers by flat index.
-template <class Number>
-std::vector<GivenTensor> tensors_with(const Number& number) {
+std::vector<GivenTensor> tensors_with(const std::function<double(std::uint64_t)>& number) {
   std::vector<GivenTensor> tensors;
   for (const auto& [name, shape] : reference()["tensors"].items()) {
     GivenTensor tensor{name, shape.get<std::vector<std::uint64_t>>(), {}, checkpoint::DType::f32};
