@@ -173,7 +173,7 @@ TEST_P(AnyThreads, GiveTheSameBytes) {
 INSTANTIATE_TEST_SUITE_P(Methods,
                          AnyThreads,
                          testing::ValuesIn(merge::methods()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& given) { return given.param; });
 
 TEST(Merge, GivesEveryTensorTheFormatThatWasAskedFor) {
   Models models;
@@ -258,6 +258,30 @@ TEST(Merge, WritesTheSameFileEachTime) {
   const Result<checkpoint::Checkpoint> opened = checkpoint::Checkpoint::open(real_files(), out);
   ASSERT_TRUE(opened) << opened.error().describe();
   EXPECT_EQ(opened->tensors()[0].shape, (std::vector<std::uint64_t>{9000}));
+}
+
+TEST(Merge, ReadsShardsAsTheWholeModel) {
+  Models models;
+  const std::vector<GivenTensor> tensors = {{"a", {700}, random_numbers(700, 1)},
+                                            {"b", {300}, random_numbers(300, 2)}};
+  models.add("whole", tensors);
+  models.add("one.safetensors", {tensors[0]});
+  models.add("two.safetensors", {tensors[1]});
+  models.add("other", {{"a", {700}, random_numbers(700, 3)}, {"b", {300}, random_numbers(300, 4)}});
+  ASSERT_TRUE(
+      real_files().write_whole(models.path("x.safetensors.index.json"),
+                               R"({"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})"));
+  const Result<checkpoint::Checkpoint> sharded =
+      checkpoint::Checkpoint::open(real_files(), models.path("x.safetensors.index.json"));
+  ASSERT_TRUE(sharded) << sharded.error().describe();
+  const Recipe recipe = recipe_of("average", {"whole", "other"});
+  merge::Inputs inputs = models.inputs(recipe);
+  inputs.models[0].checkpoint = &*sharded;
+  test::MemorySink sink;
+
+  ASSERT_TRUE(merge::merge(recipe, inputs, sink, {}));
+
+  EXPECT_EQ(sink.bytes, models.merged(recipe).bytes);
 }
 
 TEST(Merge, LeavesNoFileBehindWhenTheDiskIsFull) {

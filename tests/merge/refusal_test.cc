@@ -93,7 +93,7 @@ TEST_P(BadNumber, IsFoundInTheBaseThatIsUsed) {
 INSTANTIATE_TEST_SUITE_P(Methods,
                          BadNumber,
                          testing::ValuesIn(merge::methods()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& given) { return given.param; });
 
 TEST_F(Refusal, IsTheSameForAnyNumberOfThreads) {
   Vector numbers(2000000, 1.0);

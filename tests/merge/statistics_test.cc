@@ -147,10 +147,9 @@ TEST(RegMean, GivesModelsThatAgreeBack) {
 
 TEST(RegMean, AddsARidgeToSingularMatricesAndSaysSo) {
   Models models;
-  const Layer few(2, 4, 8);  // two rows of inputs for four columns
-  for (const std::string name : {"a", "b"}) {
-    models.add(name, {{"w", {1, 4}, {1, 2, 3, 4}}});
-    models.set_statistics(name, gram_file(few));
+  for (const std::string name : {"a", "b"}) {  // one input, (1, 1): all that it tells is the sum
+    models.add(name, {{"w", {1, 2}, {1, 2}}});
+    models.set_statistics(name, {{"w.gram", {2, 2}, {1, 1, 1, 1}}});
   }
   Recipe recipe = recipe_of("regmean", {"a", "b"});
   recipe.alpha = 1;
@@ -158,8 +157,10 @@ TEST(RegMean, AddsARidgeToSingularMatricesAndSaysSo) {
 
   const Result<merge::Summary> done = merge::merge(recipe, models.inputs(recipe), sink, {});
 
-  // Rounding may leave a tiny positive pivot; a matrix of zeros leaves none.
   ASSERT_TRUE(done) << done.error().describe();
+  ASSERT_EQ(done->warnings.size(), 1U);
+  EXPECT_THAT(done->warnings[0], testing::HasSubstr("\"w\": the Gram matrices are singular"));
+  for (const double number : sink.numbers("w")) EXPECT_NEAR(number, 1.5, 1e-5);  // ridge 1e-6
 }
 
 TEST(RegMean, RefusesMatricesThatCannotBeSolved) {
