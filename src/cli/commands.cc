@@ -10,8 +10,9 @@ std::vector<Command> all_commands() {
       cancel_command(),     retry_command(),        export_command(),       db_check_command(),
       db_rebuild_command(), db_backup_command(),    db_vacuum_command(),    import_command(),
       fit_command(),        fit_isoflop_command(),  fit_envelope_command(), predict_command(),
-      plan_command(),       plan_replay_command(),  report_command(),       help_command(),
-      completion_command(), version_command(),      supervise_command(),    slurm_task_command(),
+      plan_command(),       plan_replay_command(),  report_command(),       merge_command(),
+      merge_diff_command(), help_command(),         completion_command(),   version_command(),
+      supervise_command(),  slurm_task_command(),
   };
 }
 

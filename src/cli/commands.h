@@ -28,6 +28,8 @@ Command help_command();
 Command import_command();
 Command init_command();
 Command logs_command();
+Command merge_command();
+Command merge_diff_command();
 Command plan_command();
 Command plan_replay_command();
 Command predict_command();

@@ -8,8 +8,9 @@
 namespace ration::merge {
 namespace {
 
-constexpr std::size_t kBlock = 64;     // columns that are eliminated together
-constexpr std::size_t kColumns = 256;  // of right-hand sides that a thread takes
+constexpr std::size_t kBlock = 64;        // columns that are eliminated together
+constexpr std::size_t kColumns = 256;     // of right-hand sides that a thread takes
+constexpr double kSmallestPivot = 1e-12;  // of the diagonal; below it, what is left is rounding
 
 // x . y in four sums, so that additions overlap.
 double dot(const double* x, const double* y, std::size_t count) {
@@ -31,7 +32,7 @@ bool cholesky(std::span<double> matrix, std::size_t n, int threads) {
       for (std::size_t k = begin; k < j; ++k)
         row(j)[k] = (row(j)[k] - dot(row(j), row(k), k)) / row(k)[k];
       const double pivot = row(j)[j] - dot(row(j), row(j), j);
-      if (!(pivot > 0) || !std::isfinite(pivot)) return false;
+      if (!(pivot > kSmallestPivot * row(j)[j]) || !std::isfinite(pivot)) return false;
       row(j)[j] = std::sqrt(pivot);
     }
     parallel_for(n - end, threads, [&](std::size_t offset) {

@@ -9,7 +9,8 @@
 namespace ration::merge {
 
 // Replaces the lower triangle of the n x n row-major `matrix` by its Cholesky factor. False, with
-// the matrix spoilt, where it is not positive definite. n^3 / 3 multiplications.
+// the matrix spoilt, where it is not positive definite beyond 1e-12 of its diagonal. n^3 / 3
+// multiplications.
 bool cholesky(std::span<double> matrix, std::size_t n, int threads);
 
 // Solves factor factor^T x = b for the columns of b [n, m], row-major, in place. n^2 m

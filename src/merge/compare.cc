@@ -1,5 +1,6 @@
 #include "merge/compare.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -93,7 +94,7 @@ double Comparison::norm(std::size_t model) const {
 }
 double Comparison::cosine(std::size_t a, std::size_t b) const {
   const double lengths = norm(a) * norm(b);
-  return lengths > 0 ? products[a * models() + b] / lengths : 0;
+  return lengths > 0 ? std::clamp(products[a * models() + b] / lengths, -1.0, 1.0) : 0;
 }
 double Comparison::conflict_share() const { return share(conflicts, elements); }
 double Comparison::trimmed_conflict_share() const { return share(trimmed_conflicts, elements); }

@@ -17,6 +17,8 @@ Error usage(std::string what, std::string hint) {
   return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
 }
 
+std::string or_else(std::string text, std::string other) { return text.empty() ? other : text; }
+
 using Words = std::vector<std::string>;
 
 // A member of a recipe beside method, base and models: who reads it, how, and what it may be.
@@ -251,10 +253,9 @@ std::vector<std::string> members_of(const std::string& method) {
 std::vector<Error> check(const Recipe& recipe) {
   const std::vector<std::string>& known = methods();
   if (std::find(known.begin(), known.end(), recipe.method) == known.end())
-    return {usage(
-        fmt::format(
-            "no method is called \"{}\"{}", recipe.method, did_you_mean(recipe.method, known)),
-        fmt::format("one of {}", fmt::join(known, ", ")))};
+    return {usage(fmt::format("no method is called \"{}\"", recipe.method),
+                  or_else(did_you_mean(recipe.method, known),
+                          fmt::format("one of {}", fmt::join(known, ", "))))};
   std::vector<Error> problems;
   for (const Member& member : members())
     if (reads(member, recipe.method) && !member.valid(recipe))
@@ -305,8 +306,8 @@ Result<Recipe> parse_recipe(const Json& json, const std::string& where) {
   for (const auto& [key, value] : json.items())
     if (std::find(known.begin(), known.end(), key) == known.end())
       problems.push_back(usage(
-          fmt::format("{} does not read \"{}\"{}", recipe.method, key, did_you_mean(key, known)),
-          fmt::format("it reads {}", fmt::join(known, ", "))));
+          fmt::format("{} does not read \"{}\"", recipe.method, key),
+          or_else(did_you_mean(key, known), fmt::format("it reads {}", fmt::join(known, ", ")))));
   for (Error& problem : check(recipe)) problems.push_back(std::move(problem));
   if (!problems.empty())
     return combine(std::move(problems), "several members are wrong").with_context(where);
