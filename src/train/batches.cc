@@ -28,6 +28,25 @@ Batch Windows::batch(std::span<const std::uint32_t> windows) const {
   return batch;
 }
 
+std::int64_t PoolWindows::count() const {
+  return data::usable_tokens(pool_.tokens(), context_) / context_;
+}
+
+Batch PoolWindows::batch(std::span<const std::uint32_t> windows) const {
+  const auto sequences = static_cast<std::int64_t>(windows.size());
+  Batch batch{at::empty({sequences, context_}, at::kLong),
+              at::empty({sequences, context_}, at::kLong)};
+  auto* input = batch.inputs.data_ptr<std::int64_t>();
+  auto* target = batch.targets.data_ptr<std::int64_t>();
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(context_) + 1);
+  for (const std::uint32_t window : windows) {
+    pool_.copy(window * context_, tokens);
+    input = std::copy(tokens.begin(), tokens.end() - 1, input);
+    target = std::copy(tokens.begin() + 1, tokens.end(), target);
+  }
+  return batch;
+}
+
 TrainingData::TrainingData(Windows windows, std::uint64_t seed, data::SchedulePosition position)
     : windows_(std::move(windows)),
       schedule_(static_cast<std::uint32_t>(windows_.count()), seed, position) {}

@@ -22,12 +22,27 @@ class Windows {
   Windows(std::vector<std::int32_t> tokens, std::int64_t context);
 
   std::int64_t count() const { return count_; }
+  std::int64_t context() const { return context_; }  // tokens of a window
   Batch batch(std::span<const std::uint32_t> windows) const;
 
  private:
   std::vector<std::int32_t> tokens_;
   std::int64_t context_;
   std::int64_t count_;
+};
+
+// The same of tokens as they lie in a pool's files, copied out when they are asked for.
+class PoolWindows {
+ public:
+  PoolWindows(data::TokenPool pool, std::int64_t context)
+      : pool_(std::move(pool)), context_(context) {}
+
+  std::int64_t count() const;
+  Batch batch(std::span<const std::uint32_t> windows) const;
+
+ private:
+  data::TokenPool pool_;
+  std::int64_t context_;
 };
 
 // What a run trains on, in order.

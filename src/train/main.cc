@@ -24,6 +24,7 @@
 #include "train/processes/run_processes.h"
 #include "train/score.h"
 #include "train/smoke.h"
+#include "train/statistics.h"
 #include "train/worker.h"
 
 namespace {
@@ -33,6 +34,8 @@ using ration::run::WorkerExit;
 constexpr std::string_view kUsage =
     "usage: ration-train RUN… [--attempt N] [--token HEX]\n"
     "       ration-train --score DATA CHECKPOINT -o FILE [NAME=VALUE …]\n"
+    "       ration-train --statistics fisher|gram DATA CHECKPOINT -o FILE [sequences=N] "
+    "[NAME=VALUE …]\n"
     "       ration-train --bench [RUN] [NAME=VALUE …] [--steps N] [--json] [--export FILE]\n"
     "       ration-train --smoke [FOLDER]\n"
     "\n"
@@ -58,6 +61,13 @@ constexpr std::string_view kUsage =
     "(device, "
     "threads, …) replace the run's\n"
     "  -o FILE       the scores, as JSON lines\n"
+    "\n"
+    "  --statistics  what merging needs to know of a checkpoint, over `sequences` windows of "
+    "DATA's "
+    "training tokens (256):\n"
+    "                fisher, the mean squared gradient of a window's log-likelihood; gram, X'X of "
+    "the inputs of linear maps;\n"
+    "                -o FILE gets them as safetensors\n"
     "\n"
     "  --bench       measure speed, memory and where the time goes, on drawn tokens; settings of "
     "`ration help settings`\n"
@@ -106,11 +116,12 @@ int usage(std::string_view problem) {
 }
 
 struct CommandLine {
-  enum class Mode { work, score, bench, smoke, pace };
+  enum class Mode { work, score, statistics, bench, smoke, pace };
   Mode mode = Mode::work;
   ration::train::WorkerOptions work = {};
   std::vector<ration::Path> more_folders = {};  // behind the first, of runs side by side
   ration::train::ScoreOptions score = {};
+  ration::train::StatisticsOptions statistics = {};
   ration::train::BenchOptions bench = {};
   ration::Path smoke_folder = {};
   bool help = false;
@@ -122,13 +133,19 @@ std::vector<ration::Path*> folders_of(CommandLine& line) {
   return all;
 }
 
+// True where a checkpoint is asked something of data.
+bool judges(const CommandLine& line) {
+  return line.mode == CommandLine::Mode::score || line.mode == CommandLine::Mode::statistics;
+}
+
 // The command line, or what is wrong with it.
 std::string parse(std::span<char*> words, CommandLine& line) {
   std::optional<ration::Path> run;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
     const bool takes_value = word == "--attempt" || word == "--token" || word == "--steps" ||
-                             word == "--export" || word == "--runs" || word == "-o";
+                             word == "--export" || word == "--runs" || word == "-o" ||
+                             word == "--statistics";
     std::string_view value;
     int number = 0;
     if (takes_value) {
@@ -144,7 +161,12 @@ std::string parse(std::span<char*> words, CommandLine& line) {
       line.help = true;
     else if (word == "--score")
       line.mode = CommandLine::Mode::score;
-    else if (word == "-o")
+    else if (word == "--statistics") {
+      line.mode = CommandLine::Mode::statistics;
+      const auto kind = ration::train::statistic_named(value);
+      if (!kind) return fmt::format("--statistics takes fisher or gram, not \"{}\"", value);
+      line.statistics.statistic = *kind;
+    } else if (word == "-o")
       line.score.output = value;
     else if (word == "--bench")
       line.mode = CommandLine::Mode::bench;
@@ -169,10 +191,9 @@ std::string parse(std::span<char*> words, CommandLine& line) {
     else if (!word.starts_with("-") && word.find('=') != std::string_view::npos &&
              line.mode == CommandLine::Mode::bench)
       line.bench.settings.emplace_back(word);
-    else if (line.mode == CommandLine::Mode::score && !word.starts_with("-") &&
-             !line.score.checkpoint.empty())
+    else if (judges(line) && !word.starts_with("-") && !line.score.checkpoint.empty())
       line.score.settings.emplace_back(word);
-    else if (line.mode == CommandLine::Mode::score && !word.starts_with("-"))
+    else if (judges(line) && !word.starts_with("-"))
       (line.score.data.empty() ? line.score.data : line.score.checkpoint) = word;
     else if (word.starts_with("-") || (run && line.mode != CommandLine::Mode::work))
       return fmt::format("unexpected \"{}\"", word);
@@ -181,9 +202,11 @@ std::string parse(std::span<char*> words, CommandLine& line) {
     else
       run = word;
   }
-  if (line.mode == CommandLine::Mode::score && !line.help) {
-    if (line.score.checkpoint.empty()) return "--score takes prepared data and a checkpoint";
-    if (line.score.output.empty()) return "--score needs -o, the file to write";
+  if (judges(line) && !line.help) {
+    const char* mode = line.mode == CommandLine::Mode::score ? "--score" : "--statistics";
+    if (line.score.checkpoint.empty())
+      return fmt::format("{} takes prepared data and a checkpoint", mode);
+    if (line.score.output.empty()) return fmt::format("{} needs -o, the file to write", mode);
   }
   if (line.mode == CommandLine::Mode::work) {
     if (!run && !line.help) return "a run folder is missing";
@@ -252,11 +275,16 @@ void take_own_gpu() {
   setenv("CUDA_VISIBLE_DEVICES", std::string(list.substr(0, list.find(','))).c_str(), 1);
 }
 
-int score(const ration::train::ScoreOptions& options) {
+// What is asked of a checkpoint.
+int judge(CommandLine& line) {
   ration::train::Surroundings world{
       ration::real_files(), ration::system_clock(), [] { return false; }, {}};
-  const ration::train::WorkerOutcome outcome = ration::train::score(
-      options, world, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  const auto say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
+  line.statistics.of = line.score;
+  const ration::train::WorkerOutcome outcome =
+      line.mode == CommandLine::Mode::score
+          ? ration::train::score(line.score, world, say)
+          : ration::train::write_statistics(line.statistics, world, say);
   if (outcome.error) std::fputs(outcome.error->describe().c_str(), stderr);
   return static_cast<int>(outcome.exit);
 }
@@ -313,7 +341,8 @@ int carry_out(CommandLine& line, std::span<char*> words) {
     case CommandLine::Mode::pace:
       return ration::train::keep_pace(line.smoke_folder, ration::real_files(), stdin, stdout);
     case CommandLine::Mode::score:
-      return score(line.score);
+    case CommandLine::Mode::statistics:
+      return judge(line);
     case CommandLine::Mode::bench:
       return bench(line.bench);
     case CommandLine::Mode::smoke:

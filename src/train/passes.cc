@@ -57,6 +57,14 @@ class CpuPasses final : public Passes {
     });
   }
 
+  void show_inputs(const TokenRows& rows, const InputViewer& see) override {
+    in_chunks(rows, [&](const TokenRows& chunk, std::int64_t) {
+      forward(chunk, nullptr);
+      show_inputs_of(chunk.sequences * chunk.positions, see);
+      return 0.0;
+    });
+  }
+
   void time_stages(StageClock* stages) override { stages_ = stages; }
   void use(Products products) override {
     for (Layer& layer : layers_)
@@ -95,6 +103,7 @@ class CpuPasses final : public Passes {
   void forward(const TokenRows& chunk, const BatchPlace* place);
   void embed(const TokenRows& chunk, const BatchPlace* place);
   void forward_layer(std::size_t index, const TokenRows& chunk, const BatchPlace* place);
+  void show_inputs_of(std::int64_t rows, const InputViewer& see);
   double losses(const TokenRows& chunk, double weight);
   void backward(const TokenRows& chunk, const BatchPlace& place);
   void backward_layer(std::size_t index, const TokenRows& chunk, const BatchPlace& place);
@@ -454,6 +463,25 @@ void CpuPasses<Real>::forward(const TokenRows& chunk, const BatchPlace* place) {
   lap(Stage::classifier);
 }
 
+// Of the last forward pass, which leaves them for a backward one.
+template <class Real>
+void CpuPasses<Real>::show_inputs_of(std::int64_t rows, const InputViewer& see) {
+  const at::ScalarType type = parameters_.values().scalar_type();
+  const auto show = [&](const std::string& name, Buffer& x, std::int64_t columns) {
+    see(name + ".w", at::from_blob(x.data(), {rows, columns}, type));
+  };
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const std::string h = fmt::format("h{}.", i);
+    Layer& layer = layers_[i];
+    show(h + "attn.qkv", layer.normed1, width_);
+    show(h + "attn.o", layer.mixed, width_);
+    if (layer.gate.exists()) show(h + "mlp.gate", layer.normed2, width_);
+    show(h + "mlp.up", layer.normed2, width_);
+    show(h + "mlp.down", layer.hidden, hidden_width_);
+  }
+  if (!spec_.tied) show("head", final_normed_, width_);
+}
+
 // Sum over the chunk; with a weight, logits become their gradient.
 template <class Real>
 double CpuPasses<Real>::losses(const TokenRows& chunk, double weight) {
@@ -558,6 +586,7 @@ void CpuPasses<Real>::backward(const TokenRows& chunk, const BatchPlace& place) 
   std::fill_n(dx_.data(), rows * width_, Real(0));
   norm_backward(final_norm_, rows, last_.data(), final_stats_.data());
   lap(Stage::norms);
+  if (spec_.tune == "head") return;  // nothing below changes
   for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i, chunk, place);
   embed_backward(chunk, place);
   lap(Stage::rest);

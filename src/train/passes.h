@@ -6,8 +6,10 @@
 // 64 two to three times as fast as operators one by one (docs/training.md).
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "run/spec.h"
 #include "train/dropout.h"
@@ -37,6 +39,11 @@ class Passes {
   virtual double loss_sum(const TokenRows& rows) = 0;
   // The same, each target's by itself: `out` [B,T], nats.
   virtual void token_losses(const TokenRows& rows, std::span<double> out) = 0;
+
+  // The forward pass without dropout, shown what each linear map reads: x [rows,in] by the name of
+  // the map's weight, some rows at a time; a tied head is not shown. On the processor alone.
+  using InputViewer = std::function<void(std::string_view weight, const at::Tensor& x)>;
+  virtual void show_inputs(const TokenRows& rows, const InputViewer& see) = 0;
 
   // From now on says to `stages` where the time goes; null ends that.
   virtual void time_stages(StageClock* stages) = 0;

@@ -10,13 +10,11 @@
 #include "base/part_file.h"
 #include "base/text.h"
 #include "data/shards.h"
-#include "run/folder.h"
-#include "run/mixture.h"
 #include "train/checkpoint_folder.h"
 #include "train/device/pack.h"
 #include "train/document_losses.h"
+#include "train/named_checkpoint.h"
 #include "train/products.h"
-#include "train/setting_words.h"
 
 namespace ration::train {
 namespace {
@@ -32,110 +30,8 @@ struct Failure {
   Error error;
 };
 
-Error problem(ErrorKind kind, std::string what, std::string hint) {
-  return {.kind = kind, .what = std::move(what), .hint = std::move(hint)};
-}
-
 Error data_error(std::string what, std::string hint) {
-  return problem(ErrorKind::input, std::move(what), std::move(hint));
-}
-
-// Whose weights: the run's folder, and which of its checkpoints where one is named.
-struct Named {
-  Path run;
-  std::optional<CheckpointName> checkpoint;
-};
-
-Result<Named> find_run(Files& files, const Path& given) {
-  Path path = std::filesystem::absolute(given).lexically_normal();
-  if (!path.has_filename() || path.filename() == "run.json") path = path.parent_path();
-  if (files.exists(path / "run.json")) return Named{.run = path, .checkpoint = {}};
-  const std::optional<CheckpointName> name = checkpoint_name(path);
-  const Path run = path.parent_path().parent_path();
-  if (name && files.exists(run / "run.json")) return Named{.run = run, .checkpoint = name};
-  return problem(ErrorKind::usage,
-                 fmt::format("{} is neither a run folder nor a checkpoint in one", given.string()),
-                 "give a folder that holds run.json, or its attempt-<n>/checkpoint-<step>");
-}
-
-Result<run::RunFile> read_run(Files& files, const Path& folder, const ScoreOptions& options) {
-  Result<run::RunFile> file = run::RunFolder(files, folder).read_spec();
-  if (!file) return file;
-  for (const std::string& setting : options.settings) {
-    if (!is_execution_setting(name_of_setting(setting)))
-      return problem(ErrorKind::usage,
-                     fmt::format("{} is no setting that scoring reads", name_of_setting(setting)),
-                     "device, threads, products, micro_batch_sequences and data can be set");
-    if (Result<void> done = apply_setting(setting, *file); !done) return std::move(done).error();
-  }
-  return file;
-}
-
-// Of the run's own data or sources, or prepared with the tokenizer of these.
-Result<void> check_tokenizer(Files& files,
-                             const Path& folder,
-                             const data::Manifest& manifest,
-                             const run::RunFile& file) {
-  if (manifest.digest == file.spec.data_digest) return {};
-  const auto sources = run::parse_aux(file.spec.aux);
-  if (sources && std::any_of(sources->begin(), sources->end(), [&](const run::AuxSource& source) {
-        return source.data_digest == manifest.digest;
-      }))
-    return {};
-  const Path own = file.execution.data;
-  const std::string hint = "prepare it with the tokenizer of the run's data";
-  if (manifest.vocab > file.spec.vocab)
-    return data_error(fmt::format("{} has a vocabulary of {} tokens, the run's model one of {}",
-                                  folder.string(),
-                                  manifest.vocab,
-                                  file.spec.vocab),
-                      hint);
-  Result<data::Manifest> of_run = data::read_manifest(files, own);
-  if (!of_run || of_run->digest != file.spec.data_digest)
-    return data_error(
-        fmt::format("the tokenizer of {} cannot be compared with that of the run's data, which {} "
-                    "does not hold",
-                    folder.string(),
-                    own.string()),
-        "say where they lie: data=FOLDER");
-  if (manifest.vocab != of_run->vocab || manifest.end_token != of_run->end_token ||
-      manifest.tokenizer_sha256 != of_run->tokenizer_sha256)
-    return data_error(fmt::format("{} was tokenized otherwise than the run's data in {} ({} of {} "
-                                  "tokens and {} of {})",
-                                  folder.string(),
-                                  own.string(),
-                                  manifest.tokenizer,
-                                  manifest.vocab,
-                                  of_run->tokenizer,
-                                  of_run->vocab),
-                      hint);
-  return {};
-}
-
-// The checkpoint that is named, or that the run's result names, or the newest.
-Result<FoundCheckpoint> load(Files& files,
-                             const Named& named,
-                             const run::RunFile& file,
-                             Parameters& parameters,
-                             const std::function<void(const std::string&)>& say) {
-  const run::RunFolder folder(files, named.run);
-  const CheckpointFolder checkpoints(files, folder, file.id);
-  std::optional<CheckpointName> exactly = named.checkpoint;
-  if (!exactly) {
-    Result<std::optional<Json>> result = folder.result();
-    if (!result) return std::move(result).error();
-    if (*result && (*result)->is_object())
-      exactly = checkpoint_name((*result)->value("checkpoint", std::string()));
-  }
-  if (exactly) return checkpoints.load_weights(exactly->attempt, exactly->step, parameters);
-  std::vector<std::string> broken;
-  Result<std::optional<FoundCheckpoint>> newest =
-      checkpoints.load_newest_weights(parameters, broken);
-  if (!newest) return std::move(newest).error();
-  for (const std::string& why : broken) say(fmt::format("passed over {}", why));
-  if (*newest) return **std::move(newest);
-  return data_error(fmt::format("run {} has no checkpoint", named.run.string()),
-                    "wait until it has made one (checkpoint_minutes), or carry it out first");
+  return {.kind = ErrorKind::input, .what = std::move(what), .hint = std::move(hint)};
 }
 
 // The file that is written, in pieces, under a name of this process.
@@ -255,28 +151,20 @@ WorkerOutcome score(const ScoreOptions& options,
                     Surroundings& world,
                     const std::function<void(const std::string&)>& say) {
   Files& files = world.files;
-  Result<Named> named = find_run(files, options.checkpoint);
+  Result<NamedCheckpoint> named = find_checkpoint(files, options.checkpoint);
   if (!named) return failed(WorkerExit::usage, std::move(named).error());
-  Result<run::RunFile> file = read_run(files, named->run, options);
+  Result<run::RunFile> file = read_run(files, named->run, options.settings);
   if (!file) return failed(WorkerExit::usage, std::move(file).error());
   const run::RunSpec& spec = file->spec;
-  Result<data::Manifest> manifest = data::read_manifest(files, options.data);
-  if (!manifest) return failed(WorkerExit::data, std::move(manifest).error());
-  if (Result<void> same = check_tokenizer(files, options.data, *manifest, *file); !same)
-    return failed(WorkerExit::data, std::move(same).error());
-  Result<data::TokenPool> pool =
-      data::TokenPool::open(files, options.data, *manifest, data::Split::train);
-  if (!pool) return failed(WorkerExit::data, std::move(pool).error());
-  if (Result<void> intact = pool->verify(); !intact)
-    return failed(WorkerExit::data, std::move(intact).error());
+  const Result<TrainingText> text = open_training_text(files, options.data, *file);
+  if (!text) return failed(WorkerExit::data, text.error());
+  const data::Manifest& manifest = text->manifest;
 
   at::set_num_threads(static_cast<int>(file->execution.threads));
   Model model(spec, spec.precision == "fp64" ? at::kDouble : at::kFloat);
-  Result<FoundCheckpoint> found = load(files, *named, *file, model.parameters(), say);
+  Result<FoundCheckpoint> found = load_weights(files, *named, *file, model.parameters(), say);
   if (!found) return failed(WorkerExit::data, std::move(found).error());
-  const auto asked = products_named(file->execution.products);
-  const auto recorded = products_named(found->progress.value("products", std::string()));
-  model.passes().use(asked ? *asked : recorded.value_or(usual_products()));
+  model.passes().use(products_of(*file, *found));
   AdamW no_moments(spec, model.parameters());
   const std::unique_ptr<Group> group = alone();
   Result<device::Place> place =
@@ -285,27 +173,27 @@ WorkerOutcome score(const ScoreOptions& options,
 
   const std::string checkpoint =
       CheckpointName{.attempt = found->attempt, .step = found->step}.text();
-  const std::int64_t documents = manifest->train.documents;
+  const std::int64_t documents = manifest.train.documents;
   say(fmt::format("{} documents, {}, by {} of run {}",
                   documents,
-                  format_quantity(static_cast<double>(manifest->train.tokens), "tok"),
+                  format_quantity(static_cast<double>(manifest.train.tokens), "tok"),
                   checkpoint,
                   file->id));
-  const auto end_token = static_cast<std::int32_t>(manifest->end_token);
+  const auto end_token = static_cast<std::int32_t>(manifest.end_token);
   const auto losses = [&](std::span<const std::int32_t> tokens,
                           std::span<const std::uint64_t> starts) {
     return document_losses(model.passes(), tokens, starts, end_token, spec.context);
   };
   const Json header = {{"schema", kSchema},
-                       {"data", manifest->digest},
+                       {"data", manifest.digest},
                        {"checkpoint", checkpoint},
                        {"run_id", file->id},
                        {"documents", documents},
                        {"unit", "nats_per_token"},
                        {"context", spec.context},
                        {"windows", "disjoint"},
-                       {"first_input", manifest->end_token}};
-  std::optional<Failure> failure = write_scores(options, world, *pool, losses, header, say);
+                       {"first_input", manifest.end_token}};
+  std::optional<Failure> failure = write_scores(options, world, text->pool, losses, header, say);
   if (failure) return failed(failure->exit, std::move(failure->error));
   say(fmt::format("wrote {}", options.output.string()));
   return {.exit = WorkerExit::done};

@@ -340,7 +340,7 @@ TEST_F(Score, SaysWhatIsMissing) {
   EXPECT_EQ(score(data_ / "nowhere", folder_.path()).exit, WorkerExit::data);
   const WorkerOutcome setting = score(data_.path(), folder_.path(), {"width=16"});
   EXPECT_EQ(setting.exit, WorkerExit::usage);
-  EXPECT_THAT(problem(setting), HasSubstr("width is no setting that scoring reads"));
+  EXPECT_THAT(problem(setting), HasSubstr("width is no execution setting"));
 }
 
 TEST_F(Score, RefusesABrokenCheckpoint) {

@@ -199,6 +199,9 @@ class SeatPasses final : public Passes {
   void token_losses(const TokenRows& rows, std::span<double> out) override {
     seat_.token_losses(rows, out);
   }
+  void show_inputs(const TokenRows&, const InputViewer&) override {
+    throw std::logic_error("activations of a run on a device stay there");
+  }
   void time_stages(StageClock*) override {}  // a device computes them as one
   void use(Products) override {}             // a device has its own
   void release() override {}                 // LibTorch's allocator keeps what it may use again
