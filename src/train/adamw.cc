@@ -49,15 +49,15 @@ void AdamW::step(Parameters& parameters, double lr, double grad_scale) {
     };
     const double decay = 1 - lr * weight_decay_;  // by lr itself, whatever a tensor's rate is
     if (hidden_rate_ == 1)
-      update(0, parameters.decayed(), decay);
+      update(parameters.tuned().matrices, parameters.decayed(), decay);
     else
       for (const Parameters::Entry& entry : parameters.entries())
-        if (entry.shape.shape.size() >= 2)
+        if (entry.shape.shape.size() >= 2 && entry.shape.tuned)
           update(entry.offset,
                  entry.offset + entry.value.numel(),
                  decay,
                  entry.shape.hidden ? hidden_rate_ : 1);
-    update(parameters.decayed(), first_.numel(), 1.0);
+    update(parameters.tuned().vectors, first_.numel(), 1.0);
   };
   if (first_.scalar_type() == at::kDouble)
     run(static_cast<double*>(nullptr));

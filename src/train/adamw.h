@@ -17,8 +17,8 @@ class AdamW {
  public:
   AdamW(const run::RunSpec& spec, const Parameters& parameters);
 
-  // One update with gradients multiplied by `grad_scale` (the clip coefficient). Steps count from 1
-  // inside.
+  // One update of what is tuned, with gradients multiplied by `grad_scale` (the clip coefficient).
+  // Steps count from 1 inside.
   void step(Parameters& parameters, double lr, double grad_scale);
 
   // State for checkpoints: flat moments in the layout of the parameters, and the number of updates

@@ -71,6 +71,11 @@ void fill_all(std::span<Parameters::Entry> entries, const run::RunSpec& spec, st
   work();
 }
 
+bool is_tuned(const TensorShape& tensor, std::string_view tune) {
+  if (tune == "norms") return tensor.shape.size() == 1;
+  return tune == "all" || tensor.name == "head.w" || tensor.name.starts_with("lnf.");
+}
+
 }  // namespace
 
 std::vector<TensorShape> tensor_shapes(const run::RunSpec& spec) {
@@ -100,6 +105,7 @@ std::vector<TensorShape> tensor_shapes(const run::RunSpec& spec) {
   }
   norm("lnf");
   if (!spec.tied) shapes.push_back({"head.w", {spec.vocab, d}, Init::normal});
+  for (TensorShape& tensor : shapes) tensor.tuned = is_tuned(tensor, spec.tune);
   return shapes;
 }
 
@@ -116,6 +122,9 @@ Parameters::Parameters(const run::RunSpec& spec, at::ScalarType dtype) {
     }
     if (matrices) decayed_ = size;
   }
+  tuned_ = {.matrices = decayed_, .vectors = size};
+  for (std::size_t i = shapes.size(); i-- > 0;)
+    if (shapes[i].tuned) (is_matrix(shapes[i]) ? tuned_.matrices : tuned_.vectors) = offsets[i];
   values_ = at::zeros({size}, dtype);
   grads_ = at::zeros({size}, dtype);
   for (std::size_t i = 0; i < shapes.size(); ++i) {
@@ -130,6 +139,11 @@ Parameters::Parameters(const run::RunSpec& spec, at::ScalarType dtype) {
     entry.value.set_requires_grad(true);
     entry.value.mutable_grad() = entry.grad;  // the backward pass accumulates into the flat buffer
   }
+}
+
+void Parameters::clear_frozen_gradients() {
+  if (tuned_.matrices > 0) grads_.narrow(0, 0, tuned_.matrices).zero_();
+  if (tuned_.vectors > decayed_) grads_.narrow(0, decayed_, tuned_.vectors - decayed_).zero_();
 }
 
 bool Parameters::has(std::string_view name) const {

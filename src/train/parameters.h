@@ -22,10 +22,19 @@ struct TensorShape {
   std::vector<std::int64_t> shape;
   Init init = Init::normal;
   bool hidden = false;  // a matrix inside a layer
+  bool tuned = true;    // false: spec.tune leaves it as it is
 };
 
-// The tensors of a resolved spec, in the order of the forward pass.
+// The tensors of a resolved spec, in the order of the forward pass. Those that are tuned are the
+// last of the matrices and the last of the vectors.
 std::vector<TensorShape> tensor_shapes(const run::RunSpec& spec);
+
+// Where what training changes begins among the matrices of a flat buffer and among its vectors; in
+// both it reaches to the end.
+struct TunedFrom {
+  std::int64_t matrices = 0;
+  std::int64_t vectors = 0;
+};
 
 class Parameters {
  public:
@@ -50,12 +59,17 @@ class Parameters {
   const at::Tensor& values() const { return values_; }
   at::Tensor& grads() { return grads_; }
   std::int64_t decayed() const { return decayed_; }
+  // Training changes [tuned().matrices, decayed()) and [tuned().vectors, size).
+  const TunedFrom& tuned() const { return tuned_; }
+  // Zeroes the gradients of all else.
+  void clear_frozen_gradients();
 
  private:
   std::vector<Entry> entries_;
   at::Tensor values_;
   at::Tensor grads_;
   std::int64_t decayed_ = 0;
+  TunedFrom tuned_;
 };
 
 }  // namespace ration::train

@@ -88,6 +88,7 @@ StepResult train_step(Model& model,
       const BatchPlace place{.step = options.step, .first_sequence = first};
       loss += model.passes().add_gradients(batch.rows(first, count), place, per_token);
     }
+    parameters.clear_frozen_gradients();
     return loss;
   };
   if (batch.parts.empty()) {

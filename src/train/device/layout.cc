@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "train/parameters.h"
-
 namespace ration::train::device {
 namespace {
 
@@ -19,6 +17,7 @@ Layout::Layout(const run::RunSpec& spec, std::int64_t vocab_multiple)
     : vocab_rows_(rounded(spec.vocab, vocab_multiple)) {
   const std::vector<TensorShape> shapes = tensor_shapes(spec);
   for (const bool matrices : {true, false}) {
+    std::int64_t frozen_end = size_;
     for (const TensorShape& tensor : shapes) {
       if ((tensor.shape.size() >= 2) != matrices) continue;
       Slot slot{.name = tensor.name,
@@ -33,10 +32,12 @@ Layout::Layout(const run::RunSpec& spec, std::int64_t vocab_multiple)
         if (hidden_end_ == 0) hidden_begin_ = slot.offset;
         hidden_end_ = size_;
       }
+      if (!tensor.tuned) frozen_end = size_;
       slots_.push_back(std::move(slot));
     }
     size_ = rounded(size_, kAlignment);
     if (matrices) decayed_ = size_;
+    (matrices ? tuned_.matrices : tuned_.vectors) = rounded(frozen_end, kAlignment);
   }
 }
 

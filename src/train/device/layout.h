@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "run/spec.h"
+#include "train/parameters.h"
 
 namespace ration::train::device {
 
@@ -31,6 +32,8 @@ class Layout {
 
   std::int64_t size() const { return size_; }        // of one run, a multiple of 16
   std::int64_t decayed() const { return decayed_; }  // matrices come first: [0, decayed())
+  // What training changes: [tuned().matrices, decayed()) and [tuned().vectors, size()).
+  const TunedFrom& tuned() const { return tuned_; }
   // The matrices inside layers lie together: [hidden_begin(), hidden_end()).
   std::int64_t hidden_begin() const { return hidden_begin_; }
   std::int64_t hidden_end() const { return hidden_end_; }
@@ -39,6 +42,7 @@ class Layout {
  private:
   std::vector<Slot> slots_;
   std::int64_t size_ = 0, decayed_ = 0, hidden_begin_ = 0, hidden_end_ = 0, vocab_rows_ = 0;
+  TunedFrom tuned_;
 };
 
 }  // namespace ration::train::device

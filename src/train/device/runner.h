@@ -108,6 +108,7 @@ class Runner final : public DeviceRuns {
   template <class Take>
   void evaluate(std::span<const TokenRows> rows, const Take& take);
   void compute_gradients(Plan& plan);
+  void clear_frozen_gradients();
   void sum_over_processes();
   void update(Plan& plan);
   void forward(const Place& place);

@@ -77,6 +77,7 @@ void Runner<T>::backward(const Place& place) {
                 /*replace=*/true,
                 /*to_branch=*/!bare,
                 bare ? kernels::Mask{} : mask(place, layers_.size() - 1, DropoutSite::mlp_branch));
+  if (spec_.tune == "head") return;  // nothing below changes
   for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i, place);
   launch(kernels::EmbedBackward<T>{.rows = place.rows,
                                    .width = width_,

@@ -134,6 +134,15 @@ void Runner<T>::compute_gradients(Plan& plan) {
                               .losses = data<double>(losses_),
                               .results = data<kernels::RunResult>(results_)});
   }
+  clear_frozen_gradients();
+}
+
+template <class T>
+void Runner<T>::clear_frozen_gradients() {
+  const std::int64_t matrices = layout_.tuned().matrices, decayed = layout_.decayed();
+  const std::int64_t vectors = layout_.tuned().vectors;
+  if (matrices > 0) grads_.narrow(1, 0, matrices).zero_();
+  if (vectors > decayed) grads_.narrow(1, decayed, vectors - decayed).zero_();
 }
 
 // Norm, decision, and AdamW.
@@ -158,6 +167,8 @@ void Runner<T>::update(Plan& plan) {
   launch(kernels::AdamW<T>{.runs = runs_,
                            .size = layout_.size(),
                            .decayed = layout_.decayed(),
+                           .tuned_matrices = layout_.tuned().matrices,
+                           .tuned_vectors = layout_.tuned().vectors,
                            .hidden_begin = layout_.hidden_begin(),
                            .hidden_end = layout_.hidden_end(),
                            .hidden_rate = rule_.hidden_rate,

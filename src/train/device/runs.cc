@@ -22,6 +22,8 @@ std::string why_not_packable(const run::RunSpec& a, const run::RunSpec& b) {
     return (windows + spec.batch_sequences - 1) / spec.batch_sequences;
   };
   for (const run::RunSpec* spec : {&a, &b})
+    if (!spec->points.empty()) return "one evaluates points and trains nothing";
+  for (const run::RunSpec* spec : {&a, &b})
     if (run::is_online(*spec))
       return fmt::format(
           "policy \"{}\" looks at each step of its run before the next, so the run trains alone",
@@ -35,7 +37,7 @@ std::string why_not_packable(const run::RunSpec& a, const run::RunSpec& b) {
   same.lr = a.lr, same.weight_decay = a.weight_decay, same.clip = a.clip;
   same.schedule = a.schedule, same.warmup_fraction = a.warmup_fraction;
   same.final_lr_fraction = a.final_lr_fraction, same.decay_fraction = a.decay_fraction;
-  same.init_std = a.init_std;
+  same.init_std = a.init_std, same.init = a.init;
   same.aux = a.aux, same.aux_share = a.aux_share, same.aux_schedule = a.aux_schedule;
   same.mix_order = a.mix_order, same.policy = a.policy;
   if (same == a) return "";

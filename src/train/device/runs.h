@@ -66,8 +66,8 @@ std::unique_ptr<DeviceRuns> make_device_runs(std::vector<run::RunSpec> specs,
                                              const DeviceOptions& options);
 
 // What keeps two runs from being trained side by side; empty when nothing does. They may differ in
-// seeds, unique tokens, tokens seen, learning rate and its schedule, weight decay and clip, as long
-// as they take the same number of steps.
+// seeds, first weights, unique tokens, tokens seen, learning rate and its schedule, weight decay
+// and clip, as long as they take the same number of steps.
 std::string why_not_packable(const run::RunSpec& a, const run::RunSpec& b);
 
 // Bytes that make_device_runs() will need, without the work space of LibTorch (docs/training.md).

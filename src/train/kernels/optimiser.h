@@ -128,7 +128,8 @@ struct Decide {
 
 // With g the scaled gradient: m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2,
 // p = keep p - step_size m / (sqrt(v)/root_correction + eps), over [runs,size]; elements from
-// `decayed` on are kept whole. `copy` receives p in T; it may be none.
+// `decayed` on are kept whole. Elements before `tuned_matrices`, and from `decayed` to
+// `tuned_vectors`, stay as they are. `copy` receives p in T; it may be none.
 template <class T>
 struct AdamW {
   static constexpr int kThreads = 256;
@@ -136,7 +137,8 @@ struct AdamW {
   static constexpr std::int64_t kOfBlock = 4 * kThreads * kPackSize;
   using Real = Wide<T>;
 
-  std::int64_t runs = 1, size = 0, decayed = 0;   // multiples of a pack, as the next two
+  std::int64_t runs = 1, size = 0, decayed = 0;  // multiples of a pack, as the next four
+  std::int64_t tuned_matrices = 0, tuned_vectors = 0;
   std::int64_t hidden_begin = 0, hidden_end = 0;  // elements whose rate is …
   double hidden_rate = 1;                         // … this share of the others'
   double beta1 = 0, beta2 = 0, eps = 0;
@@ -167,6 +169,7 @@ struct AdamW {
     constexpr int N = kPackSize;
     block.each(smaller(kOfBlock, size - begin) / N, [&](std::int64_t i) {
       const std::int64_t within = begin + i * N, at = run * size + within;
+      if (within < (within < decayed ? tuned_matrices : tuned_vectors)) return;
       const Pack<Real, N> g = load<N>(grads + at);
       Pack<Real, N> p = load<N>(values + at), m = load<N>(first + at), v = load<N>(second + at);
       Pack<T, N> rounded;
