@@ -104,6 +104,24 @@ Result<Json> read_meta(Files& files,
   return meta;
 }
 
+// A file of a checkpoint, and the member of meta.json that holds its digest.
+struct PartOfCheckpoint {
+  const char* file;
+  const char* digest;
+};
+constexpr PartOfCheckpoint kModel = {"model.safetensors", "model_sha256"};
+constexpr PartOfCheckpoint kState = {"state.safetensors", "state_sha256"};
+
+Result<void> check_digest(Files& files,
+                          const Path& checkpoint,
+                          const PartOfCheckpoint& part,
+                          const Json& meta) {
+  Result<std::string> digest = digest_of(files, checkpoint / part.file);
+  if (!digest) return std::move(digest).error();
+  if (*digest == meta.value(part.digest, "")) return {};
+  return broken(checkpoint, fmt::format("{} does not have the digest of meta.json", part.file));
+}
+
 // A file that holds exactly these tensors.
 Result<checkpoint::TensorFile> open_for(Files& files,
                                         const Path& path,
@@ -179,24 +197,20 @@ Result<Path> CheckpointFolder::save(int attempt,
   if (Result<void> done = files_->remove_all(temporary); !done) return std::move(done).error();
   if (Result<void> done = files_->make_folders(temporary); !done) return std::move(done).error();
   Json meta = {{"schema", kSchema}, {"run", run_id_}, {"step", step}, {"progress", progress}};
-  const auto write = [&](const char* file,
-                         const char* key,
+  const auto write = [&](const PartOfCheckpoint& part,
                          const std::vector<NamedTensor>& tensors) -> Result<void> {
     const checkpoint::Metadata about = {{"run", run_id_}, {"step", std::to_string(step)}};
-    if (Result<void> done = write_safetensors(*files_, temporary / file, views(tensors), about);
-        !done)
+    const Path path = temporary / part.file;
+    if (Result<void> done = write_safetensors(*files_, path, views(tensors), about); !done)
       return done;
-    Result<std::string> digest = digest_of(*files_, temporary / file);
+    Result<std::string> digest = digest_of(*files_, path);
     if (!digest) return std::move(digest).error();
-    meta[key] = *digest;
+    meta[part.digest] = *digest;
     return {};
   };
-  if (Result<void> done = write("model.safetensors", "model_sha256", weights(parameters)); !done)
-    return std::move(done).error();
+  if (Result<void> done = write(kModel, weights(parameters)); !done) return std::move(done).error();
   fault_point("checkpoint-half-written");
-  if (Result<void> done =
-          write("state.safetensors", "state_sha256", moments(parameters, optimiser));
-      !done)
+  if (Result<void> done = write(kState, moments(parameters, optimiser)); !done)
     return std::move(done).error();
   Result<std::string> digest = digest_of_meta(meta);
   if (!digest) return std::move(digest).error();
@@ -233,23 +247,17 @@ Result<Json> CheckpointFolder::load(int attempt,
   const Result<Json> meta = read_meta(*files_, path, run_id_, step);
   if (!meta) return meta;
   std::vector<std::pair<checkpoint::TensorFile, std::vector<NamedTensor>>> found;
-  const auto open =
-      [&](const char* file, const char* key, std::vector<NamedTensor> tensors) -> Result<void> {
-    Result<std::string> digest = digest_of(*files_, path / file);
-    if (!digest) return std::move(digest).error();
-    if (*digest != meta->value(key, ""))
-      return broken(path, fmt::format("{} does not have the digest of meta.json", file));
-    Result<checkpoint::TensorFile> opened = open_for(*files_, path / file, tensors);
+  const auto open = [&](const PartOfCheckpoint& part,
+                        std::vector<NamedTensor> tensors) -> Result<void> {
+    if (Result<void> whole = check_digest(*files_, path, part, *meta); !whole) return whole;
+    Result<checkpoint::TensorFile> opened = open_for(*files_, path / part.file, tensors);
     if (!opened) return std::move(opened).error();
     found.emplace_back(*std::move(opened), std::move(tensors));
     return {};
   };
-  if (Result<void> done = open("model.safetensors", "model_sha256", weights(parameters)); !done)
-    return std::move(done).error();
+  if (Result<void> done = open(kModel, weights(parameters)); !done) return std::move(done).error();
   if (optimiser != nullptr)
-    if (Result<void> done =
-            open("state.safetensors", "state_sha256", moments(parameters, *optimiser));
-        !done)
+    if (Result<void> done = open(kState, moments(parameters, *optimiser)); !done)
       return std::move(done).error();
   // Nothing is changed before everything is known to fit.
   for (const auto& [file, tensors] : found) copy_out(file, tensors);
@@ -316,6 +324,31 @@ Result<FoundCheckpoint> CheckpointFolder::load_step(int attempt,
   if (last) return *std::move(last);
   const int newest = attempts->empty() ? 1 : std::min(attempt, attempts->back());
   return broken(path_of(newest, step), "is missing, and so is that of every earlier attempt");
+}
+
+Result<Path> CheckpointFolder::weights_path(const CheckpointName& name) const {
+  const Path path = path_of(name.attempt, name.step);
+  const Result<Json> meta = read_meta(*files_, path, run_id_, name.step);
+  if (!meta) return meta.error();
+  if (Result<void> whole = check_digest(*files_, path, kModel, *meta); !whole)
+    return std::move(whole).error();
+  return path / kModel.file;
+}
+
+Result<CheckpointName> CheckpointFolder::find_step(std::int64_t step) const {
+  Result<std::vector<int>> attempts = folder_.attempts();
+  if (!attempts) return std::move(attempts).error();
+  std::optional<Error> last;
+  for (auto number = attempts->rbegin(); number != attempts->rend(); ++number) {
+    if (!files_->exists(path_of(*number, step))) continue;
+    const CheckpointName name{.attempt = *number, .step = step};
+    Result<Path> whole = weights_path(name);
+    if (whole) return name;
+    last = std::move(whole).error();
+  }
+  if (last) return *std::move(last);
+  return broken(path_of(attempts->empty() ? 1 : attempts->back(), step),
+                "is missing, and so is that of every earlier attempt");
 }
 
 Result<void> CheckpointFolder::forget_after(int attempt, std::int64_t step) {

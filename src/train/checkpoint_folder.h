@@ -80,6 +80,11 @@ class CheckpointFolder {
   Result<std::optional<FoundCheckpoint>> load_newest_weights(
       Parameters& parameters, std::vector<std::string>& broken) const;
 
+  // The file of weights of exactly this checkpoint, after checking that it is whole.
+  Result<Path> weights_path(const CheckpointName& name) const;
+  // Of the newest attempt whose checkpoint of this step is whole.
+  Result<CheckpointName> find_step(std::int64_t step) const;
+
   // Removes those of this attempt that lie behind `step`.
   Result<void> forget_after(int attempt, std::int64_t step);
 

@@ -4,6 +4,7 @@
 // overlap, dropout off.
 
 #include <cstdint>
+#include <vector>
 
 #include "train/batches.h"
 #include "train/model.h"
@@ -22,6 +23,9 @@ class HeldOut {
  private:
   Windows windows_;
 };
+
+// Nats a token of each window by itself. Same weights and windows, same numbers.
+std::vector<double> window_losses(const Model& model, const Windows& windows);
 
 // True when the way from `before` to `after` tokens crosses a point of the grid 10^(i /
 // per_decade). Never with per_decade 0.

@@ -51,8 +51,9 @@ class Training {
  private:
   // What an attempt continues from.
   struct Found {
-    Json state;  // what a checkpoint says of progress; null: the run begins
-    Json where;  // of the event that says so
+    Json state;          // what a checkpoint says of progress; null: the run begins
+    Json where;          // of the event that says so
+    Json first_weights;  // where those came from, of a run that begins with others' weights
     std::vector<std::string> broken;
   };
 

@@ -11,6 +11,7 @@
 
 #include "base/process.h"
 #include "train/cpu/product.h"
+#include "train/first_weights.h"
 #include "train/memory.h"
 #include "train/training.h"
 
@@ -69,7 +70,7 @@ Result<void> Training::begin() {
   return emit(run::EventType::resume, std::move(found->where));
 }
 
-// Loads the newest checkpoint of the run, or what a branch begins with.
+// Loads the newest checkpoint of the run, or what a branch or a run with `init` begins with.
 Result<Training::Found> Training::find_state() {
   Found found;
   Result<std::optional<FoundCheckpoint>> own =
@@ -83,6 +84,11 @@ Result<Training::Found> Training::find_state() {
     if (!trunk) return trunk;
     trunk->broken = std::move(found.broken);
     return trunk;
+  } else if (!spec_.init.empty()) {
+    Result<Json> from =
+        load_first_weights(world_.files, run_.folder, run_.file, model_.parameters());
+    if (!from) return std::move(from).error();
+    found.first_weights = std::move(*from);
   }
   return found;
 }
@@ -178,6 +184,7 @@ Result<void> Training::say_what_runs(const Found& found) {
                 {"val_tokens", val_tokens_},
                 {"params", param_counts(spec_)},
                 {"flops_per_token", flops_per_token(spec_)}};
+  if (!found.first_weights.is_null()) about["init"] = found.first_weights;
   if (run_.pack != nullptr && !run_.pack->measured().is_null())
     about["ways"] = run_.pack->measured();
   if (Result<void> done = emit(run::EventType::start, std::move(about), true); !done) return done;

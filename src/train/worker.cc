@@ -10,6 +10,7 @@
 #include "run/steps.h"
 #include "train/device/pack.h"
 #include "train/memory.h"
+#include "train/points_run.h"
 #include "train/processes/group.h"
 #include "train/training.h"
 
@@ -214,12 +215,33 @@ Error lost_others(const GroupLost& lost) {
           .hint = "see what the others say; the run continues from its last checkpoint"};
 }
 
+// By one process, whatever its surroundings.
+WorkerOutcome carry_out_points(run::RunFolder& folder,
+                               const run::RunFile& file,
+                               const WorkerOptions& options,
+                               Surroundings& world) {
+  if (file.execution.processes > 1 || (options.meeting != nullptr && options.meeting->size > 1))
+    return failed(WorkerExit::usage,
+                  {.kind = ErrorKind::usage,
+                   .what = "points are evaluated by one process, and this run has several",
+                   .hint = "set processes = 1; threads takes several cores"});
+  Result<int> attempt = claim(folder, options);
+  if (!attempt) return failed(WorkerExit::other, std::move(attempt).error());
+  Result<WorkerExit> exit = evaluate_points(
+      {.folder = folder, .file = file, .attempt = *attempt, .token = options.token}, world);
+  if (exit) return {.exit = *exit};
+  const ErrorKind kind = exit.error().kind;
+  const bool data = kind == ErrorKind::input || kind == ErrorKind::usage;
+  return failed(data ? WorkerExit::data : WorkerExit::other, std::move(exit).error());
+}
+
 WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
   run::RunFolder folder(world.files, options.run_folder);
   Result<run::RunFile> file = folder.read_spec();
   if (!file) return failed(WorkerExit::usage, std::move(file).error());
   if (std::optional<WorkerOutcome> finished = outcome_of_finished(options.run_folder, world.files))
     return *std::move(finished);
+  if (!file->spec.points.empty()) return carry_out_points(folder, *file, options, world);
   Result<Prepared> prepared = prepare(*file, world.files);
   if (!prepared) return failed(WorkerExit::data, std::move(prepared).error());
   Result<std::unique_ptr<Group>> group = group_of(*file, options);
@@ -234,7 +256,15 @@ WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
          .what = fmt::format("policy \"{}\" compares gradients that several processes would share",
                              file->spec.policy),
          .hint = "set processes = 1, or policy = \"fixed\""});
-  const bool is_branch = !file->spec.branch_from.empty();
+  if (file->spec.tune != "all" && run::reads_gradients(file->spec))
+    return failed(
+        WorkerExit::usage,
+        {.kind = ErrorKind::usage,
+         .what = fmt::format("policy \"{}\" compares gradients that tune = \"{}\" leaves out",
+                             file->spec.policy,
+                             file->spec.tune),
+         .hint = "set tune = \"all\", or policy = \"fixed\""});
+  const bool begins_elsewhere = !file->spec.branch_from.empty() || !file->spec.init.empty();
   Training training(world,
                     {.folder = folder,
                      .file = std::move(*file),
@@ -248,8 +278,8 @@ WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
                     std::move(prepared->auxiliary));
   Result<WorkerExit> exit = training.run();
   if (exit) return {.exit = *exit};
-  // The checkpoint of a trunk is a branch's data.
-  const bool data = is_branch && exit.error().kind == ErrorKind::input;
+  // What it begins with is its data.
+  const bool data = begins_elsewhere && exit.error().kind == ErrorKind::input;
   return failed(data ? WorkerExit::data : WorkerExit::other, std::move(exit).error());
 }
 

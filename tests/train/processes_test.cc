@@ -62,6 +62,25 @@ TEST_F(Processes, GiveTheLossesOfOneProcessAtEqualBatch) {
   for (const std::string& name : names) EXPECT_THAT(name, testing::Not(testing::EndsWith(".tmp")));
 }
 
+TEST_F(Processes, BeginTogetherWithTheWeightsOfAnotherRun) {
+  data_.execution.processes = 1;
+  data_.spec.tied = false;
+  const run::RunFolder source = data_.create(run::run_id(data_.spec));
+  ASSERT_EQ(start(source).wait(), 0) << said();
+  data_.spec.init = "run:" + source.path().filename().string();
+  data_.spec.tune = "head";
+  data_.spec.seed = 5;
+  const run::RunFolder one = create("one", 1), two = create("two", 2);
+
+  ASSERT_EQ(start(one).wait(), 0) << said();
+  ASSERT_EQ(start(two).wait(), 0) << said();
+
+  expect_same_losses(two, one);
+  EXPECT_NEAR(losses(effective_events(two), run::EventType::val).at(0),
+              result_of(source)["final_loss"].get<double>(),
+              1e-6);
+}
+
 // As GPUs compute it, of which processors are the twin here.
 TEST_F(Processes, ShareTheStepsOfARunInBf16) {
   data_.spec.precision = "bf16";
