@@ -30,6 +30,7 @@ Command init_command();
 Command logs_command();
 Command merge_command();
 Command merge_diff_command();
+Command merge_statistics_command();
 Command plan_command();
 Command plan_replay_command();
 Command predict_command();

@@ -1,39 +1,15 @@
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/part_file.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/terminal_text.h"
+#include "cli/trainer_call.h"
 #include "data/document_table.h"
 #include "scheduler/local_executor.h"
 
 namespace ration::cli {
 namespace {
-
-// Runs the trainer, whose words go to this program's standard error.
-Result<void> run_trainer(const Path& trainer, const std::vector<std::string>& words) {
-  std::vector<std::string> all = {trainer.string()};
-  all.insert(all.end(), words.begin(), words.end());
-  std::vector<char*> argv;
-  for (std::string& word : all) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  pid_t child = 0;
-  if (const int code = posix_spawn(&child, trainer.c_str(), nullptr, nullptr, argv.data(), environ);
-      code != 0)
-    return system_error("start", trainer, code);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return system_error("wait for", trainer, errno);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  // Its codes (docs/architecture.md): 2 a run, 3 data, 5 memory.
-  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return Error{.kind = code == 2 || code == 3 ? ErrorKind::input : ErrorKind::resource,
-               .what = fmt::format("{} ended with {}: {}", all[0], code, fmt::join(words, " ")),
-               .hint = "it said above what was wrong"};
-}
 
 Error foreign(const Path& path, const std::string& what) {
   return {.kind = ErrorKind::input,
@@ -104,7 +80,7 @@ Result<int> run_score(const Arguments& arguments) {
 
   const Path part = part_beside(files, *out);
   Result<void> trained =
-      run_trainer(*trainer, {"--score", folder.string(), *run, "-o", part.string()});
+      call_trainer(*trainer, {"--score", folder.string(), *run, "-o", part.string()});
   if (!trained) {
     static_cast<void>(files.remove_all(part));
     return std::move(trained).error();
