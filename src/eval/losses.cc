@@ -15,10 +15,12 @@ Error wrong(const std::string& file, std::size_t line, std::string what) {
           .hint = "docs/formats.md shows points.jsonl; `ration retry RUN` evaluates again"};
 }
 
-// Numbers that are not finite stand as null.
+// Numbers that are not finite stand as text, as in event logs.
 Result<double> number(const Json& json) {
-  if (json.is_null()) return std::numeric_limits<double>::quiet_NaN();
   if (json.is_number()) return json.get<double>();
+  if (json == "inf") return std::numeric_limits<double>::infinity();
+  if (json == "-inf") return -std::numeric_limits<double>::infinity();
+  if (json == "nan") return std::numeric_limits<double>::quiet_NaN();
   return Error{.kind = ErrorKind::input, .what = "a loss is no number"};
 }
 

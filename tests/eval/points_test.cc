@@ -66,7 +66,7 @@ TEST(Losses, OfWindowsAreReadWhereTheyAreAskedFor) {
   list.points.resize(1);
   list.corpora.resize(1);
   const std::string with =
-      R"({"point":"first","corpus":"prose","loss_nats":2,"tokens":8,"sequences":[1,null,3]})";
+      R"({"point":"first","corpus":"prose","loss_nats":2,"tokens":8,"sequences":[1,"nan",3]})";
 
   const auto losses = parse_losses(with, "points.jsonl", list);
 
