@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <set>
 
@@ -19,7 +20,6 @@ namespace {
 using checkpoint::Checkpoint;
 using checkpoint::Metadata;
 using checkpoint::TensorInfo;
-using Bytes = std::vector<std::byte>;
 
 constexpr std::string_view kSchema = "ration.merge/1";
 
@@ -50,7 +50,7 @@ class Merger {
   Merger(Operator& method, int threads)
       : method_(method), states_(static_cast<std::size_t>(thread_count(threads))) {}
 
-  Result<void> merge(const Tensor& tensor, Bytes& bytes) {
+  Result<void> merge(const Tensor& tensor, std::byte* bytes) {
     if (Result<void> done = method_.begin(tensor); !done) return done;
     const std::vector<Piece> pieces = pieces_of(tensor);
     const double limit = overflow_limit(tensor.out.dtype);
@@ -66,7 +66,7 @@ class Merger {
           wrong = std::min(wrong, first + first_beyond(out, limit));
           return;
         }
-        narrow(tensor.out.dtype, out, first, bytes.data());
+        narrow(tensor.out.dtype, out, first, bytes);
       });
       release(pieces[p]);
     });
@@ -151,7 +151,13 @@ std::vector<std::string> idle_models(const Layout& layout, const Inputs& inputs)
 // Merges one tensor while the one before is being written.
 Result<void> stream(const Layout& layout, Operator& method, Sink& sink, const Options& options) {
   Merger merger(method, options.threads);
-  Bytes buffers[2];
+  std::uint64_t largest = 0;
+  for (const Tensor& tensor : layout.tensors)
+    if (tensor.merged) largest = std::max(largest, tensor.out.end - tensor.out.begin);
+  // Not cleared: memory that is never written stays unused.
+  const std::unique_ptr<std::byte[]> buffers[2] = {
+      std::make_unique_for_overwrite<std::byte[]>(largest),
+      std::make_unique_for_overwrite<std::byte[]>(largest)};
   std::future<Result<void>> writing;
   const auto wait = [&]() -> Result<void> {
     return writing.valid() ? writing.get() : Result<void>();
@@ -163,17 +169,16 @@ Result<void> stream(const Layout& layout, Operator& method, Sink& sink, const Op
                                      tensor.origin.info->end - tensor.origin.info->begin);
     Result<void> merged;
     if (tensor.merged) {
-      Bytes& buffer = buffers[i % 2];
-      buffer.resize(tensor.count * item_bytes(tensor.out.dtype));
+      std::byte* const buffer = buffers[i % 2].get();
       merged = merger.merge(tensor, buffer);
-      bytes = buffer;
+      bytes = {buffer, tensor.out.end - tensor.out.begin};
     }
     Result<void> written = wait();
     if (!merged) return merged;
     if (!written) return written;
     writing = std::async(std::launch::async,
                          [&sink, &tensor, bytes] { return sink.tensor(tensor.out, bytes); });
-    done += tensor.count;
+    if (tensor.merged) done += tensor.count;
     if (options.progress) options.progress(done, layout.elements);
   }
   return wait();

@@ -15,7 +15,7 @@
 
 namespace ration::merge {
 
-constexpr std::uint64_t kPiece = std::uint64_t{1} << 18;  // elements
+constexpr std::uint64_t kPiece = std::uint64_t{1} << 19;  // elements
 constexpr std::size_t kChunk = 2048;                      // elements; 16 KiB as f64
 
 // Elements begin … end - 1 of a tensor.
