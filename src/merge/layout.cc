@@ -187,7 +187,7 @@ class Matcher {
       if (model.statistics == nullptr)
         return refused(
             fmt::format("{} has no statistics, which {} needs", model.name, recipe_.method),
-            "collect them first, and name one file a model");
+            "`ration merge statistics` collects them; name one file a model");
     for (Tensor& tensor : layout_.tensors) {
       if (!tensor.merged) continue;
       for (const Named& model : inputs_.models) {
