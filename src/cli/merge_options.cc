@@ -19,8 +19,9 @@ Result<Path> checkpoint_of(Files& files, const Path& path) {
   if (!files.exists(folder.spec_path())) return path;
   const Result<std::optional<Json>> result = folder.result();
   if (!result) return result.error();
-  const std::string checkpoint =
-      *result ? (*result)->value("checkpoint", std::string()) : std::string();
+  const Json named =
+      *result && (*result)->is_object() ? (*result)->value("checkpoint", Json()) : Json();
+  const std::string checkpoint = named.is_string() ? named.get<std::string>() : std::string();
   if (checkpoint.empty())
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("run {} has no checkpoint in its result", path.string()),

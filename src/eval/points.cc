@@ -124,7 +124,8 @@ Result<std::vector<PointLoss>> losses_of(Files& files, const Path& store, const 
   const run::RunFolder folder(files, store::Layout{store}.run(part.run));
   Result<std::optional<Json>> result = folder.result();
   if (!result) return std::move(result).error();
-  const Json points = *result ? (*result)->value("points", Json()) : Json();
+  const Json points =
+      *result && (*result)->is_object() ? (*result)->value("points", Json()) : Json();
   if (!points.is_string())
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("{} names no points", folder.result_path().string()),
