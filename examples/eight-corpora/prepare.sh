@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The data of sweeps/interference.toml, sweeps/fusion.toml and sweeps/regions.toml:
-# examples/eight-corpora/prepare.sh [FOLDER]      (default: eight-corpora)
+# Eight corpora to fine-tune on and to merge: examples/eight-corpora/prepare.sh [FOLDER]      (default: eight-corpora)
 #
 # Eight texts out of Debian packages, as bytes, each with a tenth of its documents held out: prose (licences and the policy manual
-# together, long essays, a dictionary), manuals (of Linux, of Perl) and code (Python, Perl, C++). Needs ration on PATH or in build/bin; two minutes.
+# together, long essays, a dictionary), manuals (of Linux, of Perl) and code (Python, Perl, C++). Needs
+# ration on PATH or in build/bin; a minute.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 PATH=$root/build/bin:$PATH
