@@ -23,13 +23,21 @@ constexpr std::uint64_t mix(std::uint64_t z) {
 
 // Streams with a fixed meaning. A new use takes a new number; numbers are never reused.
 enum class StreamId : std::uint64_t {
-  documents = 0,  // order of documents, seeded by the subset seed
-  windows = 1,    // order of windows in one epoch
-  sources = 2,    // choice of a source in a mixture
-  init = 3,       // initial weights
-  dropout = 4,    // dropout masks
-  bootstrap = 5,  // resampling of runs in a fit
-  starts = 6,     // starting points of a fit
+  documents = 0,      // order of documents, seeded by the subset seed
+  windows = 1,        // order of windows in one epoch
+  sources = 2,        // choice of a source in a mixture
+  init = 3,           // initial weights
+  dropout = 4,        // dropout masks
+  bootstrap = 5,      // resampling of runs in a fit
+  starts = 6,         // starting points of a fit
+  resampling = 7,     // bootstrap of a study's corpora, seeds and models
+  labels = 8,         // permutations of labels, for tests
+  clusters = 9,       // first centres of k-means
+  hull = 10,          // weights of points within a convex hull
+  directions = 11,    // random directions in weight space, and shuffled ones
+  contributors = 12,  // who takes part in a round
+  subsets = 13,       // which models a study merges
+  faults = 14,        // which contributions an experiment makes fail
 };
 
 // Draws u64(i) = mix(key + i * 0x9E3779B97F4A7C15), i = 0, 1, 2, …, key = mix(mix(mix(seed) ^

@@ -17,16 +17,13 @@ namespace {
 Result<Path> checkpoint_of(Files& files, const Path& path) {
   const run::RunFolder folder(files, path);
   if (!files.exists(folder.spec_path())) return path;
-  const Result<std::optional<Json>> result = folder.result();
-  if (!result) return result.error();
-  const Json named =
-      *result && (*result)->is_object() ? (*result)->value("checkpoint", Json()) : Json();
-  const std::string checkpoint = named.is_string() ? named.get<std::string>() : std::string();
-  if (checkpoint.empty())
+  const Result<std::optional<std::string>> checkpoint = folder.result_checkpoint();
+  if (!checkpoint) return checkpoint.error();
+  if (!*checkpoint || (*checkpoint)->empty())
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("run {} has no checkpoint in its result", path.string()),
                  .hint = "wait until it is done, or name a folder attempt-N/checkpoint-STEP"};
-  return path / checkpoint;
+  return path / **checkpoint;
 }
 
 Result<double> number_of(std::string_view text, std::string_view option) {

@@ -103,6 +103,15 @@ Result<std::optional<Json>> RunFolder::result() const {
   return std::optional<Json>(std::move(*json));
 }
 
+Result<std::optional<std::string>> RunFolder::result_checkpoint() const {
+  Result<std::optional<Json>> published = result();
+  if (!published) return std::move(published).error();
+  if (!*published || !(*published)->is_object()) return std::optional<std::string>();
+  const Json name = (*published)->value("checkpoint", Json());
+  if (!name.is_string()) return std::optional<std::string>();
+  return std::optional<std::string>(name.get<std::string>());
+}
+
 Result<std::optional<int>> RunFolder::exit_status(int attempt) const {
   if (!files_->exists(exit_path(attempt))) return std::optional<int>();
   Result<std::string> text = files_->read(exit_path(attempt));

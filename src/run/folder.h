@@ -5,9 +5,9 @@
 //   runs/<run-id>/run.json                        immutable spec
 //   runs/<run-id>/attempt-<n>/events.jsonl        append-only; a torn last line is legal
 //   runs/<run-id>/attempt-<n>/checkpoint-<step>/  published by rename
-//   runs/<run-id>/attempt-<n>/log.txt, exit       the worker's words; exit status, written by its
-//   supervisor runs/<run-id>/result.json                     created once, by the attempt that
-//   finished
+//   runs/<run-id>/attempt-<n>/log.txt             the worker's words
+//   runs/<run-id>/attempt-<n>/exit                its exit status, written by its supervisor
+//   runs/<run-id>/result.json                     created once, by the attempt that finished
 //
 // Fencing: an attempt is claimed by creating its folder exclusively; a worker writes below its own
 // attempt only, and leaves (WorkerExit::fenced) when it sees a higher one.
@@ -53,6 +53,9 @@ class RunFolder {
   Result<bool> publish_result(const Json& result);
   // The published result, or nothing.
   Result<std::optional<Json>> result() const;
+  // The name of the last checkpoint, as the result has it ("attempt-1/checkpoint-400"); nothing
+  // without a result, or where it names none.
+  Result<std::optional<std::string>> result_checkpoint() const;
 
   // Exit status as the supervisor wrote it, or nothing (still running, or the supervisor died).
   Result<std::optional<int>> exit_status(int attempt) const;

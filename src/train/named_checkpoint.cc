@@ -111,10 +111,9 @@ Result<FoundCheckpoint> load_weights(Files& files,
   const CheckpointFolder checkpoints(files, folder, file.id);
   std::optional<CheckpointName> exactly = named.checkpoint;
   if (!exactly) {
-    Result<std::optional<Json>> result = folder.result();
-    if (!result) return std::move(result).error();
-    if (*result && (*result)->is_object())
-      exactly = checkpoint_name((*result)->value("checkpoint", std::string()));
+    const Result<std::optional<std::string>> last = folder.result_checkpoint();
+    if (!last) return last.error();
+    if (*last) exactly = checkpoint_name(**last);
   }
   if (exactly) return checkpoints.load_weights(exactly->attempt, exactly->step, parameters);
   std::vector<std::string> broken;

@@ -34,16 +34,16 @@ std::optional<at::ScalarType> scalar_type(DType dtype) {
 }
 
 // The checkpoint that is named by its step, or by the run's result.
-Result<CheckpointName> checkpoint_of(const run::RunFolder& folder,
+Result<CheckpointName> checkpoint_of(Files& files,
+                                     const run::RunFolder& folder,
                                      const CheckpointFolder& checkpoints,
                                      const run::Weights& weights) {
   if (weights.step > 0) return checkpoints.find_step(weights.step);
-  Result<std::optional<Json>> result = folder.result();
-  if (!result) return std::move(result).error();
-  const bool finished = *result && (*result)->is_object();
-  const auto named =
-      checkpoint_name(finished ? (*result)->value("checkpoint", std::string()) : std::string());
-  if (named) return *named;
+  const Result<std::optional<std::string>> last = folder.result_checkpoint();
+  if (!last) return last.error();
+  if (*last)
+    if (const auto named = checkpoint_name(**last)) return *named;
+  const bool finished = files.exists(folder.result_path());
   return data_error(
       finished ? fmt::format("run {} ended without a checkpoint", weights.run)
                : fmt::format("run {} has not finished, so it has no last checkpoint", weights.run),
@@ -61,7 +61,7 @@ Result<WeightFile> weights_of_run(Files& files,
   Result<run::RunFile> file = folder.read_spec();
   if (!file) return std::move(file).error();
   const CheckpointFolder checkpoints(files, folder, weights.run);
-  Result<CheckpointName> name = checkpoint_of(folder, checkpoints, weights);
+  Result<CheckpointName> name = checkpoint_of(files, folder, checkpoints, weights);
   if (!name) return std::move(name).error();
   Result<Path> path = checkpoints.weights_path(*name);
   if (!path) return std::move(path).error();

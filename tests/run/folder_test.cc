@@ -165,6 +165,24 @@ TEST_F(RunFolderTest, PublishesItsResultOnce) {
   EXPECT_EQ(run.result().value(), Json({{"attempt", 1}}));
 }
 
+TEST_F(RunFolderTest, NamesTheLastCheckpointAsItsResultDoes) {
+  RunFolder run = created();
+  EXPECT_EQ(run.result_checkpoint().value(), std::nullopt);
+
+  run.publish_result({{"checkpoint", "attempt-1/checkpoint-9"}}).value();
+
+  EXPECT_EQ(run.result_checkpoint().value(), "attempt-1/checkpoint-9");
+}
+
+TEST_F(RunFolderTest, TakesAResultWithoutANameForOneWithoutACheckpoint) {
+  for (const char* odd : {R"({"checkpoint":7})", R"({"attempt":1})", "[1]"}) {
+    SCOPED_TRACE(odd);
+    RunFolder run = created();
+    ASSERT_TRUE(real_files().write_whole(run.result_path(), odd));
+    EXPECT_EQ(run.result_checkpoint().value(), std::nullopt);
+  }
+}
+
 TEST_F(RunFolderTest, PublishesTheResultOfExactlyOneOfManyWorkers) {
   created();
   constexpr int kWorkers = 8;
