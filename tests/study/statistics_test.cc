@@ -1,0 +1,163 @@
+#include "study/statistics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/random.h"
+
+namespace ration::study {
+namespace {
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+
+// Corpus and seed of each row of a full table, and its value: effects of corpora and seeds that add
+// up.
+struct Crossed {
+  std::vector<std::vector<std::size_t>> factors{2};
+  std::vector<double> values;
+};
+
+Crossed crossed(std::size_t corpora, std::size_t seeds, double shift, std::uint64_t number) {
+  Stream stream(3, StreamId::resampling, number);
+  std::vector<double> of_corpus, of_seed;
+  for (std::size_t i = 0; i < corpora; ++i) of_corpus.push_back(stream.normal());
+  for (std::size_t i = 0; i < seeds; ++i) of_seed.push_back(0.3 * stream.normal());
+  Crossed rows;
+  for (std::size_t c = 0; c < corpora; ++c)
+    for (std::size_t s = 0; s < seeds; ++s) {
+      rows.factors[0].push_back(c);
+      rows.factors[1].push_back(s);
+      rows.values.push_back(shift + of_corpus[c] + of_seed[s]);
+    }
+  return rows;
+}
+
+Estimate mean_of(const Crossed& rows, const Bootstrap& how = {}) {
+  return crossed_bootstrap(
+      rows.factors,
+      [&](std::span<const double> weights) { return weighted_mean(rows.values, weights); },
+      how);
+}
+
+TEST(PairedT, HasTheIntervalOfTheTables) {
+  // Five values of mean 3 and deviation 1.58114; t(4, 0.975) = 2.776445, so 3 +- 1.963243.
+  const std::vector<double> values = {1, 2, 3, 4, 5};
+
+  const Estimate estimate = paired_t(values);
+
+  EXPECT_DOUBLE_EQ(estimate.value, 3);
+  EXPECT_NEAR(estimate.low, 1.036757, 1e-6);
+  EXPECT_NEAR(estimate.high, 4.963243, 1e-6);
+  EXPECT_NEAR(estimate.p, 0.013236, 1e-6);  // t = 4.242641 with four degrees of freedom
+  EXPECT_TRUE(estimate.differs());
+}
+
+TEST(PairedT, OfOneDifferenceHasNoInterval) {
+  const Estimate estimate = paired_t(std::vector<double>{0.5});
+
+  EXPECT_DOUBLE_EQ(estimate.value, 0.5);
+  EXPECT_TRUE(std::isnan(estimate.low));
+  EXPECT_FALSE(estimate.differs());
+}
+
+TEST(PairedT, OfEqualDifferencesIsCertain) {
+  EXPECT_EQ(paired_t(std::vector<double>{2, 2, 2}).p, 0);
+  EXPECT_EQ(paired_t(std::vector<double>{0, 0, 0}).p, 1);
+}
+
+TEST(SignTest, CountsTailsOfCoinThrows) {
+  EXPECT_DOUBLE_EQ(sign_test(8, 0), 2.0 / 256);
+  EXPECT_DOUBLE_EQ(sign_test(1, 7), 2.0 * 9 / 256);
+  EXPECT_DOUBLE_EQ(sign_test(4, 4), 1);
+  EXPECT_DOUBLE_EQ(sign_test(0, 0), 1);
+}
+
+TEST(ProbabilityLower, CountsPairsAndHalvesTies) {
+  EXPECT_DOUBLE_EQ(probability_lower(std::vector<double>{1, 2}, std::vector<double>{2, 3}),
+                   3.5 / 4);
+  EXPECT_TRUE(std::isnan(probability_lower({}, std::vector<double>{1})));
+}
+
+TEST(Holm, AdjustsAsItsStepsSay) {
+  EXPECT_THAT(holm(std::vector<double>{0.01, 0.04, 0.03, 0.005}),
+              ElementsAre(DoubleNear(0.03, 1e-12),
+                          DoubleNear(0.06, 1e-12),
+                          DoubleNear(0.06, 1e-12),
+                          DoubleNear(0.02, 1e-12)));
+  EXPECT_THAT(holm(std::vector<double>{0.7, 0.8}), ElementsAre(1, 1));
+}
+
+TEST(Slope, IsThatOfTheLineThroughWeightedPoints) {
+  const std::vector<double> x = {0, 1, 2, 9}, y = {1, 3, 5, -7};
+
+  EXPECT_DOUBLE_EQ(slope(x, y, std::vector<double>{1, 2, 1, 0}), 2);
+  EXPECT_TRUE(std::isnan(slope(std::vector<double>{1, 1}, std::vector<double>{1, 2}, {})));
+}
+
+TEST(CrossedBootstrap, GivesTheSameBytesForTheSameSeed) {
+  const Crossed rows = crossed(6, 3, 0, 1);
+
+  const Estimate one = mean_of(rows, {.draws = 500, .seed = 4});
+  const Estimate again = mean_of(rows, {.draws = 500, .seed = 4});
+  const Estimate other = mean_of(rows, {.draws = 500, .seed = 5});
+
+  EXPECT_EQ(one.low, again.low);
+  EXPECT_EQ(one.p, again.p);
+  EXPECT_NE(one.low, other.low);
+}
+
+TEST(CrossedBootstrap, IsWiderThanOneThatTakesRowsForIndependent) {
+  const Crossed rows = crossed(8, 10, 0, 2);
+  Crossed independent = rows;
+  independent.factors.resize(1);
+  for (std::size_t i = 0; i < rows.values.size(); ++i) independent.factors[0][i] = i;
+
+  const Estimate honest = mean_of(rows, {.draws = 1000});
+  const Estimate naive = mean_of(independent, {.draws = 1000});
+
+  EXPECT_GT(honest.high - honest.low, 1.8 * (naive.high - naive.low));
+}
+
+TEST(CrossedBootstrap, CoversTheTruthAboutAsOftenAsItSays) {
+  int covered = 0;
+  constexpr int kWorlds = 200;
+  for (int world = 0; world < kWorlds; ++world) {
+    const Estimate estimate =
+        mean_of(crossed(12, 6, 0.4, static_cast<std::uint64_t>(world)), {.draws = 400});
+    covered += estimate.low <= 0.4 && 0.4 <= estimate.high;
+  }
+
+  EXPECT_GT(covered, 0.86 * kWorlds);  // 12 corpora: percentile intervals are a little short
+  EXPECT_LT(covered, 0.995 * kWorlds);
+}
+
+TEST(CrossedBootstrap, NeverDrawsLevelsWithoutRows) {
+  Crossed rows;
+  rows.factors = {{5, 9}};
+  rows.values = {1, 1};
+
+  const Estimate estimate = mean_of(rows, {.draws = 200});
+
+  EXPECT_DOUBLE_EQ(estimate.low, 1);
+  EXPECT_DOUBLE_EQ(estimate.high, 1);
+  EXPECT_NEAR(estimate.p, 2.0 / 201, 1e-12);
+}
+
+TEST(NestedBootstrap, IsTheMeanOfGroupMeans) {
+  const Estimate estimate = nested_bootstrap({{1, 3}, {}, {5}}, {.draws = 2000});
+
+  EXPECT_DOUBLE_EQ(estimate.value, 3.5);
+  EXPECT_GE(estimate.low, 1);
+  EXPECT_LE(estimate.high, 5);
+}
+
+TEST(NestedBootstrap, HasNoIntervalWithoutValues) {
+  EXPECT_TRUE(std::isnan(nested_bootstrap({{}, {}}).value));
+  EXPECT_FALSE(nested_bootstrap({}).differs());
+}
+
+}  // namespace
+}  // namespace ration::study
