@@ -13,13 +13,27 @@ namespace {
 
 using store::RunState;
 
+// Of the runs: what counts where none of them trains.
+double share_with_result(const store::Progress& progress) {
+  std::int64_t all = 0, good = 0;
+  for (int i = 0; i < store::kRunStates; ++i) {
+    const auto state = static_cast<RunState>(i);
+    const std::int64_t runs = progress.by_state[static_cast<std::size_t>(i)];
+    all += runs;
+    if (state == RunState::done || state == RunState::diverged || state == RunState::stopped)
+      good += runs;
+  }
+  return all > 0 ? static_cast<double>(good) / static_cast<double>(all) : 0;
+}
+
 SweepStatus status_of(store::SweepRow sweep, store::Progress progress) {
   SweepStatus status{.sweep = std::move(sweep), .progress = std::move(progress)};
   const store::Progress& p = status.progress;
   double done = p.flops_settled;
   for (const store::RunRow& row : p.active)
     if (row.tokens > 0) done += row.flops * std::min(1.0, row.tokens_seen / row.tokens);
-  status.fraction = p.flops_total > 0 ? (done - p.flops_in_vain) / p.flops_total : 0;
+  status.fraction =
+      p.flops_total > 0 ? (done - p.flops_in_vain) / p.flops_total : share_with_result(p);
   const double speed = p.flops_per_second * static_cast<double>(p.active.size());
   if (speed > 0) status.eta_seconds = (p.flops_total - done) / speed;
   return status;

@@ -13,7 +13,8 @@ namespace ration::cli {
 struct SweepStatus {
   store::SweepRow sweep;
   store::Progress progress;
-  double fraction = 0;      // of the FLOPs; runs that came to nothing count as not done
+  double fraction =
+      0;  // of the FLOPs, or of the runs where none trains; what came to nothing is not done
   double eta_seconds = -1;  // negative = not known, or nothing is active
 };
 

@@ -28,7 +28,7 @@ struct Snapshot {
   std::int64_t failed = 0;  // failed or invalid
   std::int64_t active = 0;
   std::int64_t waiting = 0;  // for their next try
-  double fraction = 0;       // of the FLOPs
+  double fraction = 0;       // of the FLOPs; of the runs where none trains
   double eta_seconds = -1;   // negative = not known yet
 };
 

@@ -40,7 +40,10 @@ void Engine::report() {
   const double done = settled + under_way;
   if (!flops_at_start_) flops_at_start_ = done;
   const double speed = (done - *flops_at_start_) / std::max(1e-9, now - started_);
-  snapshot.fraction = total > 0 ? (done - in_vain) / total : 1;
+  if (total > 0)
+    snapshot.fraction = (done - in_vain) / total;
+  else if (snapshot.runs > 0)  // none of them trains
+    snapshot.fraction = static_cast<double>(snapshot.settled) / static_cast<double>(snapshot.runs);
   if (speed > 0) snapshot.eta_seconds = std::max(0.0, total - done) / speed;
   observer_.progress(snapshot);
 }

@@ -1,31 +1,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
-#include <set>
-#include <unordered_map>
 
-#include "base/text.h"
 #include "base/unsynced_files.h"
+#include "scheduler/asked.h"
 #include "scheduler/early_stop.h"
 #include "scheduler/executors.h"
-#include "scheduler/graph.h"
-#include "scheduler/history.h"
-#include "scheduler/parents.h"
-#include "scheduler/room.h"
-#include "scheduler/scheduler.h"
 
 namespace ration::scheduler {
 namespace {
 
 using store::RunRow;
-
-std::int64_t count(const RunSummary& summary, RunState state) {
-  return summary.by_state[static_cast<std::size_t>(state)];
-}
 
 store::SweepRecord record_of(const Sweep& sweep, const Expansion& expansion) {
   store::SweepRecord record{
@@ -44,217 +32,6 @@ store::SweepRecord record_of(const Sweep& sweep, const Expansion& expansion) {
                               .tags = tags.dump()});
   }
   return record;
-}
-
-// One of the sweeps that are carried out together.
-struct Asked {
-  const Sweep* sweep = nullptr;
-  Expansion all;
-  Expansion chosen;              // to be carried out
-  std::set<std::string> wanted;  // ids of these
-  store::SweepRow row = {};
-  std::vector<RunRow> members = {};  // as they were before
-};
-
-// Runs of the sweeps, each as one of the first sweep that asks for it, and other runs that are
-// alive: those are followed to their end, since they take up slots and nobody else records them.
-struct Nodes {
-  State state;
-  std::vector<Tracked> tracked;
-};
-
-Result<void> add_node(const store::Writer& store,
-                      Outside& outside,
-                      const RunRow& row,
-                      bool wanted,
-                      std::size_t sweep,
-                      Nodes& nodes) {
-  Result<NodeAndTracked> both = restore(store, outside.files, outside.clock, row, wanted);
-  if (!both) return std::move(both).error();
-  both->node.sweep = sweep;
-  nodes.state.nodes.push_back(std::move(both->node));
-  nodes.tracked.push_back(std::move(both->tracked));
-  return {};
-}
-
-Result<Nodes> gather(const store::Writer& store,
-                     Outside& outside,
-                     const std::vector<Asked>& sweeps) {
-  Nodes nodes;
-  nodes.state.sweeps.clear();
-  std::set<std::string> seen;
-  for (std::size_t i = 0; i < sweeps.size(); ++i) {
-    nodes.state.sweeps.push_back({.weight = sweeps[i].sweep->weight});
-    for (const RunRow& row : sweeps[i].members)
-      if (sweeps[i].wanted.contains(row.run) && seen.insert(row.run).second)
-        if (Result<void> done = add_node(store, outside, row, true, i, nodes); !done)
-          return std::move(done).error();
-  }
-  nodes.state.sweeps.emplace_back();
-  Result<store::Progress> all = store.progress(std::nullopt);
-  if (!all) return std::move(all).error();
-  for (const RunRow& row : all->active)
-    if (!seen.contains(row.run))
-      if (Result<void> done = add_node(store, outside, row, false, sweeps.size(), nodes); !done)
-        return std::move(done).error();
-  return nodes;
-}
-
-// Lets runs wait for those that they need.
-Result<void> connect_parents(const store::Writer& store,
-                             const std::vector<Asked>& sweeps,
-                             Nodes& nodes) {
-  std::unordered_map<std::string_view, std::size_t> nodes_by_id;
-  for (std::size_t i = 0; i < nodes.tracked.size(); ++i)
-    nodes_by_id.emplace(nodes.tracked[i].id, i);
-  const auto node_of = [&](const std::string& id) {
-    const auto found = nodes_by_id.find(id);
-    return found == nodes_by_id.end() ? kNobody : found->second;
-  };
-  std::map<std::size_t, Gate> gates;
-  for (const Asked& asked : sweeps)
-    for (const PlannedRun& run : asked.all.runs) {
-      const std::size_t node = node_of(run.id);
-      if (node == kNobody) continue;
-      Result<std::optional<Gate>> gate = gate_of(run, node_of, store);
-      if (!gate) return std::move(gate).error();
-      if (*gate) gates[node] = std::move(**gate);
-    }
-  return connect(nodes.state, std::move(gates));
-}
-
-Result<void> give_room(const store::Writer& store,
-                       const std::vector<Asked>& sweeps,
-                       const SweepOptions& options,
-                       const Room& room,
-                       Nodes& nodes) {
-  nodes.state.policy.slots = room.slots;
-  nodes.state.room = Occupancy(room.capacity);
-  std::unordered_map<std::string_view, const PlannedRun*> planned;
-  for (const Asked& asked : sweeps)
-    for (const PlannedRun& run : asked.all.runs) planned.emplace(run.id, &run);
-  for (std::size_t i = 0; i < nodes.tracked.size(); ++i) {
-    RunNode& node = nodes.state.nodes[i];
-    if (const auto found = planned.find(node.id); found != planned.end()) {
-      node.need = need_of(found->second->execution, options, room);
-      node.priority = found->second->priority;
-      continue;
-    }
-    // Of another sweep, and alive.
-    Result<run::RunFile> file = store.spec(nodes.tracked[i].run);
-    if (!file) return std::move(file).error();
-    node.need = need_of(file->execution, options, room);
-  }
-  return {};
-}
-
-// What is used of the budget, and what each run would add.
-Result<void> open_accounts(const store::Writer& store,
-                           const std::vector<Asked>& sweeps,
-                           Nodes& nodes) {
-  std::unordered_map<std::string_view, double> left;  // by run-id
-  std::vector<std::string> names;
-  for (const Asked& asked : sweeps) {
-    names.push_back(asked.sweep->name);
-    for (const PlannedRun& run : asked.all.runs) left[run.id] = run.facts.flops;
-  }
-  for (const Asked& asked : sweeps)
-    for (const RunRow& row : asked.members)
-      // Of a living attempt nothing is in `used` yet.
-      if (const auto found = left.find(row.run);
-          found != left.end() && row.state != RunState::active)
-        found->second = flops_left(row, found->second);
-  for (RunNode& node : nodes.state.nodes) {
-    const auto found = left.find(node.id);
-    node.counted = found != left.end();
-    if (node.counted) node.flops_left = found->second;
-  }
-  Result<store::Usage> used = store.usage_of_sweeps(names);
-  if (!used) return std::move(used).error();
-  nodes.state.used = *used;
-  Result<store::Progress> progress = store.progress(std::nullopt);
-  if (!progress) return std::move(progress).error();
-  nodes.state.speed = progress->flops_per_second;
-  return {};
-}
-
-// A run asks for its parents, too, and for theirs: each of the first sweep that has it.
-void add_parents(std::vector<Asked>& sweeps) {
-  std::unordered_map<std::string_view, std::pair<Asked*, const PlannedRun*>> known;
-  std::set<std::string> there;
-  std::vector<const PlannedRun*> open;
-  for (Asked& asked : sweeps) {
-    for (const PlannedRun& run : asked.all.runs) known.try_emplace(run.id, &asked, &run);
-    for (const PlannedRun& run : asked.chosen.runs)
-      if (there.insert(run.id).second) open.push_back(known.at(run.id).second);
-  }
-  while (!open.empty()) {
-    const PlannedRun* run = open.back();
-    open.pop_back();
-    for (const std::string& id : parents_of(*run)) {
-      const auto parent = known.find(id);
-      if (parent == known.end() || !there.insert(id).second) continue;
-      parent->second.first->chosen.runs.push_back(*parent->second.second);
-      open.push_back(parent->second.second);
-    }
-  }
-  for (Asked& asked : sweeps)
-    for (const PlannedRun& chosen : asked.chosen.runs) asked.wanted.insert(chosen.id);
-}
-
-// Before anything is written: keeps what children need, and asks for parents that nobody trains.
-Result<void> prepare_parents(std::vector<Asked>& sweeps,
-                             const SweepOptions& options,
-                             Outside& outside) {
-  std::vector<Expansion*> all, chosen;
-  for (Asked& asked : sweeps) {
-    all.push_back(&asked.all);
-    chosen.push_back(&asked.chosen);
-  }
-  const RunsById runs = runs_by_id(all);
-  keep_for_children(runs);
-  keep_for_children(runs_by_id(chosen));
-  std::vector<const PlannedRun*> needy;
-  for (const Expansion* sweep : chosen)
-    for (const PlannedRun& run : sweep->runs)
-      if (!run.needs.empty()) needy.push_back(&run);
-  if (needy.empty()) return {};
-  std::optional<store::Reader> reader;
-  if (outside.files.exists(store::Layout{options.store}.database())) {
-    Result<store::Reader> opened = store::Reader::open(outside.files, options.store);
-    if (!opened) return std::move(opened).error();
-    reader = std::move(*opened);
-  }
-  return check_parents_outside(needy, runs, reader ? &*reader : nullptr);
-}
-
-Result<void> forgive_failures(Outside& outside, const Path& store, Nodes& nodes) {
-  for (RunNode& node : nodes.state.nodes) {
-    if (node.state != RunState::failed && node.state != RunState::invalid) continue;
-    const run::RunFolder folder(outside.files, store::Layout{store}.run(node.id));
-    if (Result<void> done = mark_retry(outside.files, folder, outside.clock.unix_seconds()); !done)
-      return done;
-    node.state = RunState::ready;
-    forgive(node);
-  }
-  return {};
-}
-
-Result<void> summarise(const store::Writer& store,
-                       const std::set<std::string>& wanted,
-                       RunSummary& summary) {
-  Result<std::vector<RunRow>> rows = store.runs(summary.sweep.id);
-  if (!rows) return std::move(rows).error();
-  for (RunRow& row : *rows) {
-    if (!wanted.contains(row.run)) continue;
-    ++summary.runs;
-    ++summary.by_state[static_cast<std::size_t>(row.state)];
-    summary.rows.push_back(std::move(row));
-  }
-  Result<std::vector<store::AttemptRow>> live = store.live_attempts();
-  if (!live) return std::move(live).error();
-  summary.left_running = static_cast<std::int64_t>(live->size());
-  return {};
 }
 
 // Runs that have not ended, by what may let them start.
@@ -309,46 +86,6 @@ Result<void> require_writable(const Path& store) {
                .hint = "choose a --store in a folder that you may write to; nothing was started"};
 }
 
-// Runs that nobody asks for here take up slots as long as they live: without a word that looks like
-// a scheduler that does nothing.
-void tell_of_others(const Nodes& nodes, Observer& observer) {
-  std::vector<std::string> others;
-  for (const RunNode& node : nodes.state.nodes)
-    if (!node.wanted && node.state == RunState::active) others.push_back(node.id.substr(0, 12));
-  if (others.empty()) return;
-  constexpr std::size_t kNamed = 5;
-  const std::size_t named = std::min(kNamed, others.size());
-  observer.note(fmt::format(
-      "{} of another sweep, or of an older version of this one, {} alive and {} up slots until {} "
-      "end{}: {}{}; `ration cancel RUN` ends one",
-      counted(others.size(), "run"),
-      others.size() == 1 ? "is" : "are",
-      others.size() == 1 ? "takes" : "take",
-      others.size() == 1 ? "its" : "their",
-      others.size() == 1 ? "" : "s",
-      fmt::join(others.begin(), others.begin() + static_cast<std::ptrdiff_t>(named), ", "),
-      others.size() > kNamed ? ", …" : ""));
-}
-
-Result<Asked> ask(const Sweep& sweep, const SweepOptions& options, Outside& outside) {
-  Asked asked{.sweep = &sweep};
-  ExpandOptions whole = options.expand;
-  whole.only.clear();
-  Result<Expansion> all = expand(sweep, outside.files, whole);
-  if (!all) return std::move(all).error();
-  asked.all = std::move(*all);
-  Result<Expansion> chosen =
-      options.expand.only.empty() ? asked.all : expand(sweep, outside.files, options.expand);
-  if (!chosen) return std::move(chosen).error();
-  asked.chosen = std::move(*chosen);
-  if (options.runs)
-    std::erase_if(asked.chosen.runs,
-                  [&](const PlannedRun& run) { return !options.runs->contains(run.id); });
-  if (!options.runs)  // a loop asks for the same sweep again and again
-    for (const std::string& note : asked.chosen.notes) outside.observer.note(note);
-  return asked;
-}
-
 // The room for all of them together.
 Result<Room> room_of(const std::vector<Asked>& sweeps, const SweepOptions& options, bool starts) {
   if (sweeps.size() == 1) return room_for(sweeps[0].chosen, options, starts);
@@ -368,22 +105,6 @@ Result<void> enter(store::Writer& store, Asked& asked) {
   return {};
 }
 
-// What became of one of the sweeps; what they share of the engine is added by the caller.
-Result<RunSummary> summary_of(const store::Writer& store, const Asked& asked) {
-  RunSummary summary{.sweep = asked.row};
-  std::unordered_map<std::string_view, std::int64_t> attempts;
-  for (const RunRow& member : asked.members) {
-    attempts[member.run] = member.attempts;
-    if (asked.wanted.contains(member.run) &&
-        (member.state == RunState::done || member.state == RunState::diverged))
-      ++summary.reused;
-  }
-  if (Result<void> done = summarise(store, asked.wanted, summary); !done)
-    return std::move(done).error();
-  for (const RunRow& row : summary.rows) summary.launched += row.attempts - attempts[row.run];
-  return summary;
-}
-
 }  // namespace
 
 std::optional<Error> conflict(std::span<const Sweep> sweeps) {
@@ -396,27 +117,6 @@ std::optional<Error> conflict(std::span<const Sweep> sweeps) {
               "{} and {} are both sweeps of the name {}", first->second, sweep.file, sweep.name),
           .hint = "give one of them another `name`, or leave one out"};
   return std::nullopt;
-}
-
-int RunSummary::exit_code() const {
-  if (detached) return 0;
-  if (cause == StopCause::interrupt) return ration::exit_code(ErrorKind::interrupted);
-  if (cause == StopCause::disk) return ration::exit_code(ErrorKind::resource);
-  const std::int64_t good = count(*this, RunState::done) + count(*this, RunState::diverged) +
-                            count(*this, RunState::stopped);
-  return good == runs ? 0 : 1;
-}
-
-std::string RunSummary::one_line() const {
-  std::string text = fmt::format("{} runs:", runs);
-  for (int i = 0; i < store::kRunStates; ++i)
-    if (by_state[static_cast<std::size_t>(i)] > 0)
-      text += fmt::format(
-          " {} {},", by_state[static_cast<std::size_t>(i)], store::name(static_cast<RunState>(i)));
-  text.back() = ' ';
-  text += fmt::format("in {}", format_duration(seconds));
-  if (reused > 0) text += fmt::format(" ({} had a result before)", reused);
-  return text;
 }
 
 Result<RunSummary> run_sweep(const Sweep& sweep, const SweepOptions& options, Outside outside) {
