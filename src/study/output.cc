@@ -39,8 +39,12 @@ Result<void> write_tables(Files& files, const Path& folder, std::span<const Data
           text += bytes;
           return Result<void>();
         });
-    for (const tables::Row& row : table.rows)
+    for (tables::Row row : table.rows) {
+      for (tables::Cell& cell : row)
+        if (const double* number = std::get_if<double>(&cell); number && std::isnan(*number))
+          cell = std::monostate();  // what could not be measured has no value
       if (Result<void> added = writer->add(row); !added) return added;
+    }
     if (Result<void> done = writer->finish(); !done) return done;
     if (Result<void> written = files.write_whole(folder / (table.name + ".csv"), text); !written)
       return written;

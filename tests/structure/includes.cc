@@ -94,26 +94,34 @@ class Checker {
     }
   }
 
-  // The owner of a library header, or nobody.
-  std::string owner_of(const std::string& header) const {
+  // The rooms that a library header belongs to; often nobody.
+  std::vector<std::string> owners_of(const std::string& header) const {
+    std::vector<std::string> owners;
     for (const auto& [name, room] : rooms_)
-      for (const std::string& beginning : room.libraries)
-        if (header.starts_with(beginning)) return name;
-    return {};
+      if (std::any_of(room.libraries.begin(),
+                      room.libraries.end(),
+                      [&](const std::string& beginning) { return header.starts_with(beginning); }))
+        owners.push_back(name);
+    return owners;
+  }
+  bool owns(const std::string& room, const std::string& header) const {
+    const std::vector<std::string> owners = owners_of(header);
+    return std::find(owners.begin(), owners.end(), room) != owners.end();
   }
 
   // A header of another room must not bring in, by whatever way, a library that is that room's own.
   void check_libraries(const std::string& path, const Includes& includes) {
     const std::string room = room_of(path);
     for (const std::string& header : includes.library)
-      if (const std::string owner = owner_of(header); !owner.empty() && owner != room)
-        say("{}: <{}> belongs to {} alone", path, header, owner);
+      if (const std::vector<std::string> owners = owners_of(header);
+          !owners.empty() && !owns(room, header))
+        say("{}: <{}> belongs to {} alone", path, header, fmt::join(owners, " and "));
     std::set<std::string> seen;
     const std::function<void(const std::string&)> look = [&](const std::string& header) {
       if (!seen.insert(header).second || !includes_.contains(header)) return;
       if (room_of(header) != room)
         for (const std::string& library : includes_.at(header).library)
-          if (owner_of(library) == room_of(header))
+          if (owns(room_of(header), library) && !owns(room, library))
             say("{}: sees <{}> of {} through {}", path, library, room_of(header), header);
       for (const std::string& next : includes_.at(header).own) look(next);
     };

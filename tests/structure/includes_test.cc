@@ -81,6 +81,20 @@ TEST(IncludeRules, KeepALibraryInItsRoom) {
               ElementsAre("base/a.cc: <ceres/ceres.h> belongs to fit alone"));
 }
 
+TEST(IncludeRules, LetEachRoomThatNamesALibrarySeeIt) {
+  const Rooms rooms = rooms_of("| `a` | | `Eigen/` |\n| `b` | a | `Eigen/Core` |\n| `c` | | |\n");
+
+  EXPECT_THAT(violations(rooms,
+                         {{"a/a.h", "#include <Eigen/Core>"},
+                          {"b/b.cc", "#include \"a/a.h\"\n#include <Eigen/Core>"}}),
+              IsEmpty());
+  EXPECT_THAT(
+      violations(rooms,
+                 {{"b/b.cc", "#include <Eigen/Dense>"}, {"c/c.cc", "#include <Eigen/Core>"}}),
+      ElementsAre("b/b.cc: <Eigen/Dense> belongs to a alone",
+                  "c/c.cc: <Eigen/Core> belongs to a and b alone"));
+}
+
 TEST(IncludeRules, KeepALibraryOutOfWhatOtherRoomsInclude) {
   EXPECT_THAT(violations(kHouse,
                          {{"fit/law.h", "#include \"fit/inner.h\""},
