@@ -162,8 +162,10 @@ void tell_of_missing(std::vector<Expansion>& plans,
     all.push_back(&plan);
     for (const PlannedRun& run : plan.runs) runs.push_back(&run);
   }
-  const Result<void> there = check_parents_outside(runs, runs_by_id(all), reader);
-  if (!there) console.note(there.error().what);
+  const RunsById inside = runs_by_id(all);
+  for (const Result<void>& check :
+       {check_parents_outside(runs, inside, reader), check_parents_models(runs, inside, reader)})
+    if (!check) console.note(check.error().describe());
 }
 
 }  // namespace

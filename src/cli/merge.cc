@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/lineage.h"
 #include "cli/merge_options.h"
 #include "cli/merge_soup.h"
 #include "cli/merge_text.h"
@@ -112,6 +113,10 @@ Result<int> run_merge(const Arguments& arguments) {
   Result<OpenedModels> opened =
       open_models(arguments.text("base"), arguments.positional, arguments.all("statistics"));
   if (!opened) return std::move(opened).error();
+  const std::optional<std::string> base =
+      merge::needs_base(*recipe) ? arguments.text("base") : std::nullopt;
+  if (Result<void> related = check_lineage(real_files(), base, arguments.positional); !related)
+    return std::move(related).error();
   merge::Inputs& inputs = opened->inputs;
 
   Json document;

@@ -44,6 +44,12 @@ class Members {
       if (required) why_ = fmt::format("{} has no \"{}\"", where_, name);
       return;
     }
+    if constexpr (std::is_same_v<T, std::int64_t>) {
+      if (!found->is_number_integer()) {  // a fraction would be cut
+        why_ = fmt::format("\"{}\" of {} is no whole number", name, where_);
+        return;
+      }
+    }
     try {
       into = found->get<T>();
     } catch (const nlohmann::json::exception&) {
@@ -96,8 +102,16 @@ std::vector<std::string> models_of(const Json& recipe) {
   return names;
 }
 
+bool are_indices(const Json& json) {
+  return json.is_array() && std::all_of(json.begin(), json.end(), [](const Json& each) {
+           return each.is_number_unsigned();
+         });
+}
+
 std::string read_point(const Json& json, const PointList& list, Point& point) {
   Members members(json, "a point", {"name", "recipe", "corpora"});
+  if (json.is_object() && !are_indices(json.value("corpora", Json::array())))
+    return "\"corpora\" of a point are no places in the list of corpora";
   members.read("name", point.name, true);
   members.read("recipe", point.recipe, true);
   members.read("corpora", point.corpora);
@@ -146,6 +160,9 @@ std::string read_list(const Json& json, PointList& list) {
   members.read("sequences", list.sequences);
   if (!members.why().empty()) return members.why();
   if (std::string why = read_models(json.value("models", Json()), list); !why.empty()) return why;
+  for (const char* name : {"corpora", "points"})
+    if (!json.value(name, Json::array()).is_array())
+      return fmt::format("\"{}\" of the list is no array", name);
   for (const Json& each : json.value("corpora", Json::array()))
     if (std::string why = read_corpus(each, list.corpora.emplace_back()); !why.empty()) return why;
   if (list.corpora.empty()) return "it names no corpora";

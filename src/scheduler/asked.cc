@@ -68,7 +68,9 @@ Result<void> prepare_parents(std::vector<Asked>& sweeps,
     if (!opened) return std::move(opened).error();
     reader = std::move(*opened);
   }
-  return check_parents_outside(needy, runs, reader ? &*reader : nullptr);
+  const store::Reader* const known = reader ? &*reader : nullptr;
+  if (Result<void> there = check_parents_outside(needy, runs, known); !there) return there;
+  return check_parents_models(needy, runs, known);
 }
 
 }  // namespace ration::scheduler

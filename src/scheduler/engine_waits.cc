@@ -69,12 +69,16 @@ Result<void> Engine::look_at_checkpoint(std::size_t node, std::size_t place, con
 // Why a checkpoint will never come; empty while it may.
 std::string Engine::why_missing(const Parent& parent) const {
   const std::string name = parent.id.substr(0, 12);
-  if (parent.node == kNobody)
-    return fmt::format("{} {} is not among the runs asked for", parent.called, name);
+  const std::string kept_none = fmt::format(
+      "{} {} is finished and kept no checkpoint of step {}", parent.called, name, parent.step);
+  if (parent.node == kNobody) {
+    const Result<store::RunRow> row = writer_.find_run(parent.id);
+    return row && row->state == RunState::done
+               ? kept_none
+               : fmt::format("{} {} is not among the runs asked for", parent.called, name);
+  }
   const RunNode& trunk = state_.nodes[parent.node];
-  if (trunk.state == RunState::done)
-    return fmt::format(
-        "{} {} is finished and kept no checkpoint of step {}", parent.called, name, parent.step);
+  if (trunk.state == RunState::done) return kept_none;
   if (trunk.state == RunState::active || (trunk.state == RunState::ready && trunk.wanted))
     return {};
   return fmt::format("{} {} is {}", parent.called, name, store::name(trunk.state));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "run/architecture.h"
 #include "scheduler/branches.h"
 
 namespace ration::scheduler {
@@ -35,6 +36,20 @@ Result<std::optional<RunState>> state_in(const store::Reader* reader, const std:
   if (row.error().kind == ErrorKind::usage || row.error().kind == ErrorKind::input)
     return std::optional<RunState>();
   return std::move(row).error();
+}
+
+// The settings of a run of this command or of the store; nothing where neither knows it.
+Result<std::optional<run::RunSpec>> spec_of(const std::string& run,
+                                            const RunsById& inside,
+                                            const store::Reader* reader) {
+  if (const auto found = inside.find(run); found != inside.end())
+    return std::optional(found->second.front()->spec);
+  if (reader == nullptr) return std::optional<run::RunSpec>();
+  const Result<store::RunRow> row = reader->find_run(run);
+  if (!row) return std::optional<run::RunSpec>();  // check_parents_outside has told
+  Result<run::RunFile> file = reader->spec(row->id);
+  if (!file) return std::move(file).error();
+  return std::optional(std::move(file->spec));
 }
 
 Parent parent_at(std::size_t node, const std::string& id, std::int64_t step) {
@@ -109,6 +124,34 @@ Result<void> check_parents_outside(std::span<const PlannedRun* const> runs,
       .hint =
           "train it first, or give its sweep to the same `ration run`; nothing was "
           "started"};
+}
+
+Result<void> check_parents_models(std::span<const PlannedRun* const> runs,
+                                  const RunsById& inside,
+                                  const store::Reader* reader) {
+  std::map<std::string, std::optional<run::RunSpec>> specs;
+  std::vector<Error> problems;
+  for (const PlannedRun* run : runs)
+    for (const auto& [id, step] : needs_of(*run)) {
+      const auto [entry, fresh] = specs.try_emplace(id);
+      if (fresh) {
+        Result<std::optional<run::RunSpec>> spec = spec_of(id, inside, reader);
+        if (!spec) return std::move(spec).error();
+        entry->second = std::move(*spec);
+      }
+      if (!entry->second) continue;
+      const std::string other = run::architecture_differences(*entry->second, run->spec);
+      if (other.empty()) continue;
+      problems.push_back(
+          {.kind = ErrorKind::usage,
+           .what = fmt::format("run {} needs the weights of run {}, whose model is another: {}",
+                               short_name(run->id),
+                               short_name(id),
+                               other),
+           .hint = "take that run's settings, or another run's weights"});
+    }
+  if (problems.empty()) return {};
+  return combine(std::move(problems), "weights do not fit; nothing was started");
 }
 
 Result<std::optional<Gate>> gate_of(const PlannedRun& run,

@@ -34,6 +34,12 @@ Result<void> check_parents_outside(std::span<const PlannedRun* const> runs,
                                    const RunsById& inside,
                                    const store::Reader* reader);
 
+// Before anything is started: the models of these runs are those of the runs whose weights they
+// need. ErrorKind::usage with every difference; runs that nobody knows are passed over.
+Result<void> check_parents_models(std::span<const PlannedRun* const> runs,
+                                  const RunsById& inside,
+                                  const store::Reader* reader);
+
 // The gate of a run. `node_of` tells the machine's node of a run-id, or kNobody: then the store
 // must have its weights. Nothing where all is there.
 Result<std::optional<Gate>> gate_of(const PlannedRun& run,

@@ -84,7 +84,7 @@ void Point::start(const Block& block,
   std::fill(states_.begin(), states_.end(), State::unknown);
   path_.clear();
   roundings_.clear();
-  init_file_.clear();
+  init_file_ = nullptr;
   list_ = nullptr;
 }
 
@@ -243,7 +243,7 @@ std::optional<Value> Point::init_of(const std::string& text) {
   if (text.starts_with(kFile)) {
     const Result<WeightsCatalog::Entry>& entry = weights_.weights(text.substr(kFile.size()));
     if (!entry) return report(place_of(init_), "init: " + entry.error().what, entry.error().hint);
-    init_file_ = entry->file;
+    init_file_ = &*entry;
     return Value(entry->setting);
   }
   const std::optional<BlockReference> reference = parse_block_reference(text);
@@ -262,17 +262,58 @@ std::optional<Value> Point::points_of(const std::string& text) {
   return Value(entry->setting);
 }
 
+// The worker knows the model's tensors; their numbers alone tell most other models from it.
+bool Point::check_init_file(const run::RunSpec& spec) {
+  const double own = run::count_params(spec).total;
+  if (static_cast<double>(init_file_->numbers) == own) return true;
+  report(place_of(init_),
+         fmt::format("init: {} holds {} floating-point numbers, the model has {:.0f}",
+                     init_file_->file,
+                     init_file_->numbers,
+                     own),
+         "give the run the settings of the model that the weights are of");
+  return false;
+}
+
+// Whether each corpus of the list holds the windows that it asks for.
+bool Point::check_windows(const run::RunSpec& spec) {
+  bool enough = true;
+  for (const run::PointCorpus& corpus : list_->corpora) {
+    const DataCatalog::Entry& data = data_.find_source(corpus.data);
+    if (!data.manifest) continue;  // the catalog of lists has told
+    const std::int64_t there =
+        data::usable_tokens(data.manifest->val.tokens, spec.context) / spec.context;
+    const std::int64_t asked = corpus.first_window + std::max<std::int64_t>(corpus.windows, 1);
+    if (asked <= there) continue;
+    report(place_of(points_),
+           fmt::format("points: corpus \"{}\" asks for windows up to number {}, and {} holds {} "
+                       "held-out ones of {} tokens",
+                       corpus.name,
+                       asked - 1,
+                       corpus.data,
+                       there,
+                       spec.context),
+           "ask for fewer, or hold out more text");
+    enough = false;
+  }
+  return enough;
+}
+
 // Where the weights of the run lie, or which runs have them; false when a problem was reported.
 bool Point::read_needs(PlannedRun& run) {
-  run.execution.init_file = init_file_;
+  if (init_file_ != nullptr) {
+    run.execution.init_file = init_file_->file;
+    return check_init_file(run.spec);
+  }
   if (list_ != nullptr) {
     run.execution.points_file = list_->file;
     run.needs = list_->needs;
+    return check_windows(run.spec);
   }
   if (run.spec.init.empty()) return true;
   const Result<run::Weights> weights = run::parse_weights(run.spec.init);  // check() tells problems
   if (weights && !weights->run.empty()) run.needs.push_back(*weights);
-  if (!weights || !weights->run.empty() || !init_file_.empty()) return true;
+  if (!weights || !weights->run.empty()) return true;
   report(place_of(init_),
          "init does not say where the file of this digest lies",
          "write init = \"file:PATH\"; its digest is taken from the file");

@@ -67,6 +67,8 @@ class Point : public Scope {
   std::optional<run::Value> init_of(const std::string& text);
   std::optional<run::Value> points_of(const std::string& text);
   bool read_needs(PlannedRun& run);
+  bool check_init_file(const run::RunSpec& spec);
+  bool check_windows(const run::RunSpec& spec);
   std::optional<run::Value> whole_sequences(int slot, std::int64_t asked);
   std::optional<run::Value> hashed_seed();
   std::optional<run::Value> replica_subset();
@@ -92,9 +94,9 @@ class Point : public Scope {
   const Block* block_ = nullptr;
   std::vector<const Given*> given_;
   std::int64_t replica_ = 0;
-  std::string init_file_;                        // of the point, where init names a file
-  const WeightsCatalog::Entry* list_ = nullptr;  // of points
-  run::RunSpec unseeded_spec_;                   // that hashed_seed() saw last, and its run-id
+  const WeightsCatalog::Entry* init_file_ = nullptr;  // of the point, where init names a file
+  const WeightsCatalog::Entry* list_ = nullptr;       // of points
+  run::RunSpec unseeded_spec_;                        // that hashed_seed() saw last, and its run-id
   std::string unseeded_id_;
   std::vector<State> states_;
   std::vector<run::Value> values_;

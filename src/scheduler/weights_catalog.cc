@@ -1,12 +1,75 @@
 #include "scheduler/weights_catalog.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/hash.h"
-#include "checkpoint/safetensors.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/finite.h"
+#include "data/manifest.h"
+#include "merge/recipe.h"
 #include "run/points.h"
 
 namespace ration::scheduler {
+namespace {
+
+bool is_float(checkpoint::DType dtype) {
+  using checkpoint::DType;
+  return dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f32 || dtype == DType::f64;
+}
+
+Result<void> check_recipe(const run::Point& point) {
+  const std::string where = fmt::format("point \"{}\"", point.name);
+  const Result<merge::Recipe> recipe = merge::parse_recipe(point.recipe, where);
+  if (!recipe) return recipe.error();
+  if (!merge::needs_statistics(*recipe)) return {};
+  return Error{
+      .kind = ErrorKind::usage,
+      .what = fmt::format(
+          "{}: {} needs statistics, which lists of points do not name", where, recipe->method),
+      .hint = "merge it into a file with `ration merge`, and list that file"};
+}
+
+Result<void> check_corpus(Files& files, const run::PointCorpus& corpus) {
+  const Result<data::Manifest> manifest = data::read_manifest(files, corpus.data);
+  if (!manifest) return manifest.error();
+  if (manifest->digest == corpus.digest) return {};
+  return Error{
+      .kind = ErrorKind::input,
+      .what = fmt::format("corpus \"{}\": the data in {} has the digest {}, the list says {}",
+                          corpus.name,
+                          corpus.data,
+                          manifest->digest,
+                          corpus.digest),
+      .hint = "write the list anew for this data"};
+}
+
+// What the worker would refuse, before anything is started: all of it in one error.
+Result<void> check_list(Files& files, const run::PointList& list) {
+  std::vector<Error> problems;
+  for (const run::Point& point : list.points)
+    if (Result<void> sound = check_recipe(point); !sound)
+      problems.push_back(std::move(sound).error());
+  for (const run::PointCorpus& corpus : list.corpora)
+    if (Result<void> sound = check_corpus(files, corpus); !sound)
+      problems.push_back(std::move(sound).error());
+  for (const auto& [model, file] : list.files)
+    if (!files.exists(file))
+      problems.push_back({.kind = ErrorKind::input,
+                          .what = fmt::format("model \"{}\": there is no {}", model, file),
+                          .hint = "bring the file back, or write the list anew"});
+  if (problems.empty()) return {};
+  std::vector<std::string> told;  // in one line: the line of the sweep file stands below it
+  for (const Error& problem : problems) {
+    told.push_back(problem.what);
+    for (const Error& cause : problem.causes) told.push_back(cause.what);
+  }
+  return Error{.kind = problems.front().kind,
+               .what = fmt::format("{}", fmt::join(told, "; ")),
+               .hint = problems.front().hint};
+}
+
+}  // namespace
 
 WeightsCatalog::WeightsCatalog(Files& files, const Path& base)
     : files_(files), base_(std::filesystem::absolute(base.empty() ? "." : base)) {}
@@ -30,18 +93,21 @@ Result<WeightsCatalog::Entry> WeightsCatalog::read_weights(Path path) const {
                  .hint =
                      "name a safetensors file, or a checkpoint's folder; a relative path starts "
                      "at the folder of the sweep file"};
+  // One file is named itself, so that its digest is that of the file.
   if (files_.exists(path / "model.safetensors")) path /= "model.safetensors";
-  const Result<checkpoint::TensorFile> tensors = checkpoint::TensorFile::open(files_, path);
-  if (!tensors) {
-    Error error = tensors.error();
-    error.hint = "name a safetensors file, or a folder that holds model.safetensors";
+  const Result<checkpoint::Checkpoint> weights = checkpoint::Checkpoint::open(files_, path);
+  if (!weights) {
+    Error error = weights.error();
+    error.hint = "name a safetensors file, an index of shards, or a folder that holds one";
     return error;
   }
-  const Result<std::unique_ptr<MappedFile>> mapped = files_.map(path);
-  if (!mapped) return mapped.error();
-  const std::span<const std::byte> bytes = (*mapped)->bytes();
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return Entry{.setting = "sha256:" + sha256_hex(text), .file = path.string(), .needs = {}};
+  if (Result<void> finite = checkpoint::check_finite(*weights); !finite)
+    return std::move(finite).error();
+  Entry entry{.setting = "sha256:" + weights->sha256(), .file = path.string()};
+  for (const checkpoint::TensorInfo& tensor : weights->tensors())
+    if (is_float(tensor.dtype))
+      entry.numbers += weights->bytes(tensor).size() / checkpoint::item_bytes(tensor.dtype);
+  return entry;
 }
 
 Result<WeightsCatalog::Entry> WeightsCatalog::read_points(const Path& path) const {
@@ -55,9 +121,12 @@ Result<WeightsCatalog::Entry> WeightsCatalog::read_points(const Path& path) cons
   if (!text) return text.error();
   const Result<run::PointList> list = run::parse_points(*text, path.string());
   if (!list) return list.error();
+  if (Result<void> sound = check_list(files_, *list); !sound)
+    return std::move(sound).error().with_context(path.string());
   return Entry{.setting = "sha256:" + sha256_hex(*text),
                .file = path.string(),
-               .needs = run::runs_needed(*list)};
+               .needs = run::runs_needed(*list),
+               .corpora = list->corpora};
 }
 
 }  // namespace ration::scheduler

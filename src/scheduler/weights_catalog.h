@@ -3,11 +3,13 @@
 // The files of weights, and the lists of points, that the runs of a sweep name as "file:PATH"; each
 // is read once.
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/files.h"
+#include "run/points.h"
 #include "run/weights.h"
 
 namespace ration::scheduler {
@@ -21,11 +23,15 @@ class WeightsCatalog {
     std::string setting;              // "sha256:HEX", of the content
     std::string file;                 // absolute
     std::vector<run::Weights> needs;  // of runs, that a list of points names
+    std::uint64_t numbers = 0;        // floating-point numbers of all tensors of a file of weights
+    // Of a list of points: what it reads, and the most windows of each.
+    std::vector<run::PointCorpus> corpora = {};
   };
-  // A safetensors file, or a folder that holds model.safetensors. ErrorKind::input: missing, or no
-  // sound safetensors file.
+  // What checkpoint::Checkpoint::open takes: a safetensors file, an index of shards, or a folder
+  // that holds one. ErrorKind::input: missing, damaged, or with NaN or infinity.
   const Result<Entry>& weights(const std::string& path);
-  // A list of points (run/points.h). ErrorKind::input: missing, or no such list.
+  // A list of points (run/points.h). ErrorKind::input: missing, no such list, a recipe that no
+  // merge takes or that needs statistics, files that are missing, corpora that are other data.
   const Result<Entry>& points(const std::string& path);
 
  private:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "data/manifest.h"
+#include "run/architecture.h"
 #include "train/weight_files.h"
 
 namespace ration::train {
@@ -41,7 +42,7 @@ Result<Json> load_first_weights(Files& files,
   Result<WeightFile> weights = open_weights(files, own, *named, file.execution.init_file);
   if (!weights) return std::move(weights).error();
   if (weights->run) {
-    const std::string other = architecture_differences(weights->run->spec, file.spec);
+    const std::string other = run::architecture_differences(weights->run->spec, file.spec);
     if (!other.empty())
       return data_error(
           fmt::format("the model of run {} is another than this run's: {}", named->run, other),

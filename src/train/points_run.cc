@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "merge/merge.h"
+#include "run/architecture.h"
 #include "run/run.h"
 #include "train/cpu/product.h"
 #include "train/device/pack.h"
@@ -124,7 +125,7 @@ Result<void> PointsRun::open_models() {
         world_.files, run_.folder, weights, file == list_.files.end() ? "" : file->second);
     if (!opened) return std::move(opened).error().with_context(fmt::format("model \"{}\"", name));
     if (opened->run)
-      if (const std::string other = architecture_differences(opened->run->spec, spec_);
+      if (const std::string other = run::architecture_differences(opened->run->spec, spec_);
           !other.empty())
         return data_error(
             fmt::format("model \"{}\" is another than the run's own: {}", name, other),

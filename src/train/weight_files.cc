@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "checkpoint/finite.h"
 #include "train/checkpoint_folder.h"
 
 namespace ration::train {
@@ -109,31 +110,6 @@ Result<WeightFile> open_weights(Files& files,
   return std::move(error).with_context(fmt::format("the weights {}", run::text(weights)));
 }
 
-std::string architecture_differences(const run::RunSpec& theirs, const run::RunSpec& spec) {
-  const Json a = run::to_json(theirs), b = run::to_json(spec);
-  std::vector<std::string> differences;
-  for (const char* name : {"family",
-                           "layers",
-                           "width",
-                           "heads",
-                           "mlp",
-                           "mlp_width",
-                           "vocab",
-                           "tied",
-                           "bias",
-                           "qk_norm",
-                           "norm_eps",
-                           "rope_base",
-                           "parametrisation"})
-    if (a.value(name, Json()) != b.value(name, Json()))
-      differences.push_back(
-          fmt::format("{} ({} and {})", name, a.value(name, Json()).dump(), b[name].dump()));
-  // Learned positions are a tensor; rotary ones serve any context.
-  if (spec.family == "gpt2" && theirs.context != spec.context)
-    differences.push_back(fmt::format("context ({} and {})", theirs.context, spec.context));
-  return fmt::format("{}", fmt::join(differences, ", "));
-}
-
 Result<void> check_tensors(std::span<const checkpoint::TensorInfo> tensors,
                            const Parameters& parameters) {
   std::vector<std::string> wrong;
@@ -175,6 +151,7 @@ void copy_tensor(const checkpoint::TensorInfo& info,
 
 Result<void> copy_tensors(const checkpoint::Checkpoint& tensors, Parameters& parameters) {
   if (Result<void> fit = check_tensors(tensors.tensors(), parameters); !fit) return fit;
+  if (Result<void> finite = checkpoint::check_finite(tensors); !finite) return finite;
   for (const checkpoint::TensorInfo& info : tensors.tensors())
     copy_tensor(info, tensors.bytes(info), parameters.at(info.name).value.detach());
   return {};

@@ -33,10 +33,6 @@ Result<WeightFile> open_weights(Files& files,
                                 const run::Weights& weights,
                                 const Path& file);
 
-// Every setting by which `theirs` is another function of its tensors than `spec`: "layers (2 and
-// 4), tied (true and false)"; empty when there is none.
-std::string architecture_differences(const run::RunSpec& theirs, const run::RunSpec& spec);
-
 // Every tensor that is missing, too many, of another shape or no floating-point numbers, in one
 // error.
 Result<void> check_tensors(std::span<const checkpoint::TensorInfo> tensors,
@@ -47,7 +43,7 @@ void copy_tensor(const checkpoint::TensorInfo& info,
                  std::span<const std::byte> bytes,
                  const at::Tensor& to);
 
-// All of them. Nothing is changed unless all fit.
+// All of them. Nothing is changed unless all fit and are finite numbers.
 Result<void> copy_tensors(const checkpoint::Checkpoint& tensors, Parameters& parameters);
 
 }  // namespace ration::train

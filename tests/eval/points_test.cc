@@ -162,6 +162,18 @@ class EvaluatePoints : public testing::Test {
     options_.slots = 1;
   }
 
+  // two_points() with files that are there.
+  run::PointList two_points_here() {
+    run::PointList list = two_points();
+    list.files["base"] = (folder_ / "base.safetensors").string();
+    EXPECT_TRUE(files_.write_whole(list.files["base"], "weights that nobody reads"));
+    for (run::PointCorpus& corpus : list.corpora) {
+      corpus.data = (folder_ / "data").string();
+      corpus.digest = data::read_manifest(files_, folder_ / "data")->digest;
+    }
+    return list;
+  }
+
   Result<std::vector<PointLoss>> evaluate(const run::PointList& list, std::size_t parts = 1) {
     return evaluate_points(shape_,
                            execution_,
@@ -212,7 +224,7 @@ class EvaluatePoints : public testing::Test {
 };
 
 TEST_F(EvaluatePoints, JoinsTheLossesOfAllPartsInTheOrderOfTheList) {
-  const std::vector<scheduler::PlannedRun> runs = runs_asked_for(two_points(), 2);
+  const std::vector<scheduler::PlannedRun> runs = runs_asked_for(two_points_here(), 2);
   ASSERT_THAT(runs, SizeIs(2));
   for (const scheduler::PlannedRun& run : runs) {
     EXPECT_EQ(run.spec.tokens, 0);
@@ -223,7 +235,7 @@ TEST_F(EvaluatePoints, JoinsTheLossesOfAllPartsInTheOrderOfTheList) {
   }
   ASSERT_TRUE(scheduler::rebuild_store(options_.store, files_, system_clock()));
 
-  const auto losses = evaluate(two_points(), 2);
+  const auto losses = evaluate(two_points_here(), 2);
 
   ASSERT_TRUE(losses) << losses.error().describe();
   EXPECT_THAT(names_of(*losses), ElementsAre("first prose 1.5", "first code 2", "second code 7.5"));
@@ -231,11 +243,11 @@ TEST_F(EvaluatePoints, JoinsTheLossesOfAllPartsInTheOrderOfTheList) {
 }
 
 TEST_F(EvaluatePoints, NamesTheFileWhoseLossesAreOfAnotherList) {
-  const std::vector<scheduler::PlannedRun> runs = runs_asked_for(two_points(), 1);
+  const std::vector<scheduler::PlannedRun> runs = runs_asked_for(two_points_here(), 1);
   publish(runs.at(0), line("first", "prose", 1));
   ASSERT_TRUE(scheduler::rebuild_store(options_.store, files_, system_clock()));
 
-  const auto losses = evaluate(two_points());
+  const auto losses = evaluate(two_points_here());
 
   ASSERT_FALSE(losses);
   EXPECT_THAT(losses.error().what, HasSubstr("attempt-1/points.jsonl:2: ends before"));
@@ -244,14 +256,14 @@ TEST_F(EvaluatePoints, NamesTheFileWhoseLossesAreOfAnotherList) {
 TEST_F(EvaluatePoints, RefusesDataOfAnotherVocabulary) {
   shape_.vocab = 1000;
 
-  const auto losses = evaluate(two_points());
+  const auto losses = evaluate(two_points_here());
 
   ASSERT_FALSE(losses);
   EXPECT_THAT(losses.error().what, HasSubstr("257 tokens, the models have 1000"));
 }
 
 TEST_F(EvaluatePoints, StartsNothingForModelsThatNobodyTrained) {
-  run::PointList list = two_points();
+  run::PointList list = two_points_here();
   list.models["base"] = run::Weights{.run = std::string(32, 'c'), .step = 0, .sha256 = {}};
   list.files.clear();
 

@@ -82,6 +82,18 @@ TEST(Points, WithMistakesAreRefusedWithTheirPlace) {
   EXPECT_THAT(refusal(json), HasSubstr("steps must be"));
 
   json = a_list();
+  json["corpora"][0]["windows"] = 2.9;
+  EXPECT_THAT(refusal(json), HasSubstr("\"windows\" of a corpus is no whole number"));
+
+  json = a_list();
+  json["points"][0]["corpora"] = {0.5};
+  EXPECT_THAT(refusal(json), HasSubstr("no places in the list of corpora"));
+
+  json = a_list();
+  json["corpora"] = {{"prose", json["corpora"][0]}};
+  EXPECT_THAT(refusal(json), HasSubstr("\"corpora\" of the list is no array"));
+
+  json = a_list();
   json["schema"] = "ration.points/2";
   EXPECT_THAT(refusal(json), HasSubstr("schema"));
 }

@@ -4,11 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <map>
 #include <set>
 
 #include "base/hash.h"
+#include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
+#include "data/manifest.h"
 #include "run/points.h"
 #include "scheduler/sweep_support.h"
 
@@ -39,13 +42,18 @@ class Beginnings : public testing::Test {
     EXPECT_TRUE(files_.make_folders(Path(folder_.file(name)).parent_path()));
     EXPECT_TRUE(files_.write_whole(folder_.file(name), text));
   }
-  void write_weights(const std::string& name) {
+  // One tensor with as many numbers as the models of these tests have, and the first one given.
+  void write_weights(const std::string& name, float first = 0, std::size_t more = 0) {
     EXPECT_TRUE(files_.make_folders(Path(folder_.file(name)).parent_path()));
-    const std::vector<std::byte> bytes(8);
-    EXPECT_TRUE(checkpoint::write_safetensors(
-        files_,
-        folder_.file(name),
-        {{.name = "w", .dtype = checkpoint::DType::f32, .shape = {2}, .bytes = bytes}}));
+    const double own = expand(kStart).runs.at(0).facts.params;
+    std::vector<float> numbers(static_cast<std::size_t>(own) + more);
+    numbers[0] = first;
+    EXPECT_TRUE(checkpoint::write_safetensors(files_,
+                                              folder_.file(name),
+                                              {{.name = "w",
+                                                .dtype = checkpoint::DType::f32,
+                                                .shape = {numbers.size()},
+                                                .bytes = std::as_bytes(std::span(numbers))}}));
   }
   std::string digest_of(const std::string& name) {
     return "sha256:" + sha256_hex(files_.read(folder_.file(name)).value());
@@ -93,6 +101,30 @@ TEST_F(Beginnings, AFileThatHoldsNoWeightsIsRefusedAtItsLine) {
               ElementsAre(HasSubstr("init cannot be derived")));
   EXPECT_THAT(problems(std::string(kStart) + "init_file = 'x'\n"),
               ElementsAre(HasSubstr("init_file cannot be set: it follows from init")));
+}
+
+TEST_F(Beginnings, AFileOfAnotherModelOrOfNoNumbersIsRefusedAtItsLine) {
+  write_weights("larger.safetensors", 0, 1);
+  write_weights("nan.safetensors", std::numeric_limits<float>::quiet_NaN());
+
+  EXPECT_THAT(
+      problems(std::string(kStart) + "init = 'file:larger.safetensors'\n"),
+      ElementsAre(testing::ContainsRegex(
+          "4:8 init: .*larger.safetensors holds [0-9]+ floating-point numbers, the model")));
+  EXPECT_THAT(problems(std::string(kStart) + "init = 'file:nan.safetensors'\n"),
+              ElementsAre(HasSubstr("tensor \"w\" is NaN or infinite at element 0")));
+}
+
+TEST_F(Beginnings, AFileMayBeCutIntoShards) {
+  write_weights("shards/one.safetensors");
+  write("shards/model.safetensors.index.json", R"({"weight_map":{"w":"one.safetensors"}})");
+
+  const Expansion plan = expand(std::string(kStart) + "init = 'file:shards'\n");
+
+  ASSERT_THAT(plan.runs, SizeIs(1));
+  EXPECT_EQ(plan.runs[0].execution.init_file, folder_.file("shards"));
+  EXPECT_EQ(plan.runs[0].spec.init,
+            "sha256:" + checkpoint::Checkpoint::open(files_, folder_.file("shards"))->sha256());
 }
 
 TEST_F(Beginnings, ARunIsNeededByThoseThatNameIt) {
@@ -202,7 +234,9 @@ class Points : public Beginnings {
   Points() {
     list_.models["base"] = run::Weights{.run = std::string(32, 'b'), .step = 0, .sha256 = {}};
     list_.models["late"] = run::Weights{.run = std::string(32, 'b'), .step = 8, .sha256 = {}};
-    list_.corpora = {{.name = "prose", .data = "/prose", .digest = "d"}};
+    list_.corpora = {{.name = "prose",
+                      .data = folder_.file("data"),
+                      .digest = data::read_manifest(files_, folder_.file("data"))->digest}};
     list_.points = {{.name = "both",
                      .recipe = {{"method", "average"}, {"models", {"base", "late"}}},
                      .corpora = {}}};
@@ -235,6 +269,35 @@ TEST_F(Points, OfARowOfAListLeaveTheOtherRowsAlone) {
   EXPECT_EQ(plan.runs[0].spec.tokens, 0);
   EXPECT_EQ(plan.runs[1].spec.tokens, 6400);
   EXPECT_EQ(plan.runs[1].spec.points, "");
+}
+
+TEST_F(Points, ThatNoWorkerCouldEvaluateAreRefusedAllTogether) {
+  list_.corpora[0].digest = "of other data";
+  list_.points[0].recipe["lambda"] = 2;
+  list_.points.push_back({.name = "weighed by information",
+                          .recipe = {{"method", "fisher"}, {"models", {"base", "late"}}},
+                          .corpora = {}});
+  list_.models["file"] = run::Weights{.run = {}, .step = 0, .sha256 = std::string(64, 'c')};
+  list_.files["file"] = folder_.file("gone.safetensors");
+  write("list.json", run::points_text(list_));
+
+  const std::vector<std::string> told =
+      problems("data = 'data'\n[fixed]\npoints = 'file:list.json'\n");
+
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_THAT(told[0], HasSubstr("lambda"));
+  EXPECT_THAT(told[0], HasSubstr("fisher needs statistics"));
+  EXPECT_THAT(told[0], HasSubstr("the list says of other data"));
+  EXPECT_THAT(told[0], HasSubstr("there is no " + folder_.file("gone.safetensors")));
+}
+
+TEST_F(Points, ThatAskForMoreWindowsThanThereAreAreRefused) {
+  list_.corpora[0].first_window = 1'000;
+  list_.corpora[0].windows = 1'000;
+  write("list.json", run::points_text(list_));
+
+  EXPECT_THAT(problems("data = 'data'\n[fixed]\ncontext = 64\npoints = 'file:list.json'\n"),
+              ElementsAre(HasSubstr("asks for windows up to number 1999, and ")));
 }
 
 TEST_F(Points, ThatCannotBeReadAreRefusedAtTheirLine) {

@@ -119,6 +119,26 @@ TEST_F(ParentsInStore, AreMissedBeforeAnythingStarts) {
   EXPECT_EQ(check(on_unknown, &writer).error().kind, ErrorKind::input);
 }
 
+TEST_F(ParentsInStore, OfAnotherModelAreRefusedBeforeAnythingStarts) {
+  store::Writer writer = open_writer();
+  const std::vector<run::RunSpec> all = specs(1);
+  add_sweep(writer, all);
+  PlannedRun same = needs(all[0]), wider = needs(all[0]);
+  same.spec = wider.spec = all[0];
+  wider.spec.width *= 2;
+  wider.spec.layers += 1;
+  const auto check = [&](const PlannedRun& run) {
+    const std::vector<const PlannedRun*> runs = {&run};
+    return check_parents_models(runs, {}, &writer);
+  };
+
+  EXPECT_TRUE(check(same));
+  ASSERT_FALSE(check(wider));
+  EXPECT_EQ(check(wider).error().kind, ErrorKind::usage);
+  EXPECT_THAT(check(wider).error().describe(), HasSubstr("whose model is another: layers ("));
+  EXPECT_THAT(check(wider).error().describe(), HasSubstr("width ("));
+}
+
 // A run, and one that begins with what it came to.
 TEST_F(EngineTest, ARunBeginsWhenTheOneWhoseWeightsItNeedsIsDone) {
   store::Writer writer = open_writer();
