@@ -1,6 +1,6 @@
 #pragma once
 
-// The tensors that all inputs share, and where their bytes lie. Internal to the room.
+// The tensors that all inputs share, and where their bytes lie. For this room and `region`.
 
 #include <cstdint>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
 
-// How a method turns numbers of the inputs into numbers of the output. Internal to the room.
+// How a method turns numbers of the inputs into numbers of the output. For this room and region.
 
 #include <memory>
 #include <span>

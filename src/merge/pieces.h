@@ -1,7 +1,7 @@
 #pragma once
 
 // Long tensors cut into pieces of fixed size, so that sums over pieces do not depend on the number
-// of threads, and each piece into chunks that fit a cache. Internal to the room.
+// of threads, and each piece into chunks that fit a cache. For this room and `region`.
 
 #include <algorithm>
 #include <atomic>

@@ -16,7 +16,8 @@ enum class Control {
 };
 
 // Writes one to `output` (safetensors, dtypes of the base), whole or not at all. Same seed, same
-// bytes. Errors as merge_to_file.
+// bytes, whatever the threads. Two names of one tensor stay so. Errors as merge_to_file. Memory:
+// one tensor as f64 and as it is stored.
 Result<void> write_control(Files& files,
                            Control control,
                            const merge::Inputs& inputs,
