@@ -1,0 +1,46 @@
+#pragma once
+
+// Options and inputs that the region commands share.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/merge_options.h"
+#include "region/gram.h"
+
+namespace ration::cli {
+
+// --base, --ignore, --resize and --threads; with `group`, --group, too.
+std::vector<Option> region_options(bool group);
+
+// The Gram matrices of these models around --base, which must be given.
+Result<std::vector<region::Gram>> grams_of(const Arguments& arguments,
+                                           const std::vector<std::string>& models);
+
+// The matrix that --group names.
+Result<region::Gram> chosen_group(const Arguments& arguments, std::vector<region::Gram> grams);
+
+// Labels of models out of a CSV file with a column `model`.
+struct Labels {
+  std::vector<std::string> models;  // as the file names them, in its order
+  std::vector<std::string> labels;  // of the column --by, or the first beside `model`
+  std::vector<std::string> units;   // of the column --units; empty without it
+  std::string by;                   // the label's column
+};
+
+// --labels and --by; with `units`, --units, too.
+std::vector<Option> label_options(bool units);
+// What --labels names; nothing without it. ErrorKind::input with file and line: no column `model`,
+// columns that are not there, a model twice, empty labels, a unit with two labels.
+Result<std::optional<Labels>> read_labels(const Arguments& arguments);
+// Those of `models`, in their order; all models that have none are told.
+Result<Labels> labels_of(const Labels& labels, const std::vector<std::string>& models);
+
+// A number for a table: "-" for NaN.
+std::string cell(double value, int decimals = 3);
+// A number for JSON: null unless finite.
+Json finite_or_null(double value);
+
+}  // namespace ration::cli
