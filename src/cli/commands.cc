@@ -21,6 +21,7 @@ std::vector<Command> all_commands() {
       merge_diff_command(),   merge_statistics_command(),
       region_gram_command(),  region_cluster_command(),
       region_where_command(), region_centroid_command(),
+      region_line_command(),  region_hull_command(),
       help_command(),         completion_command(),
       version_command(),      supervise_command(),
       slurm_task_command(),

@@ -37,6 +37,8 @@ Command predict_command();
 Command region_centroid_command();
 Command region_cluster_command();
 Command region_gram_command();
+Command region_hull_command();
+Command region_line_command();
 Command region_where_command();
 Command report_command();
 Command retry_command();

@@ -35,19 +35,6 @@ Result<double> number_of(std::string_view text, std::string_view option) {
                .hint = "write plain numbers, such as 0.3 or -1"};
 }
 
-// "1,0.5,2"
-Result<Json> numbers_of(std::string_view text, std::string_view option) {
-  Json list = Json::array();
-  while (true) {
-    const std::size_t comma = text.find(',');
-    Result<double> number = number_of(text.substr(0, comma), option);
-    if (!number) return std::move(number).error();
-    list.push_back(*number);
-    if (comma == std::string_view::npos) return list;
-    text.remove_prefix(comma + 1);
-  }
-}
-
 const std::vector<std::string>& number_members() {
   static const std::vector<std::string> names = {
       "lambda", "k", "density", "t", "decay", "floor", "alpha"};
@@ -66,6 +53,18 @@ std::string member_of(std::string option) {
 }
 
 }  // namespace
+
+Result<Json> numbers_of(std::string_view text, std::string_view option) {
+  Json list = Json::array();
+  while (true) {
+    const std::size_t comma = text.find(',');
+    Result<double> number = number_of(text.substr(0, comma), option);
+    if (!number) return std::move(number).error();
+    list.push_back(*number);
+    if (comma == std::string_view::npos) return list;
+    text.remove_prefix(comma + 1);
+  }
+}
 
 Result<OpenedModels> open_models(const std::optional<std::string>& base,
                                  const std::vector<std::string>& models,

@@ -5,6 +5,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
@@ -31,6 +32,9 @@ Result<OpenedModels> open_models(const std::optional<std::string>& base,
 std::vector<Option> model_options();
 // Those, --dtype and --no-input-digests; progress goes to the console, which must outlive it.
 Result<merge::Options> merge_options(const Arguments& arguments);
+
+// "1,0.5,2" as an array of numbers; an error names the option.
+Result<Json> numbers_of(std::string_view text, std::string_view option);
 
 // The recipe that the options spell out; models and base are their paths.
 Result<merge::Recipe> recipe_of(const Arguments& arguments);

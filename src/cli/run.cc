@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/console_observer.h"
 #include "cli/dry_run.h"
 #include "cli/law_of_sweep.h"
 #include "cli/option_reader.h"
@@ -22,31 +23,6 @@ namespace {
 using namespace scheduler;
 
 constexpr std::size_t kRowsShown = 40;
-
-// Progress in place on a terminal, else a plain line every ten seconds.
-class ConsoleObserver final : public Observer {
- public:
-  explicit ConsoleObserver(const Console& console) : console_(console) {}
-  void note(std::string_view text) override { console_.note(text); }
-  void progress(const Snapshot& snapshot) override {
-    const double now = system_clock().monotonic_seconds();
-    constexpr double kPlainSeconds = 10;
-    if (!console_.live && now - last_ < kPlainSeconds) return;
-    last_ = now;
-    std::string line = fmt::format(
-        "{}/{} runs ended, {} active", snapshot.settled, snapshot.runs, snapshot.active);
-    if (snapshot.failed > 0) line += fmt::format(", {} failed", snapshot.failed);
-    if (snapshot.waiting > 0) line += fmt::format(", {} wait for a retry", snapshot.waiting);
-    line += fmt::format(", {:.0f} % of the compute", 100 * snapshot.fraction);
-    if (snapshot.eta_seconds >= 0)
-      line += fmt::format(", {} left", format_duration(snapshot.eta_seconds));
-    console_.progress(line);
-  }
-
- private:
-  const Console& console_;
-  double last_ = system_clock().monotonic_seconds();
-};
 
 Result<SweepOptions> sweep_options(const Arguments& arguments) {
   SweepOptions options;

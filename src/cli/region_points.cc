@@ -1,0 +1,167 @@
+#include "cli/region_points.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "cli/console_observer.h"
+#include "cli/option_reader.h"
+#include "cli/store_option.h"
+#include "data/manifest.h"
+#include "data/shards.h"
+#include "eval/points.h"
+#include "run/folder.h"
+
+namespace ration::cli {
+namespace {
+
+// "prose" of data/prose and of data/prose/.
+std::string last_part(const Path& path) {
+  const Path plain = path.lexically_normal();
+  return (plain.has_filename() ? plain : plain.parent_path()).filename().string();
+}
+
+Result<std::vector<std::string>> run_ids(const Arguments& arguments, const store::Reader& store) {
+  std::vector<std::string> ids;
+  std::vector<Error> problems;
+  for (const std::string& word : arguments.positional) {
+    const bool folder = word.find('/') != std::string::npos;
+    Result<store::RunRow> row = store.find_run(folder ? last_part(word) : word);
+    if (!row)
+      problems.push_back(std::move(row).error());
+    else if (std::find(ids.begin(), ids.end(), row->run) != ids.end())
+      problems.push_back({.kind = ErrorKind::usage,
+                          .what = fmt::format("run {} is named twice", short_id(row->run)),
+                          .hint = "name each once"});
+    else
+      ids.push_back(row->run);
+  }
+  if (problems.size() == 1) return std::move(problems.front());
+  if (!problems.empty()) return combine(std::move(problems), "runs that cannot be taken");
+  return ids;
+}
+
+// The first held-out windows of each --data.
+Result<std::vector<run::PointCorpus>> corpora_of(const Arguments& arguments, std::int64_t context) {
+  OptionReader read{arguments};
+  const std::int64_t windows = read.whole("windows", 0, kLargestWhole).value_or(0);
+  if (arguments.all("data").empty())
+    read.refuse("no --data is given", "name folders of prepared data, one --data each");
+  std::vector<run::PointCorpus> corpora;
+  std::set<std::string> names;
+  for (const std::string& folder : arguments.all("data")) {
+    Result<data::Manifest> manifest = data::read_manifest(real_files(), folder);
+    if (!manifest) {
+      read.problems.push_back(std::move(manifest).error());
+      continue;
+    }
+    const std::int64_t there = data::usable_tokens(manifest->val.tokens, context) / context;
+    if (there < 1)
+      read.refuse(fmt::format("{} holds no held-out window of {} tokens", folder, context),
+                  "prepare it with a larger --held-out");
+    const std::string name = last_part(folder);
+    if (!names.insert(name).second)
+      read.refuse(fmt::format("two --data are called \"{}\"", name), "rename one of the folders");
+    corpora.push_back({.name = name,
+                       .data = std::filesystem::absolute(folder).lexically_normal().string(),
+                       .digest = manifest->digest,
+                       .first_window = 0,
+                       .windows = windows > 0 ? std::min(windows, there) : there});
+  }
+  if (!read.problems.empty())
+    return combine(std::move(read.problems), "the held-out text cannot be used");
+  return corpora;
+}
+
+run::PointList list_of(const std::vector<std::string>& runs,
+                       std::vector<run::PointCorpus> corpora,
+                       const std::vector<RegionPoint>& points) {
+  run::PointList list;
+  for (const std::string& id : runs) list.models[id] = {.run = id, .step = 0, .sha256 = {}};
+  list.corpora = std::move(corpora);
+  for (const RegionPoint& point : points) {
+    Json recipe = {{"method", point.weights.empty() ? "average" : "linear"}, {"models", runs}};
+    if (!point.weights.empty()) recipe["weights"] = point.weights;
+    list.points.push_back({.name = point.name, .recipe = std::move(recipe), .corpora = {}});
+  }
+  return list;
+}
+
+}  // namespace
+
+std::vector<Option> point_options() {
+  return {{.name = "data",
+           .value = "DIR",
+           .help = "Prepared data whose held-out text the points are judged by; once a corpus. "
+                   "Required.",
+           .repeatable = true},
+          {.name = "windows",
+           .value = "N",
+           .default_value = "64",
+           .help = "Held-out windows of each corpus, the first ones, the same for all points; 0 "
+                   "takes all."},
+          store_option(),
+          {.name = "trainer",
+           .value = "PATH",
+           .help = "The worker's program; RATION_TRAINER_PROGRAM, or ration-train beside this "
+                   "program or on PATH unless given."},
+          {.name = "jobs",
+           .value = "N",
+           .default_value = "1",
+           .help = "Runs that evaluate at once, 1 to 1024; the points are dealt to them.",
+           .letter = 'j'},
+          {.name = "page",
+           .value = "FILE",
+           .help = "Write the answer as an offline HTML page with figures, too."}};
+}
+
+Result<PointLosses> losses_of_points(const Arguments& arguments,
+                                     const std::string& kind,
+                                     const std::vector<RegionPoint>& points) {
+  Result<std::optional<std::int64_t>> jobs = arguments.whole("jobs", 1, 1024);
+  if (!jobs) return std::move(jobs).error();
+  Result<store::Reader> store = open_store(arguments);
+  if (!store) return std::move(store).error();
+  Result<std::vector<std::string>> runs = run_ids(arguments, *store);
+  if (!runs) return std::move(runs).error();
+  Result<run::RunFile> first =
+      run::RunFolder(real_files(), store->layout().run(runs->front())).read_spec();
+  if (!first) return std::move(first).error();
+  Result<std::vector<run::PointCorpus>> corpora = corpora_of(arguments, first->spec.context);
+  if (!corpora) return std::move(corpora).error();
+  const run::PointList list = list_of(*runs, std::move(*corpora), points);
+
+  guard_store(arguments);
+  run::Execution execution = first->execution;
+  execution.data = list.corpora.front().data;
+  scheduler::SweepOptions options;
+  options.store = *arguments.text("store");
+  options.trainer = arguments.text("trainer").value_or("");
+  options.slots = static_cast<int>(jobs->value_or(1));
+  ConsoleObserver observer(arguments.console);
+  scheduler::StopSignals signals;
+  const std::string name =
+      fmt::format("region-{}-{}", kind, sha256_hex(run::points_text(list)).substr(0, 12));
+  Result<std::vector<eval::PointLoss>> found =
+      eval::evaluate_points(first->spec,
+                            execution,
+                            list,
+                            name,
+                            options,
+                            {real_files(), system_clock(), observer, &signals},
+                            {.parts = static_cast<std::size_t>(jobs->value_or(1))});
+  if (!found) return std::move(found).error();
+  PointLosses losses{.runs = std::move(*runs), .corpora = {}, .losses = {}, .tokens = 0};
+  for (const run::PointCorpus& corpus : list.corpora) losses.corpora.push_back(corpus.name);
+  losses.losses.resize(losses.corpora.size());
+  for (std::size_t i = 0; i < found->size(); ++i) {
+    losses.losses[i % losses.corpora.size()].push_back((*found)[i].loss);
+    losses.tokens = (*found)[i].tokens;
+  }
+  return losses;
+}
+
+}  // namespace ration::cli
