@@ -153,7 +153,7 @@ Json place_json(const Place& place, const std::string& base) {
   Json of_labels = Json::object();
   for (const auto& [label, cosine] : cosines) of_labels[label] = cosine.mean();
   document["label"] = {{"by", place.labels->by},
-                       {"predicted", best_label(cosines)},
+                       {"predicted", cosines.empty() ? Json() : Json(best_label(cosines))},
                        {"mean_cosines", std::move(of_labels)},
                        {"members_named_right", rule.right},
                        {"members_tried", rule.tried}};
@@ -190,7 +190,7 @@ std::string label_text(const Place& place) {
       "\n{}\nnearest by mean cosine: {}. The same rule names {} of {} members right, each left "
       "out in turn\n",
       table(cells),
-      best_label(cosines),
+      cosines.empty() ? "none" : best_label(cosines),
       rule.right,
       rule.tried);
 }
