@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "cli/lineage.h"
 #include "cli/merge_options.h"
 
 namespace ration::cli {
@@ -17,6 +18,8 @@ Result<int> run_centroid(const Arguments& arguments) {
   if (!options) return std::move(options).error();
   Result<OpenedModels> opened = open_models(std::nullopt, arguments.positional);
   if (!opened) return std::move(opened).error();
+  if (Result<void> alike = check_lineage(real_files(), std::nullopt, arguments.positional); !alike)
+    return std::move(alike).error();
   merge::Recipe recipe;
   recipe.method = "average";
   recipe.models = arguments.positional;

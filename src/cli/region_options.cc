@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/files.h"
+#include "cli/lineage.h"
+
 namespace ration::cli {
 
 std::vector<Option> region_options(bool group) {
@@ -33,6 +36,11 @@ Result<std::vector<region::Gram>> grams_of(const Arguments& arguments,
   if (!options) return std::move(options).error();
   Result<OpenedModels> opened = open_models(base, models);
   if (!opened) return std::move(opened).error();
+  // They may have begun with another base: how far apart starts are is a question, too.
+  std::vector<std::string> all = models;
+  all.push_back(*base);
+  if (Result<void> alike = check_lineage(real_files(), std::nullopt, all); !alike)
+    return std::move(alike).error();
   return region::gram(opened->inputs, *options);
 }
 
