@@ -79,8 +79,10 @@ LeftOut left_out(const Gram& gram, const std::vector<std::string>& labels) {
 struct Place {
   Gram gram;  // the new model first
   Nearest nearest;
-  std::vector<double> of_members;  // each member's relative distance from the hull of the others
-  std::optional<Labels> labels;    // of the members
+  // Each member's relative distance from the hull of all others, the new one among them: were the
+  // new one a member like the rest, every order of these and its own would be as likely.
+  std::vector<double> of_members;
+  std::optional<Labels> labels;  // of the members
 
   std::size_t as_far() const {
     return static_cast<std::size_t>(
@@ -115,11 +117,11 @@ Result<Place> place_of(Gram gram, std::optional<Labels> labels) {
               .of_members = {},
               .labels = std::move(labels)};
   for (const std::size_t member : members) {
-    std::vector<std::size_t> others;
+    if (!(place.gram.norm(member) > 0)) continue;
+    std::vector<std::size_t> others = {0};
     std::copy_if(members.begin(), members.end(), std::back_inserter(others), [&](std::size_t i) {
       return i != member;
     });
-    if (others.empty() || !(place.gram.norm(member) > 0)) continue;
     Result<Nearest> of_member = nearest_of(place.gram, member, others);
     if (!of_member) return std::move(of_member).error();
     place.of_members.push_back(of_member->relative);
@@ -169,7 +171,7 @@ std::string hull_text(const Place& place) {
                   place.nearest.relative);
   if (!place.of_members.empty())
     text += fmt::format(
-        "members lie {:.4f} to {:.4f} of theirs from the hull of the others; {} of {} as far or "
+        "members lie {:.4f} to {:.4f} of theirs from the hull of all others; {} of {} as far or "
         "farther, p = {:.2g}\n",
         place.of_members.front(),
         place.of_members.back(),
@@ -263,7 +265,7 @@ Command region_where_command() {
       .options = std::move(options),
       .description =
           "How far tau of NEW is from the nearest point of the convex hull of the members' tau, "
-          "beside how far\neach member is from the hull of the others; the nearest members; "
+          "beside how far\neach member is from the hull of all others; the nearest members; "
           "and with labels the one whose\nmembers have the highest mean cosine. Without "
           "members, those of the file of labels are taken.\n\n"
           "  ration region where new prose code law --base base",
