@@ -103,7 +103,9 @@ report::Figure triangle_figure(const std::string& corpus,
                     {"loss", rounded(losses[i])}});
     for (std::size_t m = 0; m < 3; ++m)
       if (weights[i][m] == 1)
-        corners.push_back({{"x", across(weights[i])}, {"y", up(weights[i])}, {"model", models[m]}});
+        corners.push_back({{"x", across(weights[i])},
+                           {"y", up(weights[i]) + (m == 2 ? 0.07 : -0.07)},
+                           {"model", models[m]}});
   }
   const auto place = [](const char* field) -> Json {
     return {{"field", field},
@@ -123,7 +125,7 @@ report::Figure triangle_figure(const std::string& corpus,
           {"title", "loss"},
           {"scale", {{"scheme", "viridis"}, {"reverse", true}, {"zero", false}}}}}}}};
   const Json names = {{"data", {{"values", corners}}},
-                      {"mark", {{"type", "text"}, {"dy", -20}, {"fontSize", 12}}},
+                      {"mark", {{"type", "text"}, {"fontSize", 12}}},
                       {"encoding",
                        {{"x", place("x")},
                         {"y", place("y")},
