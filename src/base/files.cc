@@ -86,6 +86,17 @@ Result<void> write_all(int fd, std::string_view bytes, const Path& path) {
   return {};
 }
 
+Result<void> check_regular(const Path& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return system_error("read", path, errno);
+  if (S_ISREG(info.st_mode)) return {};
+  return Error{.kind = ErrorKind::input,
+               .what = fmt::format("cannot read {}: it {}",
+                                   path.string(),
+                                   S_ISDIR(info.st_mode) ? "is a folder" : "is no regular file"),
+               .hint = "name a file that holds the data itself"};
+}
+
 Path parent_of(const Path& path) {
   const Path parent = path.parent_path();
   return parent.empty() ? Path(".") : parent;
@@ -190,6 +201,8 @@ class RealFiles final : public Files {
   }
 
   Result<std::unique_ptr<MappedFile>> map(const Path& path) override {
+    // Asked first: opening a pipe waits for its writer.
+    if (Result<void> usable = check_regular(path); !usable) return std::move(usable).error();
     const Descriptor fd(open_file(path, O_RDONLY));
     if (fd.get() < 0) return system_error("read", path, errno);
     struct stat info {};

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "checkpoint/json_checker.h"
 
 namespace ration::checkpoint {
 namespace {
@@ -29,10 +30,15 @@ bool is_plain_name(const std::string& name) {
 
 // Tensor -> shard, as the index says.
 Result<std::map<std::string, std::string>> read_weight_map(Files& files, const Path& path) {
-  Result<std::string> text = files.read(path);
-  if (!text) return std::move(text).error();
-  Result<Json> json = parse_json(*text, path.string());
+  // Mapping refuses pipes, where reading would wait for a writer.
+  const Result<std::unique_ptr<MappedFile>> mapped = files.map(path);
+  if (!mapped) return mapped.error();
+  const std::span<const std::byte> bytes = (*mapped)->bytes();
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  Result<Json> json = parse_json(text, path.string());
   if (!json) return std::move(json).error();
+  if (std::string why = problem_of_json(text, "the index"); !why.empty())
+    return refused(path, std::move(why));
   if (!json->is_object() || !json->contains("weight_map") || !(*json)["weight_map"].is_object())
     return refused(path, "it has no weight_map");
   std::map<std::string, std::string> shard_of;
@@ -54,6 +60,10 @@ Result<Checkpoint> Checkpoint::open(Files& files, const Path& path) {
   Path file = path;
   if (std::error_code code; std::filesystem::is_directory(path, code)) {
     file = path / kFile;
+    if (files.exists(file) && files.exists(path / kIndex))
+      return Error{.kind = ErrorKind::input,
+                   .what = fmt::format("{} holds both {} and {}", path.string(), kFile, kIndex),
+                   .hint = "name the one that is meant"};
     if (!files.exists(file)) file = path / kIndex;
     if (!files.exists(file))
       return Error{.kind = ErrorKind::input,
@@ -63,7 +73,7 @@ Result<Checkpoint> Checkpoint::open(Files& files, const Path& path) {
   Result<Checkpoint> checkpoint = file.filename().string().ends_with(kIndexEnding)
                                       ? open_index(files, file)
                                       : open_file(files, file);
-  if (checkpoint) checkpoint->path_ = path;
+  if (checkpoint) checkpoint->path_ = path, checkpoint->folder_ = file.parent_path();
   return checkpoint;
 }
 
@@ -118,6 +128,12 @@ const TensorInfo* Checkpoint::find(std::string_view name) const {
         return info.name < wanted;
       });
   return found == tensors_.end() || found->name != name ? nullptr : &*found;
+}
+
+std::vector<Path> Checkpoint::files() const {
+  std::vector<Path> files;
+  for (const auto& shard : shards_) files.push_back(folder_ / shard->name);
+  return files;
 }
 
 std::size_t Checkpoint::position(const TensorInfo& tensor) const {

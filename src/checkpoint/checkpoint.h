@@ -23,7 +23,8 @@ class Checkpoint {
  public:
   // ErrorKind::input for what TensorFile refuses, an index without its weight_map, shard names that
   // leave the index's folder, a shard that is missing or lacks a tensor promised to it, a tensor of
-  // a shard that the index does not name, and a folder without either file.
+  // a shard that the index does not name, a name that stands twice in the index, and a folder with
+  // neither file or both.
   static Result<Checkpoint> open(Files& files, const Path& path);
 
   const std::vector<TensorInfo>& tensors() const { return tensors_; }  // byte-wise order of name
@@ -31,6 +32,7 @@ class Checkpoint {
   std::span<const std::byte> bytes(const TensorInfo& tensor) const;
   const Metadata& metadata() const { return metadata_; }  // of the file, or of the first shard
   const Path& path() const { return path_; }              // as given to open
+  std::vector<Path> files() const;                        // that hold the tensors
 
   // Lets the pages of bytes [begin, end) of a tensor leave memory; they are read again when
   // touched.
@@ -53,6 +55,7 @@ class Checkpoint {
   std::size_t position(const TensorInfo& tensor) const;
 
   Path path_;
+  Path folder_;                                       // of the shards
   std::vector<std::shared_ptr<const Shard>> shards_;  // byte-wise order of name
   std::vector<TensorInfo> tensors_;
   std::vector<std::size_t> shard_of_;  // beside tensors_

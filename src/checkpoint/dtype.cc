@@ -10,7 +10,7 @@ struct Row {
   std::uint64_t bytes;
 };
 
-constexpr std::array<Row, 13> kRows = {{{"BOOL", 1},
+constexpr std::array<Row, 19> kRows = {{{"BOOL", 1},
                                         {"U8", 1},
                                         {"I8", 1},
                                         {"U16", 2},
@@ -22,7 +22,13 @@ constexpr std::array<Row, 13> kRows = {{{"BOOL", 1},
                                         {"F32", 4},
                                         {"U64", 8},
                                         {"I64", 8},
-                                        {"F64", 8}}};
+                                        {"F64", 8},
+                                        {"F8_E4M3", 1},
+                                        {"F8_E5M2", 1},
+                                        {"F8_E8M0", 1},
+                                        {"F8_E4M3FNUZ", 1},
+                                        {"F8_E5M2FNUZ", 1},
+                                        {"C64", 8}}};
 
 }  // namespace
 
@@ -35,5 +41,14 @@ std::optional<DType> dtype_of(std::string_view name) {
 }
 
 std::uint64_t item_bytes(DType dtype) { return kRows[static_cast<std::size_t>(dtype)].bytes; }
+
+std::string dtype_names() {
+  std::string names;
+  for (const Row& row : kRows) {
+    if (!names.empty()) names += ", ";
+    names += row.name;
+  }
+  return names;
+}
 
 }  // namespace ration::checkpoint

@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 #include <optional>
-#include <set>
 
 #include "base/json.h"
 #include "base/mapped_pages.h"
+#include "checkpoint/json_checker.h"
 #include "checkpoint/safetensors_header.h"
 
 namespace ration::checkpoint {
@@ -20,51 +21,20 @@ static_assert(std::endian::native == std::endian::little,
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::size_t kMaxTensors = 1U << 20;
-constexpr int kMaxDepth = 8;
-Error refused(const Path& path, std::string why) {
-  return {.kind = ErrorKind::input,
-          .what = fmt::format("{} is not a usable safetensors file: {}", path.string(), why),
-          .hint = "the file is damaged, incomplete or of another format; obtain it again"};
-}
+constexpr std::size_t kMaxNameBytes = 4096;
 
-// A SAX pass that nlohmann's DOM cannot replace: the DOM keeps the last of two equal keys silently.
-class HeaderChecker final : public nlohmann::json_sax<Json> {
- public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return false; }
-  bool start_object(std::size_t) override { return descend(); }
-  bool end_object() override { return keys_.pop_back(), true; }
-  bool start_array(std::size_t) override { return descend(); }
-  bool end_array() override { return keys_.pop_back(), true; }
-  bool key(string_t& name) override {
-    if (keys_.back().insert(name).second) return true;
-    problem = fmt::format("the name \"{}\" stands twice in the header", name);
-    return false;
-  }
-  bool parse_error(std::size_t position,
-                   const std::string&,
-                   const nlohmann::detail::exception&) override {
-    problem = fmt::format("the header is not valid JSON at byte {}", position);
-    return false;
-  }
-
-  std::string problem;
-
- private:
-  bool descend() {
-    keys_.emplace_back();
-    if (keys_.size() <= kMaxDepth) return true;
-    problem = fmt::format("the header is nested deeper than {} levels", kMaxDepth);
-    return false;
-  }
-
-  std::vector<std::set<std::string>> keys_;
+// Why a file, or one of its tensors, cannot be used, and what to do.
+struct Problem {
+  std::string why;  // empty = none
+  std::string hint = "the file is damaged, incomplete or of another format; obtain it again";
 };
+
+Error refused(const Path& path, Problem problem) {
+  return {
+      .kind = ErrorKind::input,
+      .what = fmt::format("{} is not a usable safetensors file: {}", path.string(), problem.why),
+      .hint = std::move(problem.hint)};
+}
 
 // A non-negative integer array of a header entry, or nothing.
 std::optional<std::vector<std::uint64_t>> naturals(const Json& entry, const char* key) {
@@ -78,11 +48,19 @@ std::optional<std::vector<std::uint64_t>> naturals(const Json& entry, const char
   return numbers;
 }
 
-// One tensor of the header; an empty `why` on success.
-TensorInfo parse_entry(const std::string& tensor, const Json& entry, std::string& why) {
+// One tensor of the header, and what is wrong with it.
+TensorInfo parse_entry(const std::string& tensor, const Json& entry, Problem& problem) {
   TensorInfo info{.name = tensor};
+  // Longer ones would overflow the stack where regular expressions look at them.
+  if (tensor.size() > kMaxNameBytes) {
+    problem.why = fmt::format("the name of a tensor has {} bytes, more than {}: \"{}…\"",
+                              tensor.size(),
+                              kMaxNameBytes,
+                              tensor.substr(0, 40));
+    return info;
+  }
   const auto complain = [&](std::string_view what) {
-    why = fmt::format("tensor \"{}\": {}", tensor, what);
+    problem.why = fmt::format("tensor \"{}\": {}", tensor, what);
   };
   if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") ||
       !entry["dtype"].is_string()) {
@@ -92,7 +70,11 @@ TensorInfo parse_entry(const std::string& tensor, const Json& entry, std::string
   const std::optional<DType> dtype = dtype_of(entry["dtype"].get<std::string>());
   const auto shape = naturals(entry, "shape");
   const auto offsets = naturals(entry, "data_offsets");
-  if (!dtype) return complain("unknown dtype"), info;
+  if (!dtype) {
+    complain(fmt::format("unknown dtype \"{}\"", entry["dtype"].get<std::string>()));
+    problem.hint = fmt::format("convert the tensor to one of {}", dtype_names());
+    return info;
+  }
   if (!shape || !offsets || offsets->size() != 2)
     return complain("shape or data_offsets is not a list of whole numbers"), info;
   info.dtype = *dtype;
@@ -154,40 +136,49 @@ Result<TensorFile> TensorFile::open(Files& files, const Path& path) {
   file.file_ = std::move(*mapped);
   const std::span<const std::byte> all = file.file_->bytes();
   std::uint64_t length = 0;
-  if (all.size() < kLengthBytes) return refused(path, "it is shorter than 8 bytes");
+  if (all.size() < kLengthBytes) return refused(path, {"it is shorter than 8 bytes"});
   std::memcpy(&length, all.data(), kLengthBytes);
-  if (length > kMaxHeader) return refused(path, fmt::format("its header claims {} bytes", length));
-  if (length > all.size() - kLengthBytes) return refused(path, "it ends inside its header");
+  if (length > kMaxHeader)
+    return refused(path, {fmt::format("its header claims {} bytes", length)});
+  if (length > all.size() - kLengthBytes) return refused(path, {"it ends inside its header"});
   file.data_begin_ = kLengthBytes + length;
 
   const std::string_view header(reinterpret_cast<const char*>(all.data()) + kLengthBytes, length);
-  if (!header.starts_with('{')) return refused(path, "its header does not begin with {");
-  HeaderChecker checker;
-  if (!Json::sax_parse(header, &checker)) return refused(path, checker.problem);
+  if (!header.starts_with('{')) return refused(path, {"its header does not begin with {"});
+  if (std::string why = problem_of_json(header, "the header"); !why.empty())
+    return refused(path, {std::move(why)});
   const Json json = Json::parse(header);  // just checked
-  if (json.size() > kMaxTensors) return refused(path, "it names more than 2^20 tensors");
+  if (json.size() > kMaxTensors) return refused(path, {"it names more than 2^20 tensors"});
   for (const auto& [tensor, entry] : json.items()) {
     if (tensor == kMetadata) {
-      if (!entry.is_object()) return refused(path, "__metadata__ is not a map of text");
+      if (!entry.is_object()) return refused(path, {"__metadata__ is not a map of text"});
       for (const auto& [key, value] : entry.items()) {
-        if (!value.is_string()) return refused(path, "__metadata__ holds something else than text");
+        if (!value.is_string())
+          return refused(path, {"__metadata__ holds something else than text"});
         file.metadata_[key] = value.get<std::string>();
       }
       continue;
     }
-    std::string why;
-    file.tensors_.push_back(parse_entry(tensor, entry, why));
-    if (!why.empty()) return refused(path, why);
+    Problem problem;
+    file.tensors_.push_back(parse_entry(tensor, entry, problem));
+    if (!problem.why.empty()) return refused(path, std::move(problem));
   }
   std::string why = check_layout(file.tensors_, all.size() - file.data_begin_);
-  if (!why.empty()) return refused(path, why);
+  if (!why.empty()) return refused(path, {std::move(why)});
+  file.by_name_.resize(file.tensors_.size());
+  std::iota(file.by_name_.begin(), file.by_name_.end(), std::size_t{0});
+  std::sort(file.by_name_.begin(), file.by_name_.end(), [&](std::size_t a, std::size_t b) {
+    return file.tensors_[a].name < file.tensors_[b].name;
+  });
   return file;
 }
 
 const TensorInfo* TensorFile::find(std::string_view name) const {
-  const auto found = std::find_if(
-      tensors_.begin(), tensors_.end(), [&](const TensorInfo& info) { return info.name == name; });
-  return found == tensors_.end() ? nullptr : &*found;
+  const auto found = std::lower_bound(
+      by_name_.begin(), by_name_.end(), name, [&](std::size_t position, std::string_view wanted) {
+        return tensors_[position].name < wanted;
+      });
+  return found == by_name_.end() || tensors_[*found].name != name ? nullptr : &tensors_[*found];
 }
 
 std::span<const std::byte> TensorFile::bytes(const TensorInfo& tensor) const {

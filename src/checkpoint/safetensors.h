@@ -47,9 +47,9 @@ Result<void> write_safetensors(Files& files,
                                const Metadata& metadata = {});
 
 // A file mapped for reading. Refused with ErrorKind::input: a header beyond 100 MB or the file,
-// JSON deeper than 8 levels, unknown dtypes, more than 2^20 tensors, repeated names, shapes whose
-// size overflows, offsets that overlap, leave gaps, run backwards or disagree with the shape, and
-// data that does not end where the file does.
+// JSON deeper than 8 levels, unknown dtypes, more than 2^20 tensors, names that are repeated or
+// exceed 4096 bytes, shapes whose size overflows, offsets that overlap, leave gaps, run backwards
+// or disagree with the shape, and data that does not end where the file does.
 class TensorFile {
  public:
   static Result<TensorFile> open(Files& files, const Path& path);
@@ -68,6 +68,7 @@ class TensorFile {
   std::shared_ptr<const MappedFile> file_;
   std::uint64_t data_begin_ = 0;
   std::vector<TensorInfo> tensors_;
+  std::vector<std::size_t> by_name_;  // positions in tensors_, in byte-wise order of name
   Metadata metadata_;
 };
 

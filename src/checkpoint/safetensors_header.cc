@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::uint64_t kAlignment = 64;
 
+// Bytes that are no UTF-8 become U+FFFD: a file name may hold any.
+std::string dumped(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> byte_count(const std::vector<std::uint64_t>& shape, DType dtype) {
@@ -24,7 +29,7 @@ Result<std::string> begin_safetensors(std::vector<TensorInfo>& layout,
                                       const Path& path,
                                       const Metadata& metadata) {
   std::string text = "{";
-  if (!metadata.empty()) text += fmt::format("\"{}\":{},", kMetadata, Json(metadata).dump());
+  if (!metadata.empty()) text += fmt::format("\"{}\":{},", kMetadata, dumped(metadata));
   std::uint64_t offset = 0;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     TensorInfo& tensor = layout[i];
@@ -38,7 +43,7 @@ Result<std::string> begin_safetensors(std::vector<TensorInfo>& layout,
     tensor.begin = offset;
     tensor.end = offset += *bytes;
     text += fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}},",
-                        Json(tensor.name).dump(),
+                        dumped(tensor.name),
                         name(tensor.dtype),
                         fmt::join(tensor.shape, ","),
                         tensor.begin,

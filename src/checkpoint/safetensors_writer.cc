@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/part_file.h"
+#include "checkpoint/output_file.h"
 #include "checkpoint/safetensors_header.h"
 
 namespace ration::checkpoint {
@@ -21,8 +22,10 @@ Result<SafetensorsWriter> SafetensorsWriter::create(Files& files,
   SafetensorsWriter writer;
   writer.layout_ = std::move(layout);
   writer.files_ = &files;
-  writer.path_ = path;
-  const Path temporary = part_beside(files, path);
+  Result<Path> target = output_file(path);
+  if (!target) return std::move(target).error();
+  writer.path_ = std::move(*target);
+  const Path temporary = part_beside(files, writer.path_);
   if (files.exists(temporary))
     if (Result<void> done = files.remove_all(temporary); !done) return std::move(done).error();
   Result<std::unique_ptr<AppendFile>> file = files.open_append(temporary);

@@ -18,7 +18,8 @@ namespace ration::checkpoint {
 class SafetensorsWriter {
  public:
   // Sorts the layout by name; its begin and end need not be set. Writes to a temporary file beside
-  // `path`. A repeated name is ErrorKind::internal.
+  // `path`, or beside what its links lead to. A repeated name is ErrorKind::internal; what
+  // output_file() refuses is refused.
   static Result<SafetensorsWriter> create(Files& files,
                                           const Path& path,
                                           std::vector<TensorInfo> layout,

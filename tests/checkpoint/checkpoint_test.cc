@@ -2,11 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <chrono>
 #include <cstring>
 #include <deque>
 
 #include "base/hash.h"
+#include "checkpoint/output_file.h"
 #include "checkpoint/safetensors_writer.h"
 #include "support/temporary_folder.h"
 
@@ -105,6 +108,45 @@ TEST_F(Checkpoints, RefuseAnIndexThatDisagreesWithItsShards) {
   expect_refused(folder_.path(), "index.json");
 }
 
+TEST_F(Checkpoints, RefuseAnIndexThatNamesATensorTwice) {
+  write("one.safetensors", {{"a", 1}});
+  write("two.safetensors", {{"a", 2}});
+  index(R"({"weight_map":{"a":"one.safetensors","a":"two.safetensors"}})");
+  expect_refused(folder_.path(), "the name \"a\" stands twice in the index");
+}
+
+TEST_F(Checkpoints, DoNotGuessWhichOfTwoModelsOfAFolderIsMeant) {
+  write("model.safetensors", {{"a", 1}});
+  index(R"({"weight_map":{"a":"model.safetensors"}})");
+  expect_refused(folder_.path(), "holds both model.safetensors and model.safetensors.index.json");
+}
+
+TEST_F(Checkpoints, DoNotWaitForPipes) {
+  for (const std::string name : {"pipe.safetensors", "pipe.safetensors.index.json"}) {
+    ASSERT_EQ(mkfifo((folder_ / name).c_str(), 0600), 0);
+    expect_refused(folder_ / name, "it is no regular file");
+  }
+}
+
+TEST_F(Checkpoints, FindEachOfManyTensorsQuickly) {
+  constexpr int kCount = 20000;  // a search that looks at all of them takes seconds
+  std::string weight_map;
+  std::vector<std::pair<std::string, float>> scalars;
+  for (int i = 0; i < kCount; ++i) {
+    scalars.emplace_back("a.long.prefix.that.all.of.them.share." + std::to_string(i), i);
+    weight_map += (i == 0 ? "\"" : ",\"") + scalars.back().first + "\":\"one.safetensors\"";
+  }
+  write("one.safetensors", scalars);
+  index("{\"weight_map\":{" + weight_map + "}}");
+  const auto begin = std::chrono::steady_clock::now();
+
+  const Result<Checkpoint> opened = Checkpoint::open(real_files(), folder_.path());
+
+  ASSERT_TRUE(opened) << opened.error().describe();
+  EXPECT_EQ(number(*opened, scalars[777].first), 777);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+}
+
 TEST_F(Checkpoints, SayWhatAFolderLacks) {
   expect_refused(folder_.path(),
                  "holds neither model.safetensors nor model.safetensors.index.json");
@@ -164,6 +206,49 @@ TEST_F(Checkpoints, AreWrittenPieceByPieceAsTheyAreWhole) {
   }
   EXPECT_EQ(*real_files().read(folder_ / "pieces"), *real_files().read(folder_ / "whole"));
   EXPECT_EQ(real_files().list(folder_.path())->size(), 2U) << "no temporary file stays";
+}
+
+class Outputs : public Checkpoints {
+ protected:
+  void expect_no_output(const Path& path, const std::string& why) {
+    const Result<Path> file = output_file(path);
+    ASSERT_FALSE(file) << path;
+    EXPECT_EQ(exit_code(file.error().kind), 2);
+    EXPECT_THAT(file.error().what, HasSubstr(why));
+    const auto writer = SafetensorsWriter::create(real_files(), path, {}, {});
+    EXPECT_FALSE(writer) << "the writer asks, too";
+  }
+};
+
+TEST_F(Outputs, ReplaceRegularFilesOnly) {
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  std::filesystem::create_symlink("loop", folder_ / "loop");
+
+  expect_no_output(folder_ / "pipe", "is no regular file");
+  expect_no_output("/dev/null", "is no regular file");
+  expect_no_output(folder_.path(), "is a folder");
+  expect_no_output(folder_ / "gone" / "out", "does not exist");
+  expect_no_output(folder_ / "loop", "leads nowhere");
+}
+
+TEST_F(Outputs, KeepLinksAndReplaceWhatTheyLeadTo) {
+  const std::vector<float> values = {1};
+  std::filesystem::create_directory(folder_ / "store");
+  write("store/old", {{"a", 1}});
+  std::filesystem::create_symlink("store/old", folder_ / "link");
+  std::filesystem::create_symlink("store/new", folder_ / "dangling");
+
+  for (const auto& [link, target] :
+       {std::pair("link", "store/old"), std::pair("dangling", "store/new")}) {
+    Result<SafetensorsWriter> writer =
+        SafetensorsWriter::create(real_files(), folder_ / link, {{"b", DType::f32, {1}}}, {});
+    ASSERT_TRUE(writer) << writer.error().describe();
+    ASSERT_TRUE(writer->append(bytes_of(values)));
+    ASSERT_TRUE(writer->finish());
+
+    EXPECT_TRUE(std::filesystem::is_symlink(folder_ / link));
+    EXPECT_NE(Checkpoint::open(real_files(), folder_ / target)->find("b"), nullptr);
+  }
 }
 
 }  // namespace

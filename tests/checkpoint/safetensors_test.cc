@@ -101,7 +101,8 @@ TEST_F(Safetensors, RefusesEveryLieInAHeader) {
                  0,
                  "disagree");
   expect_refused(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4, "whole numbers");
-  expect_refused(R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", 4, "unknown dtype");
+  expect_refused(
+      R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", 4, "unknown dtype \"F33\"");
   expect_refused(R"({"a":{"dtype":"F32","shape":[1]}})", 4, "must hold");
   expect_refused(
       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":1}})", 4, "must hold");
@@ -122,6 +123,27 @@ TEST_F(Safetensors, RefusesEveryLieInAHeader) {
   expect_refused(R"({"__metadata__":{"a":1}})", 0, "else than text");
   expect_refused(R"({"a":)", 0, "not valid JSON");
   expect_refused("[]", 0, "begin with {");
+}
+
+TEST_F(Safetensors, KnowsFormatsOfWholeBytesAndNamesTheOthers) {
+  for (const std::string dtype : {"F8_E4M3", "F8_E5M2", "F8_E8M0"}) {
+    const std::string header =
+        R"({"a":{"dtype":")" + dtype + R"(","shape":[3],"data_offsets":[0,3]}})";
+    const Result<TensorFile> file = TensorFile::open(real_files(), write_raw(header, 3));
+    ASSERT_TRUE(file) << file.error().describe();
+    EXPECT_EQ(name(file->find("a")->dtype), dtype);
+  }
+  const Result<TensorFile> file = TensorFile::open(
+      real_files(), write_raw(R"({"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}})", 1));
+  ASSERT_FALSE(file);
+  EXPECT_NE(file.error().what.find("tensor \"a\": unknown dtype \"F4\""), std::string::npos);
+  EXPECT_EQ(file.error().hint.find("damaged"), std::string::npos) << "it is only newer";
+}
+
+TEST_F(Safetensors, RefusesNamesThatNobodyGives) {
+  const std::string entry = R"(":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+  EXPECT_TRUE(TensorFile::open(real_files(), write_raw("{\"" + std::string(4096, 'n') + entry, 1)));
+  expect_refused("{\"" + std::string(4097, 'n') + entry, 1, "name of a tensor has 4097 bytes");
 }
 
 TEST_F(Safetensors, RefusesALengthBeyondTheFile) {
