@@ -12,7 +12,6 @@ namespace ration::merge {
 namespace {
 
 void add(Comparison& sum, const Comparison& part) {
-  sum.products.resize(part.products.size());
   for (std::size_t i = 0; i < part.products.size(); ++i) sum.products[i] += part.products[i];
   sum.elements += part.elements;
   sum.changed += part.changed;
@@ -126,15 +125,16 @@ Result<std::vector<Comparison>> compare(const Inputs& inputs, double k, const Op
   std::vector<Comparison> result;
   Comparison all;
   all.products.resize(inputs.models.size() * inputs.models.size());
-  for (std::size_t p = 0; p < pieces.size(); ++p) {
-    const Tensor& tensor = *pieces[p].tensor;
-    if (finite[p] == 0) return refuse_number(tensor, pieces[p].begin);
-    if (result.empty() || result.back().tensor != tensor.out.name) {
-      result.emplace_back();
-      result.back().tensor = tensor.out.name;
+  std::size_t p = 0;
+  for (const Tensor& tensor : layout->tensors) {
+    if (!tensor.merged) continue;
+    result.push_back(
+        {.tensor = tensor.out.name, .products = std::vector<double>(all.products.size())});
+    for (; p < pieces.size() && pieces[p].tensor == &tensor; ++p) {  // an empty tensor has none
+      if (finite[p] == 0) return refuse_number(tensor, pieces[p].begin, inputs.base != nullptr);
+      add(result.back(), parts[p]);
+      add(all, parts[p]);
     }
-    add(result.back(), parts[p]);
-    add(all, parts[p]);
   }
   result.push_back(std::move(all));
   return result;

@@ -18,7 +18,12 @@ Election::Election(const Recipe& recipe)
                                       : recipe.weights),
       zero_sign_(recipe.zero_sign == "plus" ? 1 : 0),
       divides_(recipe.aggregate == "mean" && recipe.normalize.value_or(true)),
-      float_sums_(!recipe.compat.empty()) {}
+      shares_(weights_),
+      float_sums_(!recipe.compat.empty()) {
+  // Divided by w itself, a model of weight -1 would count as one of weight 1: mergekit does so.
+  if (recipe.compat != "mergekit")
+    for (double& share : shares_) share = std::fabs(share);
+}
 
 bool Election::needs_majority() const { return recipe_.elect && recipe_.zero_sign == "majority"; }
 
@@ -63,7 +68,7 @@ void Election::decide(std::span<const std::span<double>> tau,
   std::fill_n(sum, count, 0.0);
   std::fill_n(divisor, count, 0.0);
   for (std::size_t i = 0; i < tau.size(); ++i) {
-    const double weight = weights_[i];
+    const double weight = weights_[i], share = shares_[i];
     const double* const entries = tau[i].data();
     const double* const elected = mass.data();
     if (recipe_.elect) {
@@ -71,18 +76,18 @@ void Election::decide(std::span<const std::span<double>> tau,
         const double entry = weight * entries[j];
         const bool agrees = entry * elected[j] > 0;
         sum[j] += agrees ? entry : 0;
-        divisor[j] += agrees ? weight : 0;
+        divisor[j] += agrees ? share : 0;
       }
     } else {
       for (std::size_t j = 0; j < count; ++j) {
         sum[j] += weight * entries[j];
-        divisor[j] += entries[j] != 0 ? weight : 0;
+        divisor[j] += entries[j] != 0 ? share : 0;
       }
     }
   }
   if (!divides_) return;
   if (!recipe_.disjoint)
-    std::fill_n(divisor, count, std::accumulate(weights_.begin(), weights_.end(), 0.0));
+    std::fill_n(divisor, count, std::accumulate(shares_.begin(), shares_.end(), 0.0));
   for (std::size_t j = 0; j < count; ++j)
     sum[j] /= std::fabs(divisor[j]) < kSmallestSum ? 1 : divisor[j];
 }

@@ -38,7 +38,8 @@ class Election {
   std::vector<double> weights_;
   double zero_sign_;  // of a sum that is exactly 0: -1, 0 or 1
   bool divides_;
-  bool float_sums_;  // as programs that add in f32
+  std::vector<double> shares_;  // of the weights in what the sum is divided by
+  bool float_sums_;             // as programs that add in f32
 };
 
 }  // namespace ration::merge

@@ -96,9 +96,10 @@ class Fisher final : public Operator {
           }
         }
       });
+      release(pieces[p]);
     });
     for (const Scratch& state : states)
-      if (!state.finite) return refuse_number(tensor, 0);
+      if (!state.finite) return refuse_number(tensor, 0, false);
     std::vector<Sums> sums(models);
     for (std::size_t p = 0; p < parts.size(); ++p) {
       Sums& sum = sums[p % models];

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <optional>
 #include <regex>
 #include <set>
@@ -73,7 +72,9 @@ class Matcher {
         if (all_.front()->checkpoint->find(info.name) == nullptr && !ignored(info.name))
           differences_.add(fmt::format(
               "tensor \"{}\" of {} is missing in {}", info.name, model->name, all_.front()->name));
-    if (differences_.count > 0) return differ();
+    if (differences_.count > 0)
+      return differ(
+          "merge models of one architecture; --ignore copies single tensors from the base");
     if (layout_.tensors.empty())
       return refused(fmt::format("{} holds no tensors", all_.front()->name), "name another file");
     if (Result<void> same = check_whole_numbers(); !same) return std::move(same).error();
@@ -150,12 +151,10 @@ class Matcher {
     return true;
   }
 
-  Error differ() {
+  Error differ(std::string hint) {
     std::string what = fmt::format("the inputs differ in {}", counted(differences_.count, "place"));
     if (differences_.count > kListed) what += fmt::format(", the first {} of them", kListed);
-    Error error = refused(std::move(what),
-                          "merge models of one architecture; --ignore copies single tensors from "
-                          "the base");
+    Error error = refused(std::move(what), std::move(hint));
     error.causes = std::move(differences_.listed);
     return error;
   }
@@ -164,18 +163,17 @@ class Matcher {
     for (const Tensor& tensor : layout_.tensors) {
       if (is_float(tensor.dtype)) continue;
       for (const Source& model : tensor.models) {
-        const std::size_t size = tensor.count * item_bytes(tensor.dtype);
-        if (std::memcmp(model.bytes, tensor.origin.bytes, size) == 0) continue;
-        const std::byte* end = tensor.origin.bytes + size;
-        const std::byte* found = std::mismatch(tensor.origin.bytes, end, model.bytes).first;
-        const auto offset = static_cast<std::uint64_t>(found - tensor.origin.bytes);
+        const std::uint64_t item = item_bytes(tensor.dtype);
+        const auto offset = first_difference(tensor.origin, model, tensor.count * item);
+        if (!offset) continue;
         return refused(fmt::format("tensor \"{}\" ({}) of {} and {} differs at element {}",
                                    tensor.out.name,
                                    checkpoint::name(tensor.dtype),
                                    tensor.origin.model,
                                    model.model,
-                                   offset / item_bytes(tensor.dtype)),
-                       "whole numbers are not merged; --ignore copies the tensor from the base");
+                                   *offset / item),
+                       "numbers of this format are not merged; --ignore copies the tensor from the "
+                       "base");
       }
     }
     return {};
@@ -188,6 +186,7 @@ class Matcher {
         return refused(
             fmt::format("{} has no statistics, which {} needs", model.name, recipe_.method),
             "`ration merge statistics` collects them; name one file a model");
+    for (const Named& model : inputs_.models) check_run(model);
     for (Tensor& tensor : layout_.tensors) {
       if (!tensor.merged) continue;
       for (const Named& model : inputs_.models) {
@@ -197,6 +196,15 @@ class Matcher {
           tensor.statistics.push_back(
               {model.name, model.statistics, info, model.statistics->bytes(*info).data()});
         std::vector<std::uint64_t> wanted = tensor.out.shape;
+        if (info != nullptr && gram && wanted.size() != 2) {
+          differences_.add(
+              fmt::format("\"{}\" in the statistics of {} is for no matrix: \"{}\" is {}",
+                          name,
+                          model.name,
+                          tensor.out.name,
+                          shape_text(wanted)));
+          continue;
+        }
         if (gram && wanted.size() == 2) wanted[0] = wanted[1];
         if (info != nullptr && (info->shape != wanted || !is_float(info->dtype)))
           differences_.add(fmt::format("\"{}\" in the statistics of {} is {} {}, not {}",
@@ -213,7 +221,30 @@ class Matcher {
                                      tensor.out.name));
     }
     if (differences_.count == 0) return {};
-    return refused(differ().describe(), "");
+    return differ("`ration merge statistics` collects those of a model");
+  }
+
+  // Where both files name a run and a step, as ration writes them, they must be the same ones.
+  void check_run(const Named& model) {
+    const auto differs = [&](const std::string& what, std::string of, std::string statistics) {
+      if (of.empty() || statistics.empty() || of == statistics) return;
+      differences_.add(fmt::format("the statistics of {} are of {} {}, the model is of {} {}",
+                                   model.name,
+                                   what,
+                                   statistics,
+                                   what,
+                                   of));
+    };
+    const auto value = [](const Checkpoint& checkpoint, const std::string& key) {
+      const auto found = checkpoint.metadata().find(key);
+      return found == checkpoint.metadata().end() ? std::string() : found->second;
+    };
+    const std::string run = value(*model.checkpoint, "run");
+    const std::string measured = value(*model.statistics, "checkpoint");  // "…/checkpoint-STEP"
+    const std::size_t dash = measured.rfind("checkpoint-");
+    differs("run", run, value(*model.statistics, "run"));
+    if (!run.empty() && dash != std::string::npos)
+      differs("step", value(*model.checkpoint, "step"), measured.substr(dash + 11));
   }
 
   const Recipe& recipe_;
@@ -224,17 +255,39 @@ class Matcher {
   Differences differences_;
 };
 
-// The first element that is NaN or infinite; nothing where all are finite.
-std::optional<std::uint64_t> first_not_finite(const Source& source, std::uint64_t count) {
-  if (source.bytes == nullptr) return {};
+// The first of `count` elements that is NaN or infinite; read(first, to) gives them.
+template <class Read>
+std::optional<std::uint64_t> first_not_finite(std::uint64_t count, const Read& read) {
   std::array<double, 1024> numbers{};
   for (std::uint64_t first = 0; first < count; first += numbers.size()) {
     const std::size_t some = std::min<std::uint64_t>(numbers.size(), count - first);
-    widen(source.info->dtype, source.bytes, first, {numbers.data(), some});
+    read(first, std::span(numbers).first(some));
     for (std::size_t j = 0; j < some; ++j)
       if (!std::isfinite(numbers[j])) return first + j;
   }
   return {};
+}
+
+// The first difference between a model and the base that overflows.
+std::optional<Error> overflowing_difference(const Tensor& tensor) {
+  std::optional<std::uint64_t> lowest;
+  std::string_view who;
+  for (const Source& model : tensor.models) {
+    const auto read = [&](std::uint64_t first, std::span<double> to) {
+      difference(tensor.dtype, model.bytes, tensor.base.bytes, first, to);
+    };
+    const auto found = first_not_finite(tensor.count, read);
+    if (!found || (lowest && *lowest <= *found)) continue;
+    lowest = found, who = model.model;
+  }
+  if (!lowest) return {};
+  return refused(
+      fmt::format("tensor \"{}\": the difference of {} to the base overflows {} at element {}",
+                  tensor.out.name,
+                  who,
+                  tensor.dtype == checkpoint::DType::f64 ? "F64" : "F32",
+                  *lowest),
+      "this model is no fine-tune of that base, or its file is damaged; leave it out");
 }
 
 }  // namespace
@@ -249,7 +302,23 @@ Result<Layout> match(const Recipe& recipe, const Inputs& inputs, const Options& 
   return Matcher(recipe, inputs, options).match();
 }
 
-Error refuse_number(const Tensor& tensor, std::uint64_t element) {
+std::optional<std::uint64_t> first_difference(const Source& a,
+                                              const Source& b,
+                                              std::uint64_t bytes) {
+  constexpr std::uint64_t kBlock = std::uint64_t{1} << 22;
+  for (std::uint64_t begin = 0; begin < bytes; begin += kBlock) {
+    const std::uint64_t end = std::min(begin + kBlock, bytes);
+    const std::byte* const found =
+        std::mismatch(a.bytes + begin, a.bytes + end, b.bytes + begin).first;
+    const auto place = static_cast<std::uint64_t>(found - a.bytes);
+    a.checkpoint->release(*a.info, begin, end);
+    b.checkpoint->release(*b.info, begin, end);
+    if (place != end) return place;
+  }
+  return {};
+}
+
+Error refuse_number(const Tensor& tensor, std::uint64_t element, bool subtracts) {
   std::vector<std::pair<const Source*, std::string_view>> sources = {{&tensor.base, ""}};
   for (const Source& model : tensor.models) sources.emplace_back(&model, "");
   for (const Source& source : tensor.statistics)
@@ -258,7 +327,10 @@ Error refuse_number(const Tensor& tensor, std::uint64_t element) {
   std::string who;
   for (const auto& [source, kind] : sources) {
     if (source->bytes == nullptr) continue;
-    const auto found = first_not_finite(*source, elements(source->info->shape));
+    const auto read = [&source = *source](std::uint64_t first, std::span<double> to) {
+      widen(source.info->dtype, source.bytes, first, to);
+    };
+    const auto found = first_not_finite(elements(source->info->shape), read);
     if (!found || (lowest && *lowest <= *found)) continue;
     lowest = found;
     who = fmt::format("{}{}", kind, source->model);
@@ -269,6 +341,8 @@ Error refuse_number(const Tensor& tensor, std::uint64_t element) {
                                who,
                                *lowest),
                    "this model diverged or its file is damaged; leave it out");
+  if (subtracts)
+    if (std::optional<Error> overflow = overflowing_difference(tensor)) return *std::move(overflow);
   return refused(fmt::format("tensor \"{}\": the result at element {} is beyond the range of {}",
                              tensor.out.name,
                              element,

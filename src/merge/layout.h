@@ -3,6 +3,7 @@
 // The tensors that all inputs share, and where their bytes lie. For this room and `region`.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,7 +49,13 @@ Result<Layout> match(const Recipe& recipe, const Inputs& inputs, const Options& 
 std::uint64_t elements(const std::vector<std::uint64_t>& shape);
 
 // Why a number of this tensor cannot be used: the first NaN or infinity of an input in order of
-// index, else that the result at `element` is beyond the range of the output's dtype.
-Error refuse_number(const Tensor& tensor, std::uint64_t element);
+// index; else, where the method subtracts the base, the first difference that overflows; else that
+// the result at `element` is beyond the range of the output's dtype.
+Error refuse_number(const Tensor& tensor, std::uint64_t element, bool subtracts);
+
+// The first of `bytes` bytes in which two tensors differ; their memory is let go on the way.
+std::optional<std::uint64_t> first_difference(const Source& a,
+                                              const Source& b,
+                                              std::uint64_t bytes);
 
 }  // namespace ration::merge

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "checkpoint/output_file.h"
 #include "checkpoint/safetensors_writer.h"
 #include "merge/layout.h"
 #include "merge/numbers.h"
@@ -47,8 +48,10 @@ Result<void> check_inputs(const Recipe& recipe, const Inputs& inputs) {
 // element in order, so that it does not depend on them.
 class Merger {
  public:
-  Merger(Operator& method, int threads)
-      : method_(method), states_(static_cast<std::size_t>(thread_count(threads))) {}
+  Merger(Operator& method, bool subtracts, int threads)
+      : method_(method),
+        subtracts_(subtracts),
+        states_(static_cast<std::size_t>(thread_count(threads))) {}
 
   Result<void> merge(const Tensor& tensor, std::byte* bytes) {
     if (Result<void> done = method_.begin(tensor); !done) return done;
@@ -61,6 +64,8 @@ class Merger {
         const std::span<double> out = scratch.out(count);
         scratch.finite = true;
         method_.merge(tensor, first, scratch, out);
+        if (tensor.base.bytes != nullptr && !method_.reads_base())  // it must be sound all the same
+          load(tensor.base, first, scratch, scratch.array(0, count));
         if (!scratch.finite || !all_below(out, limit)) {
           const std::scoped_lock lock(mutex);
           wrong = std::min(wrong, first + first_beyond(out, limit));
@@ -70,7 +75,7 @@ class Merger {
       });
       release(pieces[p]);
     });
-    if (wrong != UINT64_MAX) return refuse_number(tensor, wrong);
+    if (wrong != UINT64_MAX) return refuse_number(tensor, wrong, subtracts_);
     return {};
   }
 
@@ -82,6 +87,7 @@ class Merger {
   }
 
   Operator& method_;
+  bool subtracts_;  // the base from the models
   std::vector<Scratch> states_;
 };
 
@@ -125,7 +131,9 @@ Metadata provenance(const Recipe& recipe, const Inputs& inputs, const Options& o
   if (options.dtype) document["dtype"] = checkpoint::name(*options.dtype);
   if (!options.ignore.empty()) document["ignore"] = options.ignore;
   if (options.resize) document["resize"] = "min";
-  metadata["ration.merge"] = document.dump();
+  if (!options.soup.is_null()) document["soup"] = options.soup;
+  // Names of files may hold bytes that are no UTF-8.
+  metadata["ration.merge"] = document.dump(-1, ' ', false, Json::error_handler_t::replace);
   return metadata;
 }
 
@@ -137,9 +145,8 @@ std::vector<std::string> idle_models(const Layout& layout, const Inputs& inputs)
     for (const Tensor& tensor : layout.tensors) {
       if (!same) break;
       if (tensor.merged)
-        same = std::equal(tensor.base.bytes,
-                          tensor.base.bytes + tensor.count * item_bytes(tensor.dtype),
-                          tensor.models[i].bytes);
+        same = !first_difference(
+            tensor.base, tensor.models[i], tensor.count * item_bytes(tensor.dtype));
     }
     if (same)
       warnings.push_back(
@@ -149,8 +156,9 @@ std::vector<std::string> idle_models(const Layout& layout, const Inputs& inputs)
 }
 
 // Merges one tensor while the one before is being written.
-Result<void> stream(const Layout& layout, Operator& method, Sink& sink, const Options& options) {
-  Merger merger(method, options.threads);
+Result<void> stream(
+    const Layout& layout, Operator& method, bool subtracts, Sink& sink, const Options& options) {
+  Merger merger(method, subtracts, options.threads);
   std::uint64_t largest = 0;
   for (const Tensor& tensor : layout.tensors)
     if (tensor.merged) largest = std::max(largest, tensor.out.end - tensor.out.begin);
@@ -176,8 +184,12 @@ Result<void> stream(const Layout& layout, Operator& method, Sink& sink, const Op
     Result<void> written = wait();
     if (!merged) return merged;
     if (!written) return written;
-    writing = std::async(std::launch::async,
-                         [&sink, &tensor, bytes] { return sink.tensor(tensor.out, bytes); });
+    writing = std::async(std::launch::async, [&sink, &tensor, bytes] {
+      if (tensor.merged) return sink.tensor(tensor.out, bytes);
+      return sink.copied(tensor.out, bytes, [&](std::uint64_t begin, std::uint64_t end) {
+        tensor.origin.checkpoint->release(*tensor.origin.info, begin, end);
+      });
+    });
     if (tensor.merged) done += tensor.count;
     if (options.progress) options.progress(done, layout.elements);
   }
@@ -198,6 +210,17 @@ class FileSink final : public Sink {
   Result<void> tensor(const TensorInfo&, std::span<const std::byte> bytes) override {
     return writer_->append(bytes);
   }
+  Result<void> copied(const TensorInfo&,
+                      std::span<const std::byte> bytes,
+                      const Release& release) override {
+    constexpr std::size_t kBlock = std::size_t{1} << 22;
+    for (std::size_t begin = 0; begin < bytes.size(); begin += kBlock) {
+      const std::size_t some = std::min(kBlock, bytes.size() - begin);
+      if (Result<void> done = writer_->append(bytes.subspan(begin, some)); !done) return done;
+      release(begin, begin + some);
+    }
+    return {};
+  }
   Result<void> finish() { return writer_->finish(); }
 
  private:
@@ -213,12 +236,12 @@ double seconds_since(std::chrono::steady_clock::time_point begin) {
 }  // namespace
 
 std::string Summary::one_line() const {
-  return fmt::format("merged {}, {} numbers, {}B of input in {} ({}B/s)",
+  return fmt::format("merged {}, {} numbers, {} of input in {} ({}/s)",
                      counted(tensors, "tensor"),
                      format_quantity(static_cast<double>(elements)),
-                     format_quantity(static_cast<double>(input_bytes)),
+                     format_quantity(static_cast<double>(input_bytes), "B"),
                      format_duration(seconds),
-                     format_quantity(static_cast<double>(input_bytes) / seconds));
+                     format_quantity(static_cast<double>(input_bytes) / seconds, "B"));
 }
 
 Result<Summary> merge(const Recipe& recipe,
@@ -242,8 +265,10 @@ Result<Summary> merge(const Recipe& recipe,
   }
   if (Result<void> begun = sink.begin(infos, provenance(recipe, inputs, options)); !begun)
     return std::move(begun).error();
-  if (Result<void> done = stream(*layout, *method, sink, options); !done)
+  if (Result<void> done = stream(*layout, *method, needs_base(recipe), sink, options); !done)
     return std::move(done).error();
+
+  method->end();
 
   summary.tensors = layout->tensors.size();
   summary.elements = layout->elements;
@@ -263,6 +288,8 @@ Result<Summary> merge_to_file(Files& files,
                               const Path& output,
                               const Options& options) {
   const auto begin = std::chrono::steady_clock::now();
+  // Before any work; the writer asks again.
+  if (Result<Path> file = checkpoint::output_file(output); !file) return std::move(file).error();
   FileSink sink(files, output);
   Result<Summary> summary = merge(recipe, inputs, sink, options);
   if (!summary) return summary;

@@ -9,9 +9,10 @@
 //                                        "out.safetensors", {});
 //
 // Refused with ErrorKind::input, nothing being written: tensors, shapes or dtypes that differ (with
-// the list), NaN or infinity (tensor, flat index, model), whole-number tensors that differ, and a
-// result beyond the range of its dtype. Memory: a few MiB and two tensors of the output, beside
-// what fits of the maps.
+// the list), NaN or infinity (tensor, flat index, model; in a base that the method does not read,
+// too), whole-number tensors that differ, a difference to the base or a result beyond the range of
+// its dtype, and statistics that are missing, of another shape or of another run. Memory: a few MiB
+// and two tensors of the output, beside what fits of the maps.
 
 #include <cstdint>
 #include <functional>
@@ -48,6 +49,16 @@ class Sink {
                              const checkpoint::Metadata& metadata) = 0;
   virtual Result<void> tensor(const checkpoint::TensorInfo& info,
                               std::span<const std::byte> bytes) = 0;
+  // Instead of tensor() for one that is copied from an input. release(begin, end) lets go of the
+  // memory of its bytes; who reads them piece by piece keeps large tensors out of memory.
+  using Release = std::function<void(std::uint64_t begin, std::uint64_t end)>;
+  virtual Result<void> copied(const checkpoint::TensorInfo& info,
+                              std::span<const std::byte> bytes,
+                              const Release& release) {
+    Result<void> done = tensor(info, bytes);
+    release(0, bytes.size());
+    return done;
+  }
 };
 
 // Another source of DARE's masks: sets keep[j] to 1 or 0 for element begin + j of a tensor.
@@ -63,6 +74,7 @@ struct Options {
   bool resize = false;  // 2-D tensors of unequal row counts: their common rows, the rest from base
   bool input_digests = true;  // SHA-256 of each input into the metadata; reads them once more
   std::string version;        // of the program, for the metadata
+  Json soup;                  // how a greedy soup chose the models, for the metadata; or null
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // elements of the output
   Mask mask;                                                              // default: Philox
 };

@@ -20,11 +20,16 @@ class Operator {
   virtual Result<void> prepare(const Layout&) { return {}; }
   // Whatever needs a look at the whole of one tensor, before its pieces.
   virtual Result<void> begin(const Tensor&) { return {}; }
+  // Whether merge() reads the base, so that it notes where the base is not finite.
+  virtual bool reads_base() const { return false; }
   // Elements first … first + out.size() - 1; several threads at once.
   virtual void merge(const Tensor& tensor,
                      std::uint64_t first,
                      Scratch& scratch,
                      std::span<double> out) const = 0;
+
+  // After the last tensor.
+  virtual void end() {}
 
   std::vector<std::string> warnings;
 };

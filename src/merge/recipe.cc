@@ -176,7 +176,9 @@ void apply_compat(Recipe& recipe) {
   if (recipe.compat == "ties-ref") {
     recipe.scope = "global", recipe.zero_sign = "majority", recipe.consensus = "mass";
   } else if (recipe.compat == "mergekit") {
-    recipe.scope = "tensor", recipe.zero_sign = "plus", recipe.rescale = "l1";
+    recipe.scope = "tensor", recipe.zero_sign = "plus", recipe.consensus = "mass";
+    recipe.rescale = "l1";
+    if (recipe.method == "dare_ties") recipe.normalize = false;  // unlike ties
   }
 }
 
@@ -251,15 +253,20 @@ std::vector<std::string> members_of(const std::string& method) {
 }
 
 std::vector<Error> check(const Recipe& recipe) {
-  const std::vector<std::string>& known = methods();
-  if (std::find(known.begin(), known.end(), recipe.method) == known.end())
+  std::vector<std::string> known = methods();
+  if (std::find(known.begin(), known.end(), recipe.method) == known.end()) {
+    known.insert(known.begin(), "uniform_soup");
     return {usage(fmt::format("no method is called \"{}\"", recipe.method),
                   or_else(did_you_mean(recipe.method, known),
                           fmt::format("one of {}", fmt::join(known, ", "))))};
+  }
   std::vector<Error> problems;
   for (const Member& member : members())
     if (reads(member, recipe.method) && !member.valid(recipe))
-      problems.push_back(usage(fmt::format("{} is out of range", member.name), member.range));
+      problems.push_back(usage(fmt::format("{} is out of range", member.name),
+                               recipe.compat == "ties-ref" && member.name == "k"
+                                   ? "a share from 0 to 1; above 1, up to 100, a percentage"
+                                   : member.range));
   if (recipe.models.empty()) problems.push_back(usage("a merge needs models", "name at least one"));
   if (recipe.method == "slerp" && recipe.models.size() != 2)
     problems.push_back(usage(fmt::format("slerp of {}", counted(recipe.models.size(), "model")),

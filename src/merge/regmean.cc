@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "merge/cholesky.h"
 #include "merge/numbers.h"
@@ -13,7 +14,8 @@
 namespace ration::merge {
 namespace {
 
-constexpr double kRidge = 1e-6;  // times the mean of the diagonal, where the sum is singular
+constexpr double kAsymmetry = 1e-4;  // of f32 sums in other orders, and to spare
+constexpr double kRidge = 1e-6;      // times the mean of the diagonal, where the sum is singular
 
 class RegMean final : public Operator {
  public:
@@ -27,13 +29,20 @@ class RegMean final : public Operator {
     std::vector<double> gram(in * in), sum(in * in), right(in * out);
     for (std::size_t i = 0; i < tensor.models.size(); ++i) {
       load(tensor.statistics[i], 0, state_, gram);
+      if (state_.finite && !symmetric(gram, in))
+        return Error{.kind = ErrorKind::input,
+                     .what = fmt::format("the Gram matrix of tensor \"{}\" in the statistics of {} "
+                                         "is not symmetric",
+                                         tensor.out.name,
+                                         tensor.statistics[i].model),
+                     .hint = "it is no product of inputs with themselves; collect it again"};
       for (std::size_t r = 0; r < in; ++r)
         for (std::size_t c = 0; c < in; ++c)
           if (r != c) gram[r * in + c] *= recipe_.alpha;
       for (std::size_t j = 0; j < sum.size(); ++j) sum[j] += gram[j];
       add_products(tensor, i, gram, right, out, in);
     }
-    if (!state_.finite) return refuse_number(tensor, 0);
+    if (!state_.finite) return refuse_number(tensor, 0, false);
     if (Result<void> done = solve_with(tensor, sum, right, out, in); !done) return done;
     solution_.resize(out * in);
     for (std::size_t o = 0; o < out; ++o)
@@ -50,6 +59,17 @@ class RegMean final : public Operator {
   }
 
  private:
+  // But for rounding, against sqrt(G_rr G_cc), which bounds what an entry can be.
+  static bool symmetric(std::span<const double> gram, std::size_t in) {
+    for (std::size_t r = 0; r < in; ++r)
+      for (std::size_t c = 0; c < r; ++c) {
+        const double above = gram[c * in + r], below = gram[r * in + c];
+        const double bound = std::sqrt(std::fabs(gram[r * in + r] * gram[c * in + c]));
+        if (std::fabs(above - below) > kAsymmetry * bound) return false;
+      }
+    return true;
+  }
+
   static Recipe average_of(Recipe recipe) {
     recipe.method = "average";
     return recipe;

@@ -1,5 +1,7 @@
 // Great-circle interpolation of two models, each tensor by itself, of the weights or of tau.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -36,11 +38,21 @@ class Slerp final : public Operator {
       release(pieces[p]);
     });
     for (const Scratch& state : states)
-      if (!state.finite) return refuse_number(tensor, 0);
+      if (!state.finite) return refuse_number(tensor, 0, recipe_.on == "tau");
     Products sum;
     for (const Products& part : parts) sum.aa += part.aa, sum.bb += part.bb, sum.ab += part.ab;
+    if (const bool a = !std::isfinite(sum.aa); a || !std::isfinite(sum.bb))
+      return Error{.kind = ErrorKind::input,
+                   .what = fmt::format("tensor \"{}\": the squared length of {} overflows F64",
+                                       tensor.out.name,
+                                       tensor.models[a ? 0 : 1].model),
+                   .hint = "this model diverged or its file is damaged; leave it out"};
     set_factors(sum);
     return {};
+  }
+
+  bool reads_base() const override {
+    return recipe_.on == "tau" && recipe_.t != 0 && recipe_.t != 1;
   }
 
   void merge(const Tensor& tensor,

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -38,6 +39,8 @@ class TauOperator final : public Operator {
     return {};
   }
 
+  bool reads_base() const override { return true; }
+
   void merge(const Tensor& tensor,
              std::uint64_t first,
              Scratch& scratch,
@@ -62,9 +65,18 @@ class TauOperator final : public Operator {
     }
     load(tensor.base, first, scratch, out);
     const double lambda = recipe_.lambda;
+    bool changes = false;
     // What did not change keeps its bits, the sign of a zero, too.
-    for (std::size_t j = 0; j < count; ++j)
+    for (std::size_t j = 0; j < count; ++j) {
       out[j] = delta[j] == 0 ? out[j] : out[j] + lambda * delta[j];
+      changes = changes || delta[j] != 0;
+    }
+    if (changes) changes_.store(true, std::memory_order_relaxed);
+  }
+
+  void end() override {
+    if (!changes_)
+      warnings.push_back("the output equals the base: no entry of a task vector is left");
   }
 
  private:
@@ -147,6 +159,7 @@ class TauOperator final : public Operator {
   double divisor_ = 1;
   std::optional<Election> election_;
   std::optional<Drop> drop_;
+  mutable std::atomic<bool> changes_ = false;       // any element of the base
   std::map<const Tensor*, std::vector<Cut>> cuts_;  // null: of all tensors together
 };
 

@@ -2,7 +2,8 @@
 
 // Which entries of a task vector are among the largest, without sorting: the threshold is found
 // digit by digit, 16 bits of |tau| at a time, in 65,536 counts (the order of the bit patterns of
-// positive numbers is that of the numbers). O(D) reads, half a MiB a model. Internal to the room.
+// positive numbers is that of the numbers). O(D) reads, half a MiB a model and thread,
+// 48 MiB at most: models beyond 32 are searched one group after the other. Internal to the room.
 
 #include <cstdint>
 #include <span>

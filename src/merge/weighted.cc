@@ -17,6 +17,8 @@ class Weighted final : public Operator {
   Weighted(std::vector<double> weights, double base_weight, double divisor)
       : weights_(std::move(weights)), base_weight_(base_weight), divisor_(divisor) {}
 
+  bool reads_base() const override { return base_weight_ != 0; }
+
   void merge(const Tensor& tensor,
              std::uint64_t first,
              Scratch& scratch,
