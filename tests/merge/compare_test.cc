@@ -50,6 +50,20 @@ TEST(Compare, CountsConflictsAmongTheLargestEntries) {
   EXPECT_EQ(rows->back().trimmed_conflicts, 1U) << "5 against -5; the ones are trimmed";
 }
 
+TEST(Compare, GivesEmptyTensorsARow) {
+  Models models;
+  models.add("x", {{"a", {0, 4}, {}}, {"b", {1}, {1}}, {"c", {0}, {}}});
+
+  const auto rows = merge::compare(models.inputs(recipe_of("average", {"x"})), 1, {});
+
+  ASSERT_TRUE(rows);
+  ASSERT_EQ(rows->size(), 4U);
+  EXPECT_EQ((*rows)[0].tensor, "a");
+  EXPECT_EQ((*rows)[0].elements, 0U);
+  EXPECT_EQ((*rows)[0].norm(0), 0);
+  EXPECT_EQ((*rows)[2].tensor, "c");
+}
+
 TEST(Compare, TakesModelsThemselvesWithoutABase) {
   Models models;
   models.add("x", test::vector_model({1, 0}));

@@ -244,6 +244,23 @@ TEST(Merge, NamesMethodParametersAndInputsInTheMetadata) {
             "a");
 }
 
+TEST(Merge, TakesNamesThatAreNoUtf8) {
+  Models models;
+  models.add("\xff.safetensors", test::vector_model({1}));
+  const Recipe recipe = recipe_of("average", {"\xff.safetensors"});
+  merge::Options options;
+  options.input_digests = false;
+  const Path output = models.folder() / "out";
+
+  const auto done =
+      merge::merge_to_file(real_files(), recipe, models.inputs(recipe), output, options);
+
+  ASSERT_TRUE(done) << done.error().describe();
+  const auto written = checkpoint::Checkpoint::open(real_files(), output);
+  ASSERT_TRUE(written) << written.error().describe();
+  EXPECT_NE(written->metadata().at("ration.merge").find("\uFFFD.safetensors"), std::string::npos);
+}
+
 TEST(Merge, WritesTheSameFileEachTime) {
   Models models;
   models.add("a", vector_model(random_numbers(9000, 1)));

@@ -44,7 +44,8 @@ std::vector<double> MemorySink::all_numbers() const {
 }
 
 const checkpoint::Checkpoint* Models::write(const std::string& file,
-                                            const std::vector<GivenTensor>& tensors) {
+                                            const std::vector<GivenTensor>& tensors,
+                                            const checkpoint::Metadata& metadata) {
   std::vector<std::vector<std::byte>> stored;
   std::vector<checkpoint::TensorView> views;
   for (const GivenTensor& tensor : tensors) {
@@ -58,7 +59,8 @@ const checkpoint::Checkpoint* Models::write(const std::string& file,
   for (std::size_t i = 0; i < tensors.size(); ++i)
     views.push_back({tensors[i].name, tensors[i].dtype, tensors[i].shape, stored[i]});
   const Path path = folder_ / file;
-  if (Result<void> done = checkpoint::write_safetensors(unsynced_files(), path, views); !done)
+  if (Result<void> done = checkpoint::write_safetensors(unsynced_files(), path, views, metadata);
+      !done)
     throw std::runtime_error(done.error().describe());
   Result<checkpoint::Checkpoint> opened = checkpoint::Checkpoint::open(real_files(), path);
   if (!opened) throw std::runtime_error(opened.error().describe());
@@ -66,12 +68,16 @@ const checkpoint::Checkpoint* Models::write(const std::string& file,
   return &checkpoints_.back();
 }
 
-const merge::Named& Models::add(const std::string& name, const std::vector<GivenTensor>& tensors) {
-  return named_[name] = {name, write(name, tensors), nullptr};
+const merge::Named& Models::add(const std::string& name,
+                                const std::vector<GivenTensor>& tensors,
+                                const checkpoint::Metadata& metadata) {
+  return named_[name] = {name, write(name, tensors, metadata), nullptr};
 }
 
-void Models::set_statistics(const std::string& name, const std::vector<GivenTensor>& tensors) {
-  named_.at(name).statistics = write(name + ".statistics", tensors);
+void Models::set_statistics(const std::string& name,
+                            const std::vector<GivenTensor>& tensors,
+                            const checkpoint::Metadata& metadata) {
+  named_.at(name).statistics = write(name + ".statistics", tensors, metadata);
 }
 
 merge::Inputs Models::inputs(const merge::Recipe& recipe) const {

@@ -41,8 +41,12 @@ class MemorySink final : public merge::Sink {
 class Models {
  public:
   // Writes and opens a model. References stay valid.
-  const merge::Named& add(const std::string& name, const std::vector<GivenTensor>& tensors);
-  void set_statistics(const std::string& name, const std::vector<GivenTensor>& tensors);
+  const merge::Named& add(const std::string& name,
+                          const std::vector<GivenTensor>& tensors,
+                          const checkpoint::Metadata& metadata = {});
+  void set_statistics(const std::string& name,
+                      const std::vector<GivenTensor>& tensors,
+                      const checkpoint::Metadata& metadata = {});
   Path path(const std::string& name) const { return folder_ / name; }
 
   // The recipe's base and models, by their names.
@@ -55,7 +59,8 @@ class Models {
 
  private:
   const checkpoint::Checkpoint* write(const std::string& file,
-                                      const std::vector<GivenTensor>& tensors);
+                                      const std::vector<GivenTensor>& tensors,
+                                      const checkpoint::Metadata& metadata);
 
   TemporaryFolder folder_;
   std::deque<checkpoint::Checkpoint> checkpoints_;

@@ -52,12 +52,37 @@ TEST(Recipe, UniformSoupIsAnotherWordForAverage) {
 }
 
 TEST(Recipe, CompatSetsAllChoicesOfAnotherProgramAndSingleOnesOverruleIt) {
-  EXPECT_EQ(parsed(R"({"method":"ties","base":"b","models":["x"],"compat":"mergekit"})")->zero_sign,
-            "plus");
-  const Result<Recipe> recipe =
-      parsed(R"({"method":"ties","base":"b","models":["x"],"compat":"mergekit","scope":"global"})");
-  EXPECT_EQ(recipe->scope, "global");
-  EXPECT_EQ(recipe->zero_sign, "plus");
+  const auto with = [](const std::string& method, const std::string& more) {
+    return *parsed(R"({"base":"b","models":["x"],"method":")" + method + R"(","compat":)" + more);
+  };
+  const Recipe ties = with("ties", R"("mergekit"})");
+  EXPECT_EQ(ties.scope, "tensor");
+  EXPECT_EQ(ties.zero_sign, "plus");
+  EXPECT_EQ(ties.consensus, "mass");
+  EXPECT_TRUE(ties.normalize.value_or(true));
+  const Recipe dare = with("dare_ties", R"("mergekit"})");
+  EXPECT_EQ(dare.zero_sign, "plus");
+  EXPECT_EQ(dare.rescale, "l1");
+  EXPECT_EQ(dare.normalize, std::optional<bool>(false));
+  EXPECT_EQ(with("dare_linear", R"("mergekit"})").rescale, "l1");
+  const Recipe reference = with("ties", R"("ties-ref"})");
+  EXPECT_EQ(reference.scope, "global");
+  EXPECT_EQ(reference.zero_sign, "majority");
+  EXPECT_EQ(reference.consensus, "mass");
+  EXPECT_FALSE(reference.normalize.has_value());
+
+  const Recipe given =
+      with("ties", R"("mergekit","scope":"global","zero_sign":"majority","consensus":"count"})");
+  EXPECT_EQ(given.scope, "global");
+  EXPECT_EQ(given.zero_sign, "majority");
+  EXPECT_EQ(given.consensus, "count");
+  const Recipe other = with("ties", R"("ties-ref","scope":"tensor","zero_sign":"plus"})");
+  EXPECT_EQ(other.scope, "tensor");
+  EXPECT_EQ(other.zero_sign, "plus");
+  const Recipe dare_given =
+      with("dare_ties", R"("mergekit","normalize":true,"rescale":"inverse"})");
+  EXPECT_EQ(dare_given.normalize, std::optional<bool>(true));
+  EXPECT_EQ(dare_given.rescale, "inverse");
 }
 
 TEST(Recipe, RefusesWhatAMethodDoesNotRead) {
@@ -94,6 +119,7 @@ TEST(Recipe, RefusesWeightsThatDoNotFit) {
 TEST(Recipe, RefusesAMethodWithoutWhatItNeeds) {
   expect_refused(R"({"models":["x"]})", "needs a method");
   expect_refused(R"({"method":"tie","models":["x"]})", "did you mean \"ties\"?");
+  expect_refused(R"({"method":"x","models":["x"]})", "one of uniform_soup, average, weighted");
   expect_refused(R"({"method":"ties","models":["x"]})", "ties needs a base");
   expect_refused(R"({"method":"average","models":[]})", "needs models");
   expect_refused(R"({"method":"slerp","models":["x","y","z"]})", "slerp of 3 models");
@@ -105,6 +131,8 @@ TEST(Recipe, RefusesTheCaseInWhichTheTiesReferenceFails) {
   expect_refused(R"({"method":"ties","base":"b","models":["x"],"compat":"ties-ref","k":100})",
                  "the TIES reference fails");
   EXPECT_TRUE(parsed(R"({"method":"ties","base":"b","models":["x"],"compat":"ties-ref","k":20})"));
+  expect_refused(R"({"method":"ties","base":"b","models":["x"],"compat":"ties-ref","k":150})",
+                 "above 1, up to 100, a percentage");
 }
 
 }  // namespace

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
+#include "merge/compare.h"
 #include "merge/models.h"
 
 namespace ration {
@@ -86,8 +88,8 @@ TEST_P(BadNumber, IsFoundInAModel) {
   expect_found("b", -kInfinity);
 }
 
-TEST_P(BadNumber, IsFoundInTheBaseThatIsUsed) {
-  if (merge::needs_base(recipe_of(GetParam(), {"a", "b"}, "base"))) expect_found("base", kInfinity);
+TEST_P(BadNumber, IsFoundInTheBaseEvenWhereTheMethodDoesNotReadIt) {
+  expect_found("base", kInfinity);
 }
 
 INSTANTIATE_TEST_SUITE_P(Methods,
@@ -115,6 +117,113 @@ TEST_F(Refusal, DoesNotTurnLargeNumbersIntoInfinity) {
   EXPECT_THAT(refused(recipe_of("average", {"a", "b"}), options),
               HasSubstr("the result at element 1 is beyond the range of F16"));
   EXPECT_EQ(models_.merged(recipe_of("average", {"a"}), options).numbers("w")[1], 65504);
+}
+
+TEST_F(Refusal, FindsTheElementWhereADifferenceOverflows) {
+  constexpr std::size_t kCount = 600000, kPlace = 540001;  // in the second piece
+  Vector base(kCount, 0.0), model(kCount, 1.0);
+  base[kPlace] = -3e38, model[kPlace] = 3e38;
+  models_.add("base", vector_model(base));
+  models_.add("m", vector_model(model));
+  models_.add("n", vector_model(Vector(kCount, 1.0)));
+  const std::string why =
+      "tensor \"w\": the difference of m to the base overflows F32 at element 540001";
+  Recipe untrimmed = recipe_of("ties", {"n", "m"}, "base");
+  untrimmed.trim = false;
+
+  EXPECT_THAT(refused(recipe_of("ties", {"n", "m"}, "base")), HasSubstr(why));
+  EXPECT_THAT(refused(untrimmed), HasSubstr(why));
+  EXPECT_THAT(refused(recipe_of("task_arithmetic", {"n", "m"}, "base")), HasSubstr(why));
+  const auto compared =
+      merge::compare(models_.inputs(recipe_of("average", {"n", "m"}, "base")), 1, {});
+  ASSERT_FALSE(compared);
+  EXPECT_THAT(compared.error().what, HasSubstr(why));
+  EXPECT_TRUE(models_.merge(recipe_of("average", {"n", "m"}, "base"))) << "it subtracts nothing";
+}
+
+TEST_F(Refusal, SaysWhichVectorIsTooLongToTurn) {
+  models_.add("a", vector_model({1, 2}, DType::f64));
+  models_.add("b", vector_model({1, 1e200}, DType::f64));
+  EXPECT_THAT(refused(recipe_of("slerp", {"a", "b"})),
+              HasSubstr("tensor \"w\": the squared length of b overflows F64"));
+}
+
+TEST_F(Refusal, TakesGramMatricesOfMatricesOnly) {
+  for (const std::vector<std::uint64_t>& shape :
+       std::vector<std::vector<std::uint64_t>>{{}, {2}, {2, 1, 1}}) {
+    const std::size_t count = shape.empty() ? 1 : 2;
+    models_.add("a", {{"w", shape, Vector(count, 1.0)}});
+    models_.set_statistics("a", {{"w.gram", shape, Vector(count, 1.0)}});
+    EXPECT_THAT(refused(recipe_of("regmean", {"a"})),
+                HasSubstr("\"w.gram\" in the statistics of a is for no matrix"));
+  }
+}
+
+TEST_F(Refusal, TakesSymmetricGramMatricesOnly) {
+  models_.add("a", {{"w", {1, 2}, {1, 2}}});
+  models_.set_statistics("a", {{"w.gram", {2, 2}, {4, 1, 1.1, 4}}});
+  EXPECT_THAT(refused(recipe_of("regmean", {"a"})),
+              HasSubstr("Gram matrix of tensor \"w\" in the statistics of a is not symmetric"));
+  models_.set_statistics("a", {{"w.gram", {2, 2}, {4, 1, 1.0001, 4}}});
+  EXPECT_TRUE(models_.merge(recipe_of("regmean", {"a"}))) << "sums in another order differ so";
+}
+
+TEST_F(Refusal, TakesStatisticsOfTheSameRunAndStepOnly) {
+  const auto statistics_of = [&](const std::string& run, const std::string& checkpoint) {
+    models_.set_statistics("a", vector_model({1}), {{"run", run}, {"checkpoint", checkpoint}});
+  };
+  models_.add("a", vector_model({1}), {{"run", "r1"}, {"step", "20"}});
+  statistics_of("r2", "attempt-1/checkpoint-20");
+  EXPECT_THAT(refused(recipe_of("fisher", {"a"})),
+              HasSubstr("the statistics of a are of run r2, the model is of run r1"));
+  statistics_of("r1", "attempt-1/checkpoint-120");
+  EXPECT_THAT(refused(recipe_of("fisher", {"a"})),
+              HasSubstr("the statistics of a are of step 120, the model is of step 20"));
+  statistics_of("r1", "attempt-3/checkpoint-20");
+  EXPECT_TRUE(models_.merge(recipe_of("fisher", {"a"})));
+  models_.add("a", vector_model({1}));
+  statistics_of("r1", "attempt-3/checkpoint-20");
+  EXPECT_TRUE(models_.merge(recipe_of("fisher", {"a"}))) << "a model of another program";
+}
+
+TEST_F(Refusal, WritesNoOutputOverWhatIsNoFile) {
+  models_.add("a", vector_model({1}));
+  const Recipe recipe = recipe_of("average", {"a"});
+  const Path folder = models_.folder() / "folder";
+  ASSERT_TRUE(real_files().make_folders(folder));
+  for (const Path& output : {folder, Path("/dev/null"), models_.folder() / "gone" / "out"}) {
+    const auto done =
+        merge::merge_to_file(real_files(), recipe, models_.inputs(recipe), output, {});
+    ASSERT_FALSE(done) << output;
+    EXPECT_EQ(done.error().kind, ErrorKind::usage);
+  }
+  EXPECT_TRUE(std::filesystem::is_directory(folder));
+}
+
+TEST_F(Refusal, OfAnOutputComesBeforeAnyWork) {
+  models_.add("base", vector_model({1}));
+  models_.add("a", vector_model({kInfinity}));  // trimming would refuse it
+  const Recipe recipe = recipe_of("ties", {"a"}, "base");
+  const auto done = merge::merge_to_file(
+      real_files(), recipe, models_.inputs(recipe), models_.folder() / "gone" / "out", {});
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().what, HasSubstr("does not exist"));
+}
+
+TEST_F(Refusal, OfStatisticsListsThemAsOtherDifferences) {
+  models_.add("a", {{"u", {1}, {1}}, {"w", {2}, {1, 1}}});
+  models_.set_statistics("a", {{"w", {1}, {1}}});
+  const std::string text = refused(recipe_of("fisher", {"a"}));
+  EXPECT_EQ(text.find("error: error:"), std::string::npos) << text;
+  EXPECT_EQ(text.find("\n\n"), std::string::npos) << text;
+}
+
+TEST_F(Refusal, OfEightBitFloatsIsThatOfWholeNumbers) {
+  models_.add("a", {{"w", {3}, {1, 0, 1}, DType::f8_e4m3}});
+  models_.add("b", {{"w", {3}, {1, 0, 0}, DType::f8_e4m3}});
+  EXPECT_THAT(refused(recipe_of("average", {"a", "b"})),
+              HasSubstr("tensor \"w\" (F8_E4M3) of a and b differs at element 2"));
+  EXPECT_TRUE(models_.merge(recipe_of("average", {"a", "a"})));
 }
 
 TEST_F(Refusal, NamesWholeNumbersThatDiffer) {

@@ -240,6 +240,66 @@ TEST(Ties, WarnsOfTensorsThatKeepNothingAndOfModelsThatAreTheBase) {
   EXPECT_NE(summary->warnings[1].find("\"small\" keeps none of its 2 entries"), std::string::npos);
 }
 
+// Minus one times a task is that task taken away, not the task itself.
+TEST(Ties, DividesByTheMagnitudeOfNegativeWeights) {
+  Models models;
+  models.add("base", test::vector_model({1, 1}));
+  models.add("a", test::vector_model({3, 2}));
+  models.add("b", test::vector_model({3, 5}));
+  Recipe recipe = recipe_of("ties", {"a"}, "base");
+  recipe.trim = false;
+  recipe.weights = {-1};
+  EXPECT_EQ(models.merged(recipe).numbers("w"), (Vector{-1, 0}));
+  recipe.compat = "mergekit";  // divides by -1
+  EXPECT_EQ(models.merged(recipe).numbers("w"), (Vector{3, 2}));
+
+  recipe = recipe_of("ties", {"a", "b"}, "base");  // tau (2, 1), (2, 4)
+  recipe.trim = false;
+  recipe.weights = {-3, 1};  // entries (-6, -3), (2, 4)
+  EXPECT_EQ(models.merged(recipe).numbers("w"), (Vector{1 - 6.0 / 3, 1 + 4.0 / 1}));
+  recipe.disjoint = false;
+  EXPECT_EQ(models.merged(recipe).numbers("w"), (Vector{1 - 6.0 / 4, 1 + 4.0 / 4}));
+}
+
+// More models than are searched together.
+TEST(Ties, TrimsEachOfManyModelsAsIfItWereAlone) {
+  constexpr std::size_t kModels = 70;
+  Models models;
+  models.add("base", test::vector_model(Vector(10, 0.0)));
+  Recipe recipe = recipe_of("ties", {}, "base");
+  recipe.elect = recipe.disjoint = false;
+  recipe.aggregate = "sum";
+  Vector expected(10, 0.0);
+  for (std::size_t i = 0; i < kModels; ++i) {
+    Vector numbers(10, 0.5);
+    numbers[i % 10] = numbers[(i + 3) % 10] = static_cast<double>(i + 1);  // the largest two
+    expected[i % 10] += static_cast<double>(i + 1);
+    expected[(i + 3) % 10] += static_cast<double>(i + 1);
+    recipe.models.push_back("m" + std::to_string(i));
+    models.add(recipe.models.back(), test::vector_model(numbers));
+  }
+  EXPECT_EQ(models.merged(recipe).numbers("w"), expected);
+}
+
+TEST(Ties, WarnsWhereNothingIsLeftOfAnyTaskVector) {
+  Models models;
+  models.add("base", test::vector_model({1, 1}));
+  models.add("a", test::vector_model({2, 3}));
+  const auto warnings = [&](const Recipe& recipe) {
+    test::MemorySink sink;
+    return merge::merge(recipe, models.inputs(recipe), sink, {})->warnings;
+  };
+  Recipe recipe = recipe_of("ties", {"a"}, "base");  // keeps 20 % of two entries
+  EXPECT_EQ(
+      warnings(recipe),
+      std::vector<std::string>{"the output equals the base: no entry of a task vector is left"});
+  recipe = recipe_of("dare_linear", {"a"}, "base");
+  recipe.density = 1e-12;
+  EXPECT_EQ(warnings(recipe).size(), 1U);
+  recipe.density = 1;
+  EXPECT_TRUE(warnings(recipe).empty());
+}
+
 class Dare : public testing::Test {
  protected:
   static constexpr std::size_t kCount = 40000;

@@ -94,30 +94,39 @@ class Case {
 
   Recipe recipe() const {
     const Json& params = json_["params"];
-    const std::string source = json_["source"];
     Recipe recipe;
     recipe.method = json_["method"];
     if (recipe.method == "weighted_average") recipe.method = "weighted";
     recipe.base = "base";
     for (std::uint64_t t = 1; t <= models_; ++t) recipe.models.push_back(name(t));
+    if (recipe.method == "ties") return ties(recipe.models);
     if (recipe.method == "slerp") recipe.models.resize(2);
     if (recipe.method == "fisher") recipe.floor = params["floor"];
     if (recipe.method == "regmean") recipe.alpha = params["offdiag_scale"];
     recipe.lambda = params.value("lambda", 1.0);
     recipe.t = params.value("t", 0.5);
     if (params.contains("weights")) recipe.weights = params["weights"].get<std::vector<double>>();
-    if (recipe.method == "ties") {
-      recipe.compat = source.starts_with("TIES") ? "ties-ref" : "mergekit";
-      recipe.k = params.contains("density") ? params["density"].get<double>()
-                                            : params["keep_percent"].get<double>();
-      recipe.scope = params["scope"];
-      recipe.zero_sign = params["zero_sign"];
-      recipe.aggregate = params.value("merge", "mean");
-      recipe.consensus = params.value("consensus", "sum") == "count" ? "count" : "mass";
-    } else if (recipe.method == "dare_linear") {
+    if (recipe.method == "dare_linear") {
       recipe.density = params["density"];
       recipe.rescale = params["rescale"] == "l1_per_tensor" ? "l1" : "inverse";
     }
+    return recipe;
+  }
+
+  // What the two programs do by themselves must follow from `compat` alone.
+  Recipe ties(const std::vector<std::string>& models) const {
+    const Json& params = json_["params"];
+    const bool published = json_["source"].get<std::string>().starts_with("TIES");
+    Json members = {{"method", "ties"}, {"base", "base"}, {"models", models}};
+    members["compat"] = published ? "ties-ref" : "mergekit";
+    members["k"] = params[params.contains("density") ? "density" : "keep_percent"];
+    members["lambda"] = params.value("lambda", 1.0);
+    if (params.contains("weights")) members["weights"] = params["weights"];
+    if (params.contains("merge")) members["aggregate"] = params["merge"];
+    if (params.value("consensus", "sum") == "count") members["consensus"] = "count";
+    const Recipe recipe = *merge::parse_recipe(members, json_["id"]);
+    EXPECT_EQ(recipe.scope, params["scope"]) << json_["id"];
+    EXPECT_EQ(recipe.zero_sign, params["zero_sign"]) << json_["id"];
     return recipe;
   }
 
@@ -234,11 +243,12 @@ TEST(MergingVectors, MergekitElectsPlusWhereEntriesCancel) {
   models.add("base", test::vector_model({0, 0, 0}));
   models.add("a", test::vector_model(one["task_vectors"][0]));
   models.add("b", test::vector_model(one["task_vectors"][1]));
-  Recipe recipe = test::recipe_of("ties", {"a", "b"}, "base");
-  recipe.compat = "mergekit";
-  recipe.scope = "tensor";
-  recipe.zero_sign = "plus";
-  recipe.k = 1;
+  const Recipe recipe = *merge::parse_recipe({{"method", "ties"},
+                                              {"base", "base"},
+                                              {"models", {"a", "b"}},
+                                              {"compat", "mergekit"},
+                                              {"k", 1}},
+                                             "here");
 
   EXPECT_EQ(models.merged(recipe).numbers("w"), (std::vector<double>{1, 0, 2}));
 }
