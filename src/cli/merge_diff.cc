@@ -33,7 +33,7 @@ Result<int> run_diff(const Arguments& arguments) {
                         {"k", k},
                         {"tensors", comparison_json(*rows)}});
   else
-    console.print(comparison_table(*rows, k));
+    console.print(comparison_table(*rows, k, true));
   return 0;
 }
 

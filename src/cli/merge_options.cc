@@ -160,7 +160,7 @@ std::vector<Option> recipe_options() {
       {.name = "k",
        .value = "SHARE",
        .help = "ties: share of each task vector that is kept, 0 to 1; 0.2 by default, as "
-               "published."},
+               "published. With --compat ties-ref a number above 1 is a percentage."},
       {.name = "scope",
        .value = "SCOPE",
        .help = "ties: trim over all tensors together (global, the default and the published way) "

@@ -6,6 +6,10 @@
 #include <charconv>
 #include <cstdio>
 #include <memory>
+#include <utility>
+
+#include "base/part_file.h"
+#include "checkpoint/output_file.h"
 
 namespace ration::cli {
 namespace {
@@ -18,10 +22,42 @@ std::string quoted(const std::string& text) {
 
 std::string with_path(std::string command, const Path& model) {
   const std::string path = quoted(model.string());
-  const std::size_t place = command.find("{}");
+  std::size_t place = command.find("{}");
   if (place == std::string::npos) return command + " " + path;
-  return command.replace(place, 2, path);
+  for (; place != std::string::npos; place = command.find("{}", place + path.size()))
+    command.replace(place, 2, path);
+  return command;
 }
+
+// A file beside the output that no one else has, from its making to its removal.
+class Candidate {
+ public:
+  static Result<Candidate> make(Files& files, const Path& output) {
+    const Path name = part_beside(files, Path(output) += ".candidate");
+    for (int number = 1;; ++number) {
+      const Path path = Path(name) += fmt::format(".{}.safetensors", number);
+      const Result<bool> made = files.write_exclusively(path, "");
+      if (!made) return made.error();
+      if (*made) return Candidate(files, path);
+    }
+  }
+  Candidate(Candidate&& other) noexcept
+      : files_(other.files_), path_(std::exchange(other.path_, {})) {}
+  Candidate& operator=(Candidate&&) = delete;
+  ~Candidate() {
+    if (path_.empty()) return;
+    const Result<void> ignored = files_->remove_all(path_);
+    (void)ignored;
+  }
+
+  const Path& path() const { return path_; }
+
+ private:
+  Candidate(Files& files, Path path) : files_(&files), path_(std::move(path)) {}
+
+  Files* files_;
+  Path path_;  // empty = moved away
+};
 
 }  // namespace
 
@@ -57,28 +93,49 @@ Result<merge::Soup> soup_by_command(const std::string& command,
                                     const merge::Inputs& inputs,
                                     const Path& output,
                                     const merge::Options& options) {
-  Path candidate = output;
-  candidate += ".candidate.safetensors";
-  Result<merge::Soup> soup =
-      merge::greedy_soup(inputs.models.size(),
-                         higher_is_better,
-                         [&](std::span<const std::size_t> members) -> Result<double> {
-                           merge::Recipe recipe;
-                           merge::Inputs pool{.base = inputs.base, .models = {}};
-                           for (const std::size_t member : members) {
-                             pool.models.push_back(inputs.models[member]);
-                             recipe.models.push_back(inputs.models[member].name);
-                           }
-                           merge::Options quick = options;
-                           quick.input_digests = false;
-                           Result<merge::Summary> done =
-                               merge::merge_to_file(real_files(), recipe, pool, candidate, quick);
-                           if (!done) return std::move(done).error();
-                           return score_by_command(command, candidate);
-                         });
-  const Result<void> removed = real_files().remove_all(candidate);
-  if (soup && !removed) return removed.error();
-  return soup;
+  const Result<Path> file = checkpoint::output_file(output);
+  if (!file) return file.error();
+  const Result<Candidate> candidate = Candidate::make(real_files(), *file);
+  if (!candidate) return candidate.error();
+  const auto evaluate = [&](std::span<const std::size_t> members) -> Result<double> {
+    merge::Recipe recipe;
+    merge::Inputs pool{.base = inputs.base, .models = {}};
+    for (const std::size_t member : members) {
+      pool.models.push_back(inputs.models[member]);
+      recipe.models.push_back(inputs.models[member].name);
+    }
+    merge::Options quick = options;
+    quick.input_digests = false;
+    Result<merge::Summary> done =
+        merge::merge_to_file(real_files(), recipe, pool, candidate->path(), quick);
+    if (!done) return std::move(done).error();
+    return score_by_command(command, candidate->path());
+  };
+  return merge::greedy_soup(inputs.models.size(), higher_is_better, evaluate);
+}
+
+Json provenance_of(const merge::Soup& soup,
+                   const std::string& command,
+                   bool higher_is_better,
+                   const merge::Inputs& inputs,
+                   const merge::Options& options) {
+  std::vector<std::string> names;
+  std::vector<const checkpoint::Checkpoint*> checkpoints;
+  for (const merge::Named& model : inputs.models) {
+    names.push_back(model.name);
+    checkpoints.push_back(model.checkpoint);
+  }
+  if (options.input_digests) {
+    names = checkpoint::Checkpoint::sha256_of(checkpoints, options.threads);
+    for (std::string& name : names) name = "sha256:" + name;
+  }
+  Json trials = Json::array();
+  for (const merge::Trial& trial : soup.trials)
+    trials.push_back({{"models", trial.members}, {"score", trial.score}, {"kept", trial.kept}});
+  return {{"command", command},
+          {"higher_is_better", higher_is_better},
+          {"models", std::move(names)},
+          {"trials", std::move(trials)}};
 }
 
 }  // namespace ration::cli

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "checkpoint/output_file.h"
 #include "cli/commands.h"
 #include "cli/terminal_text.h"
 #include "cli/trainer_call.h"
@@ -23,6 +24,7 @@ Result<int> run_statistics(const Arguments& arguments) {
     return Error{.kind = ErrorKind::usage,
                  .what = "ration merge statistics needs a run and a file to write",
                  .hint = "add --run STORE/runs/RUN-ID and -o fisher.safetensors"};
+  if (const Result<Path> file = checkpoint::output_file(*out); !file) return file.error();
   Result<Path> trainer = scheduler::find_trainer(arguments.text("trainer").value_or(""));
   if (!trainer) return std::move(trainer).error();
   std::vector<std::string> words = {

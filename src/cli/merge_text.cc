@@ -20,11 +20,13 @@ std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share);
 
 }  // namespace
 
-std::string comparison_table(const std::vector<merge::Comparison>& rows, double k) {
+std::string comparison_table(const std::vector<merge::Comparison>& rows, double k, bool has_base) {
+  const std::string_view vector = has_base ? "tau" : "theta";
   const std::size_t models = rows.back().models();
   std::vector<std::vector<std::string>> cells = {{"tensor", "elements"}};
   for (std::size_t i = 0; i < models; ++i)
-    cells[0].push_back(models == 1 ? "||tau||" : fmt::format("||tau {}||", i + 1));
+    cells[0].push_back(models == 1 ? fmt::format("||{}||", vector)
+                                   : fmt::format("||{} {}||", vector, i + 1));
   cells[0].push_back("changed");
   if (models > 1) {
     cells[0].insert(cells[0].end(), {"cosine", "conflict"});

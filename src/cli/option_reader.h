@@ -41,11 +41,12 @@ struct OptionReader {
       if (known == *word) return value;
       words.push_back(known);
     }
-    const std::string last = words.back();
+    std::string hint = words.back();
     words.pop_back();
+    if (!words.empty()) hint = fmt::format("{} or {}", fmt::join(words, ", "), hint);
     problems.push_back({.kind = ErrorKind::usage,
                         .what = fmt::format("--{}: \"{}\" is none of its words", name, *word),
-                        .hint = fmt::format("{} or {}", fmt::join(words, ", "), last)});
+                        .hint = std::move(hint)});
     return {};
   }
 

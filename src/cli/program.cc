@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/help.h"
+#include "cli/terminal_text.h"
 
 namespace ration::cli {
 namespace {
@@ -185,7 +186,7 @@ int report(const Error& error, const Console& console) {
     console.print_json(
         Json{{"schema", "ration.error/1"}, {"exit", code}, {"error", to_json(error)}});
   else
-    std::fputs(error.describe().c_str(), stderr);
+    print_to(stderr, without_control_bytes(error.describe()));
   return code;
 }
 
@@ -199,7 +200,7 @@ void Console::print_json(const Json& document) const {
 
 void Console::note(std::string_view text) const {
   if (quiet) return;
-  print_to(stderr, fmt::format("{}{}\n", live ? "\r\x1b[K" : "", text));
+  print_to(stderr, fmt::format("{}{}\n", live ? "\r\x1b[K" : "", without_control_bytes(text)));
 }
 
 void Console::progress(std::string_view line) const {
