@@ -121,11 +121,14 @@ TEST_F(Checkpoints, DoNotGuessWhichOfTwoModelsOfAFolderIsMeant) {
   expect_refused(folder_.path(), "holds both model.safetensors and model.safetensors.index.json");
 }
 
-TEST_F(Checkpoints, DoNotWaitForPipes) {
+TEST_F(Checkpoints, DoNotWaitForPipesNorReadFolders) {
   for (const std::string name : {"pipe.safetensors", "pipe.safetensors.index.json"}) {
     ASSERT_EQ(mkfifo((folder_ / name).c_str(), 0600), 0);
     expect_refused(folder_ / name, "it is no regular file");
   }
+  ASSERT_TRUE(real_files().make_folders(folder_ / "shard"));
+  index(R"({"weight_map":{"a":"shard"}})");
+  expect_refused(folder_.path(), "it is a folder");
 }
 
 TEST_F(Checkpoints, FindEachOfManyTensorsQuickly) {
