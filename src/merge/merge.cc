@@ -30,6 +30,7 @@ std::unique_ptr<Operator> make_operator(const Recipe& recipe,
   if (recipe.method == "fisher") return make_fisher(recipe, options.threads);
   if (recipe.method == "regmean") return make_regmean(recipe, options.threads);
   if (recipe.method == "slerp") return make_slerp(recipe, options.threads);
+  if (recipe.method == "median" || recipe.method == "trimmed_mean") return make_middle(recipe);
   if (needs_base(recipe)) return make_tau_operator(recipe, options);
   return make_weighted(recipe, inputs.base != nullptr);
 }

@@ -39,6 +39,7 @@ std::unique_ptr<Operator> make_tau_operator(const Recipe& recipe, const Options&
 std::unique_ptr<Operator> make_fisher(const Recipe& recipe, int threads);
 std::unique_ptr<Operator> make_regmean(const Recipe& recipe, int threads);
 std::unique_ptr<Operator> make_slerp(const Recipe& recipe, int threads);
+std::unique_ptr<Operator> make_middle(const Recipe& recipe);
 
 // tau of one model; notes in scratch when a number is not finite.
 void load_tau(const Tensor& tensor,

@@ -159,6 +159,12 @@ const std::vector<Member>& members() {
     list.push_back(number("t", {"slerp"}, &Recipe::t, share, "from 0 to 1"));
     list.push_back(word("on", {"slerp"}, &Recipe::on, {"weights", "tau"}));
     list.push_back(number("decay", {"ema"}, &Recipe::decay, positive_share, "above 0, up to 1"));
+    list.push_back(number(
+        "cut",
+        {"trimmed_mean"},
+        &Recipe::cut,
+        [](double x) { return x >= 0 && x < 0.5; },
+        "a share from 0 to below 0.5"));
     list.push_back(number("floor", {"fisher"}, &Recipe::floor, not_negative, "0 or above"));
     list.push_back(flag("norm", {"fisher"}, &Recipe::norm));
     list.push_back(number("alpha", {"regmean"}, &Recipe::alpha, share, "from 0 to 1"));
@@ -231,7 +237,9 @@ const std::vector<std::string>& methods() {
                                                "ties",
                                                "dare_linear",
                                                "dare_ties",
-                                               "slerp"};
+                                               "slerp",
+                                               "median",
+                                               "trimmed_mean"};
   return all;
 }
 

@@ -31,6 +31,8 @@ struct Recipe {
   // dare_linear      task_arithmetic of randomly dropped and rescaled tau_i
   // dare_ties        the same with TIES's election instead of the sum
   // slerp            great-circle interpolation of two models, tensor by tensor
+  // median           of theta_i, each coordinate by itself; of an even number the mean of two
+  // trimmed_mean     the same, the mean without the `cut` highest and lowest
   std::string method = "average";
   std::string base;                 // name of theta_0; empty = none
   std::vector<std::string> models;  // names, in the order of the sums
@@ -57,6 +59,7 @@ struct Recipe {
   double t = 0.5;              // slerp: 0 is the first model, 1 the second
   std::string on = "weights";  // slerp: of the weights, or of "tau"
   double decay = 0.9;          // ema: above 0 … 1
+  double cut = 0.2;            // trimmed_mean: share left out at each end, rounded down; below 1/2
   double floor = 1e-6;         // fisher: times the mean of F over the tensor and models; 0 or above
   bool norm = false;           // fisher: divide each F_i by its norm over all tensors
   double alpha = 0.9;          // regmean: factor of the Gram matrices' off-diagonal, 0 … 1
