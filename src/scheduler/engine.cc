@@ -39,6 +39,7 @@ Result<EngineEnd> Engine::run(State state, std::vector<Tracked> tracked) {
   for (std::size_t i = 0; i < tracked_.size(); ++i) node_by_id_[tracked_[i].id] = i;
   const auto step = [&]() -> Result<void> {
     if (Result<void> done = look_at_signals(); !done) return done;
+    if (Result<void> done = look_at_time(); !done) return done;
     if (Result<void> done = look_at_requests(); !done) return done;
     if (Result<void> done = look_at_checkpoints(); !done) return done;
     if (Result<void> done = feed({.kind = EventKind::tick}); !done) return done;
@@ -278,6 +279,15 @@ Result<void> Engine::look_at_signals() {
   if (state_.active > 0)
     observer_.note(fmt::format("stopping: {} active runs checkpoint first (again to leave at once)",
                                state_.active));
+  return feed({.kind = EventKind::interrupt});
+}
+
+Result<void> Engine::look_at_time() {
+  if (state_.mode == Mode::interrupted || clock_.unix_seconds() < options_.stop_at) return {};
+  if (options_.leave_on_interrupt && state_.active > 0) {
+    end_.left_at_once = true;
+    return {};
+  }
   return feed({.kind = EventKind::interrupt});
 }
 

@@ -5,6 +5,7 @@
 // and the executor could not tell again: kill it anywhere and start it again.
 
 #include <deque>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -53,6 +54,9 @@ struct EngineOptions {
   bool judges = true;
   // Ctrl-C leaves active runs to the executor, which goes on without us.
   bool leave_on_interrupt = false;
+  // Unix time at which nothing more is started and active runs checkpoint and leave, as at a first
+  // Ctrl-C: the same call continues.
+  double stop_at = std::numeric_limits<double>::infinity();
   // For run.json of attempts of this machine, which waits for no disk: see unsynced_files.h. Null =
   // the engine's files.
   Files* settings_files = nullptr;
@@ -123,6 +127,7 @@ class Engine {
   void keep_verdict(const Live& live, const store::RunUpdate& update);
   void wait_again_for_retried();
   Result<void> look_at_signals();
+  Result<void> look_at_time();
   Result<void> look_at_logs();
   Result<void> look_at_evaluations(std::size_t node);
   Result<void> decide(const Action& action);
