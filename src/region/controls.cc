@@ -130,7 +130,7 @@ Result<void> add(const Tensor& tensor,
       if (!merge::all_below(out.subspan(j, 1), limit)) wrong = first + j;
     merge::narrow(tensor.out.dtype, out, first, bytes.data());
   });
-  if (wrong) return merge::refuse_number(tensor, *wrong);
+  if (wrong) return merge::refuse_number(tensor, *wrong, true);
   return {};
 }
 

@@ -49,7 +49,7 @@ Result<std::vector<std::vector<double>>> sum_by_set(const merge::Layout& layout,
     });
     for (std::size_t p = 0; p < some; ++p) {
       const merge::Piece& piece = pieces[begin + p];
-      if (finite[p] == 0) return merge::refuse_number(*piece.tensor, piece.begin);
+      if (finite[p] == 0) return merge::refuse_number(*piece.tensor, piece.begin, true);
       const auto tensor = static_cast<std::size_t>(piece.tensor - layout.tensors.data());
       for (const std::size_t set : sets[tensor])
         for (std::size_t i = 0; i < size; ++i) sums[set][i] += parts[p][i];
