@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/math/distributions/binomial.hpp>
+#include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
@@ -14,10 +15,31 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-// The percentile interval of the draws, and twice the smaller share of them beyond 0.
-Estimate of_draws(double value, std::vector<double> draws, double level) {
+// What a bootstrap of few units is short of: its draws spread by sqrt((n-1)/n) of what is due, and
+// follow a normal where Student's t is due (Hesterberg: What teachers should know about the
+// bootstrap; 2015, section 3.3). The distance of a quantile of the draws from the value, times
+// this, is that of an interval of t where values are normal.
+double expansion(std::size_t units, double level) {
+  const auto n = static_cast<double>(units);
+  const double tail = (1 + level) / 2;
+  return std::sqrt(n / (n - 1)) * boost::math::quantile(boost::math::students_t(n - 1), tail) /
+         boost::math::quantile(boost::math::normal(), tail);
+}
+
+// Of Student's t with the draws' deviation as error. Counting draws beyond 0 instead could not go
+// below what a few thousand of them resolve.
+double p_of(double value, std::span<const double> draws, std::size_t units) {
+  const auto n = static_cast<double>(units);
+  const double error = deviation(draws) * std::sqrt(n / (n - 1));
+  if (!(error > 0)) return value == 0 ? 1 : 0;
+  return 2 * boost::math::cdf(
+                 boost::math::complement(boost::math::students_t(n - 1), std::abs(value) / error));
+}
+
+// Interval and p of draws that resampled `units` independent units.
+Estimate of_draws(double value, std::vector<double> draws, double level, std::size_t units) {
   Estimate estimate{.value = value, .low = kNone, .high = kNone, .p = kNone};
-  if (draws.empty()) return estimate;
+  if (draws.empty() || units < 2) return estimate;
   std::sort(draws.begin(), draws.end());
   // Linear between order statistics, the i-th of n at i / (n - 1).
   const auto quantile = [&](double q) {
@@ -26,12 +48,10 @@ Estimate of_draws(double value, std::vector<double> draws, double level) {
     const std::size_t above = std::min(below + 1, draws.size() - 1);
     return draws[below] + (at - static_cast<double>(below)) * (draws[above] - draws[below]);
   };
-  estimate.low = quantile((1 - level) / 2);
-  estimate.high = quantile((1 + level) / 2);
-  const auto not_above = std::count_if(draws.begin(), draws.end(), [](double d) { return d <= 0; });
-  const auto not_below = std::count_if(draws.begin(), draws.end(), [](double d) { return d >= 0; });
-  const auto smaller = static_cast<double>(1 + std::min(not_above, not_below));
-  estimate.p = std::min(1.0, 2 * smaller / static_cast<double>(1 + draws.size()));
+  const double wider = expansion(units, level);
+  estimate.low = value - wider * (value - quantile((1 - level) / 2));
+  estimate.high = value + wider * (quantile((1 + level) / 2) - value);
+  estimate.p = p_of(value, draws, units);
   return estimate;
 }
 
@@ -92,21 +112,25 @@ double sign_test(std::int64_t wins, std::int64_t losses) {
 
 double probability_lower(std::span<const double> x, std::span<const double> y) {
   if (x.empty() || y.empty()) return kNone;
+  const auto known = [](double loss) {  // no finite loss is worse than any
+    return std::isnan(loss) ? std::numeric_limits<double>::infinity() : loss;
+  };
   double lower = 0;
   for (const double a : x)
-    for (const double b : y) lower += a < b ? 1 : a == b ? 0.5 : 0;
+    for (const double b : y) lower += known(a) < known(b) ? 1 : known(a) == known(b) ? 0.5 : 0;
   return lower / (static_cast<double>(x.size()) * static_cast<double>(y.size()));
 }
 
 std::vector<double> holm(std::span<const double> p) {
-  std::vector<std::size_t> order(p.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::vector<std::size_t> order;  // of the tests that were made
+  for (std::size_t i = 0; i < p.size(); ++i)
+    if (!std::isnan(p[i])) order.push_back(i);
   std::stable_sort(
       order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
-  std::vector<double> adjusted(p.size());
+  std::vector<double> adjusted(p.size(), kNone);
   double reached = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {
-    reached = std::max(reached, static_cast<double>(p.size() - i) * p[order[i]]);
+    reached = std::max(reached, static_cast<double>(order.size() - i) * p[order[i]]);
     adjusted[order[i]] = std::min(1.0, reached);
   }
   return adjusted;
@@ -145,6 +169,9 @@ Estimate crossed_bootstrap(const std::vector<std::vector<std::size_t>>& factors,
   for (const std::vector<std::size_t>& factor : factors) levels.push_back(compact(factor));
   std::vector<double> weights(rows, 1);
   const double value = statistic(weights);
+  std::size_t units = std::numeric_limits<std::size_t>::max();
+  for (const std::vector<std::size_t>& factor : levels)
+    if (const std::size_t n = levels_of(factor); n > 1) units = std::min(units, n);
 
   std::vector<double> draws;
   for (std::int64_t draw = 0; rows > 0 && draw < how.draws; ++draw) {
@@ -157,7 +184,7 @@ Estimate crossed_bootstrap(const std::vector<std::vector<std::size_t>>& factors,
     }
     if (const double drawn = statistic(weights); !std::isnan(drawn)) draws.push_back(drawn);
   }
-  return of_draws(value, std::move(draws), how.level);
+  return of_draws(value, std::move(draws), how.level, levels.empty() || units > rows ? 0 : units);
 }
 
 Estimate nested_bootstrap(const std::vector<std::vector<double>>& groups, const Bootstrap& how) {
@@ -181,7 +208,7 @@ Estimate nested_bootstrap(const std::vector<std::vector<double>>& groups, const 
     const double drawn = sum / static_cast<double>(filled.size());
     if (!std::isnan(drawn)) draws.push_back(drawn);
   }
-  return of_draws(mean(means), std::move(draws), how.level);
+  return of_draws(mean(means), std::move(draws), how.level, filled.size());
 }
 
 }  // namespace ration::study

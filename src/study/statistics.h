@@ -35,10 +35,11 @@ Estimate paired_t(std::span<const double> differences, double level = 0.95);
 double sign_test(std::int64_t wins, std::int64_t losses);
 
 // P(x < y) + P(x = y)/2 over all pairs, the Mann-Whitney statistic over n_x n_y: how often one of x
-// has the lower loss. NaN where either is empty.
+// has the lower loss. A loss of NaN is worse than any. NaN where either is empty.
 double probability_lower(std::span<const double> x, std::span<const double> y);
 
-// Holm's adjusted p values, in the order given; they keep the rate of any false claim.
+// Holm's adjusted p values, in the order given; they keep the rate of any false claim. NaN, a test
+// that was not made, stays NaN and does not count.
 std::vector<double> holm(std::span<const double> p);
 
 // The slope of y in x by weighted least squares; NaN where x does not vary. Empty weights are 1.
@@ -47,21 +48,26 @@ double weighted_mean(std::span<const double> values, std::span<const double> wei
 
 struct Bootstrap {
   std::int64_t draws = 10'000;  // 100 to 1e6
-  double level = 0.95;          // of the interval, which is the percentile one
+  double level = 0.95;          // of the interval
   std::uint64_t seed = 0;
 };
 
 // Rows under crossed factors, such as corpus and seed: factors[f][row] is the row's level of factor
 // f. Each draw resamples the levels of every factor on its own, and a row counts as often as the
 // product of its levels' counts (Owen: The pigeonhole bootstrap; 2007, a bound from above of the
-// variance). `statistic` takes the weights of the rows; draws where it is NaN are left out. p is
-// twice the smaller share of draws on one side of 0, with one more counted on each side.
+// variance). `statistic` takes the weights of the rows; draws where it is NaN are left out.
+//
+// The interval is the percentile one, widened about the value to Student's t of the smallest factor
+// that has two levels or more; p is that of the same t, with the draws' deviation as error. Plain
+// percentiles would claim too much: three corpora of one sign would have p = 2/(draws + 1). Below
+// two levels there is neither.
 Estimate crossed_bootstrap(const std::vector<std::vector<std::size_t>>& factors,
                            const std::function<double(std::span<const double> weights)>& statistic,
                            const Bootstrap& how = {});
 
 // Of the mean over groups (corpora) of the mean within each (seeds): each draw resamples groups,
-// and within each chosen one its values. Groups without values are left out.
+// and within each chosen one its values. Groups without values are left out. Interval and p are
+// widened as above, by the number of groups.
 Estimate nested_bootstrap(const std::vector<std::vector<double>>& groups,
                           const Bootstrap& how = {});
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <utility>
 
 #include "base/random.h"
 
@@ -79,6 +81,7 @@ TEST(ProbabilityLower, CountsPairsAndHalvesTies) {
   EXPECT_DOUBLE_EQ(probability_lower(std::vector<double>{1, 2}, std::vector<double>{2, 3}),
                    3.5 / 4);
   EXPECT_TRUE(std::isnan(probability_lower({}, std::vector<double>{1})));
+  EXPECT_DOUBLE_EQ(probability_lower(std::vector<double>{1}, std::vector<double>{std::nan("")}), 1);
 }
 
 TEST(Holm, AdjustsAsItsStepsSay) {
@@ -88,6 +91,8 @@ TEST(Holm, AdjustsAsItsStepsSay) {
                           DoubleNear(0.06, 1e-12),
                           DoubleNear(0.02, 1e-12)));
   EXPECT_THAT(holm(std::vector<double>{0.7, 0.8}), ElementsAre(1, 1));
+  EXPECT_THAT(holm(std::vector<double>{std::nan(""), 0.02}),
+              ElementsAre(testing::IsNan(), DoubleNear(0.02, 1e-12)));
 }
 
 TEST(Slope, IsThatOfTheLineThroughWeightedPoints) {
@@ -121,17 +126,64 @@ TEST(CrossedBootstrap, IsWiderThanOneThatTakesRowsForIndependent) {
   EXPECT_GT(honest.high - honest.low, 1.8 * (naive.high - naive.low));
 }
 
-TEST(CrossedBootstrap, CoversTheTruthAboutAsOftenAsItSays) {
-  int covered = 0;
-  constexpr int kWorlds = 200;
-  for (int world = 0; world < kWorlds; ++world) {
-    const Estimate estimate =
-        mean_of(crossed(12, 6, 0.4, static_cast<std::uint64_t>(world)), {.draws = 400});
-    covered += estimate.low <= 0.4 && 0.4 <= estimate.high;
-  }
+// How often intervals of `corpora` times `seeds` values hold the truth, and how often p is at most
+// 0.05 where there is nothing to find.
+struct Rates {
+  double covered = 0;
+  double claimed = 0;
+};
 
-  EXPECT_GT(covered, 0.86 * kWorlds);  // 12 corpora: percentile intervals are a little short
-  EXPECT_LT(covered, 0.995 * kWorlds);
+Rates rates(const std::function<Estimate(std::uint64_t world, double shift)>& study) {
+  constexpr int kWorlds = 400;
+  Rates rates;
+  for (std::uint64_t world = 0; world < kWorlds; ++world) {
+    const Estimate shifted = study(world, 0.4), null = study(world, 0);
+    rates.covered += shifted.low <= 0.4 && 0.4 <= shifted.high ? 1.0 / kWorlds : 0;
+    rates.claimed += null.p <= 0.05 ? 1.0 / kWorlds : 0;
+  }
+  return rates;
+}
+
+class FewUnits : public testing::TestWithParam<std::pair<std::size_t, std::size_t>> {};
+
+TEST_P(FewUnits, AreNotTakenForManyByTheCrossedBootstrap) {
+  const auto [corpora, seeds] = GetParam();
+
+  const Rates seen = rates([&](std::uint64_t world, double shift) {
+    return mean_of(crossed(corpora, seeds, shift, world), {.draws = 300});
+  });
+
+  EXPECT_GT(seen.covered, 0.925);
+  EXPECT_LT(seen.claimed, 0.08);
+}
+
+TEST_P(FewUnits, AreNotTakenForManyByTheNestedBootstrap) {
+  const auto [corpora, seeds] = GetParam();
+
+  const Rates seen = rates([&](std::uint64_t world, double shift) {
+    Stream stream(5, StreamId::resampling, world);
+    std::vector<std::vector<double>> groups(corpora);
+    for (std::vector<double>& group : groups) {
+      const double of_corpus = stream.normal();
+      for (std::size_t i = 0; i < seeds; ++i) group.push_back(shift + of_corpus + stream.normal());
+    }
+    return nested_bootstrap(groups, {.draws = 300});
+  });
+
+  EXPECT_GT(seen.covered, 0.925);
+  EXPECT_LT(seen.claimed, 0.08);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes,
+                         FewUnits,
+                         testing::Values(std::pair{3, 3}, std::pair{4, 2}, std::pair{8, 5}));
+
+TEST(NestedBootstrap, FindsWhatIsThere) {
+  EXPECT_LT(nested_bootstrap({{1.1, 1.0}, {0.9, 1.2}, {1.0, 0.8}, {1.1, 0.9}, {1.2, 1.0}}).p, 0.02);
+}
+
+TEST(NestedBootstrap, OfThreeCorporaOfOneSignProvesLittle) {
+  EXPECT_GT(nested_bootstrap({{0.1}, {1.0}, {3.0}}).p, 0.05);
 }
 
 TEST(CrossedBootstrap, NeverDrawsLevelsWithoutRows) {
@@ -143,15 +195,16 @@ TEST(CrossedBootstrap, NeverDrawsLevelsWithoutRows) {
 
   EXPECT_DOUBLE_EQ(estimate.low, 1);
   EXPECT_DOUBLE_EQ(estimate.high, 1);
-  EXPECT_NEAR(estimate.p, 2.0 / 201, 1e-12);
+  EXPECT_FALSE(std::isnan(estimate.p));
 }
 
-TEST(NestedBootstrap, IsTheMeanOfGroupMeans) {
-  const Estimate estimate = nested_bootstrap({{1, 3}, {}, {5}}, {.draws = 2000});
+TEST(NestedBootstrap, IsTheMeanOfGroupMeansWithTheIntervalOfTheirT) {
+  // Groups of one value each: means 1, 2, 3, 4, 5, whose t interval is 3 +- 1.963.
+  const Estimate estimate = nested_bootstrap({{1}, {}, {2}, {3}, {4}, {5}});
 
-  EXPECT_DOUBLE_EQ(estimate.value, 3.5);
-  EXPECT_GE(estimate.low, 1);
-  EXPECT_LE(estimate.high, 5);
+  EXPECT_DOUBLE_EQ(estimate.value, 3);
+  EXPECT_NEAR(estimate.low, 1.04, 0.1);
+  EXPECT_NEAR(estimate.high, 4.96, 0.1);
 }
 
 TEST(NestedBootstrap, HasNoIntervalWithoutValues) {
