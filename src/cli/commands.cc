@@ -19,12 +19,15 @@ std::vector<Command> all_commands() {
       plan_command(),         plan_replay_command(),
       report_command(),       merge_command(),
       merge_diff_command(),   merge_statistics_command(),
+      merge_sweep_command(),  fuse_run_command(),
+      fuse_status_command(),  fuse_submit_command(),
+      fuse_replay_command(),  fuse_report_command(),
       region_gram_command(),  region_cluster_command(),
       region_where_command(), region_centroid_command(),
       region_line_command(),  region_hull_command(),
-      help_command(),         completion_command(),
-      version_command(),      supervise_command(),
-      slurm_task_command(),
+      region_run_command(),   help_command(),
+      completion_command(),   version_command(),
+      supervise_command(),    slurm_task_command(),
   };
 }
 

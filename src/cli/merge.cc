@@ -223,10 +223,10 @@ std::vector<Option> all_options() {
   std::vector<Option> options = {
       {.name = "method",
        .value = "METHOD",
-       .help =
-           "average, weighted, linear, ema, task_arithmetic, fisher, regmean, ties, "
-           "dare_linear, dare_ties, slerp, uniform_soup or greedy_soup (docs/merging.md says which "
-           "when)."},
+       .help = "average, weighted, linear, ema, task_arithmetic, fisher, regmean, ties, "
+               "dare_linear, dare_ties, slerp, median, trimmed_mean, uniform_soup or greedy_soup "
+               "(docs/merging.md says which "
+               "when)."},
       {.name = "base",
        .value = "MODEL",
        .help = "The model that the others were fine-tuned from; methods on task vectors need it."},

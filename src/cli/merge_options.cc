@@ -37,7 +37,7 @@ Result<double> number_of(std::string_view text, std::string_view option) {
 
 const std::vector<std::string>& number_members() {
   static const std::vector<std::string> names = {
-      "lambda", "k", "density", "t", "decay", "floor", "alpha"};
+      "lambda", "k", "density", "t", "decay", "cut", "floor", "alpha"};
   return names;
 }
 
@@ -196,6 +196,10 @@ std::vector<Option> recipe_options() {
        .value = "D",
        .help = "ema: weight of each model over that of the next, above 0 to 1; 0.9 by default, 1 "
                "averages the last k."},
+      {.name = "cut",
+       .value = "C",
+       .help = "trimmed_mean: share of the models left out at each end, 0 to below 0.5, rounded "
+               "down; 0.2 by default."},
       {.name = "statistics",
        .value = "FILE",
        .help = "fisher, regmean: Fisher information or Gram matrices of a model; once a model, in "

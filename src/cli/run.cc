@@ -1,3 +1,5 @@
+#include "cli/run.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -240,7 +242,9 @@ Result<int> carry_out_studies(const std::vector<Sweep>& sweeps,
   return worst;
 }
 
-Result<int> run_run(const Arguments& arguments) {
+}  // namespace
+
+Result<int> run_sweep_files(const Arguments& arguments) {
   Result<SweepOptions> options = sweep_options(arguments);
   if (!options) return std::move(options).error();
   Result<std::vector<Sweep>> sweeps = read_sweeps(arguments.positional);
@@ -253,10 +257,16 @@ Result<int> run_run(const Arguments& arguments) {
   if (std::optional<Error> error =
           against_studies(*sweeps, *loop, arguments.text("only").has_value()))
     return std::move(*error);
+  for (const Sweep& sweep : *sweeps)  // a mistake in a study costs no training
+    if (Result<void> sound = check_study(sweep, *options, real_files()); !sound)
+      return std::move(sound).error();
   ConsoleObserver observer(arguments.console);
   Result<Foreteller> law = laws_of(*sweeps, options->store, observer);
   if (!law) return std::move(law).error();
   options->law = std::move(*law);
+  for (const Sweep& sweep : *sweeps)  // a mistake in a study costs no training
+    if (Result<void> good = check_study(sweep, *options, real_files()); !good)
+      return std::move(good).error();
   if (!arguments.flag("dry-run")) guard_store(arguments);
   if (*loop) return run_loop_command(arguments, sweeps->front(), *options, observer);
   std::vector<Sweep> with_runs;
@@ -280,7 +290,7 @@ Result<int> run_run(const Arguments& arguments) {
   return carry_out_studies(*sweeps, *options, outside, arguments.console);
 }
 
-std::vector<Option> run_options() {
+std::vector<Option> sweep_run_options() {
   return {
       store_option(),
       {.name = "jobs",
@@ -359,10 +369,8 @@ std::vector<Option> run_options() {
                "scheduler is gone."}};
 }
 
-}  // namespace
-
 Command run_command() {
-  std::vector<Option> options = run_options();
+  std::vector<Option> options = sweep_run_options();
   for (Option& option : loop_options()) options.push_back(std::move(option));
   return {
       .name = "run",
@@ -382,7 +390,7 @@ Command run_command() {
           "trained once.\n"
           "Ctrl-C once: nothing more is started, active runs write a checkpoint; twice: leave at "
           "once. The same command continues, also after a crash.",
-      .execute = run_run};
+      .execute = run_sweep_files};
 }
 
 }  // namespace ration::cli

@@ -1,13 +1,18 @@
 #include "cli/study.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+
+#include "cli/fuse.h"
+#include "cli/merge_sweep.h"
+#include "cli/region_run.h"
 
 namespace ration::cli {
 namespace {
 
+using Check = Result<void> (*)(const scheduler::Sweep& sweep,
+                               const scheduler::SweepOptions& options,
+                               Files& files);
 using CarryOut = Result<int> (*)(const scheduler::Sweep& sweep,
                                  const scheduler::SweepOptions& options,
                                  scheduler::Outside outside,
@@ -15,32 +20,35 @@ using CarryOut = Result<int> (*)(const scheduler::Sweep& sweep,
 
 struct Kind {
   std::string_view name;  // of the section
-  std::string_view command;
-  CarryOut carry_out = nullptr;  // null: this program has no such command
+  Check check;            // before any run
+  CarryOut carry_out;
 };
 
-constexpr std::array<Kind, 3> kKinds = {{{"merge", "ration merge sweep"},
-                                         {"fuse", "ration fuse run"},
-                                         {"region", "ration region run"}}};
+constexpr std::array<Kind, scheduler::kStudies.size()> kKinds = {
+    {{"merge", study::check_merge_sweep, carry_out_merge_sweep},
+     {"fuse", check_fusion, carry_out_fusion},
+     {"region", check_regions, carry_out_regions}}};
+
+// Of one of scheduler::kStudies.
+const Kind& kind_of(const scheduler::Study& study) {
+  return *std::find_if(
+      kKinds.begin(), kKinds.end(), [&](const Kind& each) { return each.name == study.kind; });
+}
 
 }  // namespace
+
+Result<void> check_study(const scheduler::Sweep& sweep,
+                         const scheduler::SweepOptions& options,
+                         Files& files) {
+  return sweep.study ? kind_of(*sweep.study).check(sweep, options, files) : Result<void>();
+}
 
 Result<int> run_study(const scheduler::Sweep& sweep,
                       const scheduler::SweepOptions& options,
                       scheduler::Outside outside,
                       const Console& console) {
   if (!sweep.study) return 0;
-  const auto kind = std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& each) {
-    return each.name == sweep.study->kind;
-  });
-  if (kind != kKinds.end() && kind->carry_out != nullptr)
-    return kind->carry_out(sweep, options, outside, console);
-  return Error{.kind = ErrorKind::usage,
-               .what = fmt::format("{}: [{}] is for `{}`, which this program has not",
-                                   sweep.file,
-                                   sweep.study->kind,
-                                   kind != kKinds.end() ? kind->command : sweep.study->kind),
-               .hint = "the runs themselves are done; a later version carries out the rest"};
+  return kind_of(*sweep.study).carry_out(sweep, options, outside, console);
 }
 
 }  // namespace ration::cli

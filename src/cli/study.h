@@ -8,6 +8,11 @@
 
 namespace ration::cli {
 
+// What can be known to be wrong with `sweep.study` before its runs are trained.
+Result<void> check_study(const scheduler::Sweep& sweep,
+                         const scheduler::SweepOptions& options,
+                         Files& files);
+
 // Carries out `sweep.study`, whose runs are done; the exit code. Without a study 0.
 Result<int> run_study(const scheduler::Sweep& sweep,
                       const scheduler::SweepOptions& options,
