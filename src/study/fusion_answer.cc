@@ -120,8 +120,8 @@ Json json_of(const FusionTest& test) {
 
 std::string fusion_answer(const FusionStudy& study, const FusionFindings& found) {
   std::string text =
-      "Nats a token with 95 % intervals, corpora and then seeds drawn; above 0 is better but in "
-      "slopes and in `worse than`.\n\n";
+      "Nats a token with 95 % intervals (corpora and then seeds drawn, widened to Student's t of "
+      "the corpora); above 0 is better but in slopes and in `worse than`.\n\n";
   add_gains(study, found, text);
   add_controls(study, found, text);
   add_against(found, text);
