@@ -11,6 +11,7 @@
 #include "data/manifest.h"
 #include "data/shards.h"
 #include "eval/points.h"
+#include "fuse/folder.h"
 #include "run/folder.h"
 #include "run/points.h"
 #include "store/store.h"
@@ -133,6 +134,16 @@ Result<std::vector<PlannedRun>> expand_tasks(const Config& config,
   return std::move(expansion->runs);
 }
 
+// A worker outlives a killed scheduler, and reads its models when it comes to it: those that are
+// made anew under one name get one by their digest.
+Result<Path> lasting(const Path& model, const Path& work, Files& files) {
+  if (model.lexically_relative(work).native().starts_with("..")) return model;
+  const Path folder = work / "evaluated";
+  Result<std::string> sha256 = keep_copy(files, model, folder);
+  if (!sha256) return std::move(sha256).error();
+  return folder / (*sha256 + ".safetensors");
+}
+
 Result<std::vector<std::vector<double>>> evaluate(const Config& config,
                                                   const Setup& setup,
                                                   const PlannedRun& shape,
@@ -145,16 +156,17 @@ Result<std::vector<std::vector<double>>> evaluate(const Config& config,
   if (!corpora) return std::move(corpora).error();
   list.corpora = std::move(*corpora);
   std::string digests;
+  const Path work = work_folder(
+      std::filesystem::absolute(fusion_folder(setup.store, setup.name)).lexically_normal());
   for (std::size_t i = 0; i < models.size(); ++i) {
     const std::string name = fmt::format("m{}", i);
-    Result<std::unique_ptr<MappedFile>> mapped = outside.files.map(models[i]);
-    if (!mapped) return std::move(mapped).error();
-    Sha256 hash;
-    hash.update((*mapped)->bytes());
-    const std::string sha256 = hash.hex();
-    digests += sha256;
-    list.models[name] = {.run = {}, .step = 0, .sha256 = sha256};
-    list.files[name] = models[i].string();
+    Result<Path> model = lasting(models[i], work, outside.files);
+    if (!model) return std::move(model).error();
+    Result<std::string> sha256 = sha256_of(outside.files, *model);
+    if (!sha256) return std::move(sha256).error();
+    digests += *sha256;
+    list.models[name] = {.run = {}, .step = 0, .sha256 = *sha256};
+    list.files[name] = model->string();
     list.points.push_back(
         {.name = name, .recipe = {{"method", "average"}, {"models", {name}}}, .corpora = {}});
   }

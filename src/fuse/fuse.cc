@@ -26,9 +26,9 @@ std::string line_of(const RoundRecord& record) {
   return line + fmt::format("; base {}", record.next.substr(0, 12));
 }
 
+// Only when a round is over: a worker of a killed call may still read what lies there.
 Result<void> clear(Files& files, const Path& work) {
-  if (files.exists(work))
-    if (Result<void> done = files.remove_all(work); !done) return done;
+  if (Result<void> done = files.remove_all(work); !done) return done;
   return files.make_folders(work);
 }
 
@@ -70,13 +70,13 @@ Result<Summary> carry_out(const Config& config,
   summary.folder = state->folder();
   summary.of = config.rounds;
   while (static_cast<std::int64_t>(state->rounds().size()) < config.rounds) {
-    if (Result<void> done = clear(files, work_folder(state->folder())); !done)
-      return std::move(done).error();
     Result<std::string> waits = config.mode == Mode::sync ? sync_round(context, *state, clock)
                                                           : async_round(context, *state, clock);
     if (!waits) return std::move(waits).error();
     summary.waiting = *waits;
     if (!summary.waiting.empty()) break;
+    if (Result<void> done = clear(files, work_folder(state->folder())); !done)
+      return std::move(done).error();
     hands.note(line_of(state->rounds().back()));
     for (const std::string& warning : state->rounds().back().warnings) hands.note(warning);
   }
