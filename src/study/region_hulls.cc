@@ -53,6 +53,8 @@ Estimate probability(
       factors,
       [&](std::span<const double> weights) { return weighted_mean(wins, weights); },
       {.draws = table.draws, .seed = static_cast<std::uint64_t>(table.seed)});
+  estimate.low = std::clamp(estimate.low, 0.0, 1.0);  // Student knows no bounds
+  estimate.high = std::clamp(estimate.high, 0.0, 1.0);
   estimate.p = plain(0).p;  // that of no difference from 0 says nothing about 0.5
   const bool alone = (!resample_x || units_of(x) < 2) && (!resample_y || units_of(y) < 2);
   return alone ? plain(estimate.value) : estimate;
