@@ -17,29 +17,43 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 // What a bootstrap of few units is short of: its draws spread by sqrt((n-1)/n) of what is due, and
 // follow a normal where Student's t is due (Hesterberg: What teachers should know about the
-// bootstrap; 2015, section 3.3). The distance of a quantile of the draws from the value, times
-// this, is that of an interval of t where values are normal.
-double expansion(std::size_t units, double level) {
-  const auto n = static_cast<double>(units);
-  const double tail = (1 + level) / 2;
-  return std::sqrt(n / (n - 1)) * boost::math::quantile(boost::math::students_t(n - 1), tail) /
-         boost::math::quantile(boost::math::normal(), tail);
+// bootstrap; 2015, section 3.3).
+struct Shortfall {
+  double stretch = 1;  // of the draws' distances from the value
+  double freedom = 0;  // degrees of Student's t; below 1 there is no interval
+};
+
+Shortfall of_units(std::size_t n) {
+  if (n < 2) return {};
+  const auto freedom = static_cast<double>(n - 1);
+  return {.stretch = std::sqrt(static_cast<double>(n) / freedom), .freedom = freedom};
 }
 
-// Of Student's t with the draws' deviation as error. Counting draws beyond 0 instead could not go
-// below what a few thousand of them resolve.
-double p_of(double value, std::span<const double> draws, std::size_t units) {
-  const auto n = static_cast<double>(units);
-  const double error = deviation(draws) * std::sqrt(n / (n - 1));
-  if (!(error > 0)) return value == 0 ? 1 : 0;
-  return 2 * boost::math::cdf(
-                 boost::math::complement(boost::math::students_t(n - 1), std::abs(value) / error));
+// Of draws of several crossed factors: `variance` of the draws of each one alone, and its `units`.
+// Degrees of freedom as for any sum of variances (Satterthwaite 1946).
+Shortfall of_factors(std::span<const double> variance, std::span<const std::size_t> units) {
+  double drawn = 0, due = 0, squares = 0;
+  std::size_t fewest = 0;
+  for (std::size_t f = 0; f < units.size(); ++f) {
+    const Shortfall own = of_units(units[f]);
+    if (own.freedom < 1) continue;
+    fewest = fewest == 0 ? units[f] : std::min(fewest, units[f]);
+    const double part = variance[f] * own.stretch * own.stretch;
+    drawn += variance[f];
+    due += part;
+    squares += part * part / own.freedom;
+  }
+  if (!(squares > 0)) return of_units(fewest);
+  return {.stretch = std::sqrt(due / drawn), .freedom = due * due / squares};
 }
 
-// Interval and p of draws that resampled `units` independent units.
-Estimate of_draws(double value, std::vector<double> draws, double level, std::size_t units) {
+// Interval and p of draws that are short of something.
+Estimate of_draws(double value,
+                  std::vector<double> draws,
+                  double level,
+                  const Shortfall& shortfall) {
   Estimate estimate{.value = value, .low = kNone, .high = kNone, .p = kNone};
-  if (draws.empty() || units < 2) return estimate;
+  if (draws.empty() || shortfall.freedom < 1) return estimate;
   std::sort(draws.begin(), draws.end());
   // Linear between order statistics, the i-th of n at i / (n - 1).
   const auto quantile = [&](double q) {
@@ -48,10 +62,18 @@ Estimate of_draws(double value, std::vector<double> draws, double level, std::si
     const std::size_t above = std::min(below + 1, draws.size() - 1);
     return draws[below] + (at - static_cast<double>(below)) * (draws[above] - draws[below]);
   };
-  const double wider = expansion(units, level);
-  estimate.low = value - wider * (value - quantile((1 - level) / 2));
-  estimate.high = value + wider * (quantile((1 + level) / 2) - value);
-  estimate.p = p_of(value, draws, units);
+  const boost::math::students_t student(shortfall.freedom);
+  const double tail = (1 + level) / 2;
+  const double wider = shortfall.stretch * boost::math::quantile(student, tail) /
+                       boost::math::quantile(boost::math::normal(), tail);
+  estimate.low = value - wider * (value - quantile(1 - tail));
+  estimate.high = value + wider * (quantile(tail) - value);
+  // Counting draws beyond 0 instead could not go below what a few thousand of them resolve.
+  const double error = deviation(draws) * shortfall.stretch;
+  if (error > 0)
+    estimate.p = 2 * boost::math::cdf(boost::math::complement(student, std::abs(value) / error));
+  else
+    estimate.p = value == 0 ? 1 : 0;
   return estimate;
 }
 
@@ -166,25 +188,41 @@ Estimate crossed_bootstrap(const std::vector<std::vector<std::size_t>>& factors,
                            const Bootstrap& how) {
   const std::size_t rows = factors.empty() ? 0 : factors.front().size();
   std::vector<std::vector<std::size_t>> levels;
-  for (const std::vector<std::size_t>& factor : factors) levels.push_back(compact(factor));
+  std::vector<std::size_t> units;
+  for (const std::vector<std::size_t>& factor : factors) {
+    levels.push_back(compact(factor));
+    units.push_back(levels_of(levels.back()));
+  }
   std::vector<double> weights(rows, 1);
   const double value = statistic(weights);
-  std::size_t units = std::numeric_limits<std::size_t>::max();
-  for (const std::vector<std::size_t>& factor : levels)
-    if (const std::size_t n = levels_of(factor); n > 1) units = std::min(units, n);
 
-  std::vector<double> draws;
-  for (std::int64_t draw = 0; rows > 0 && draw < how.draws; ++draw) {
-    Stream stream(how.seed, StreamId::resampling, static_cast<std::uint64_t>(draw));
-    std::fill(weights.begin(), weights.end(), 1);
-    for (const std::vector<std::size_t>& factor : levels) {
-      std::vector<double> counts(levels_of(factor), 0);
-      for (std::size_t i = 0; i < counts.size(); ++i) ++counts[stream.below(counts.size())];
-      for (std::size_t row = 0; row < rows; ++row) weights[row] *= counts[factor[row]];
+  // `stage` keeps the streams of different draws apart.
+  const auto draw = [&](std::span<const std::size_t> resampled, std::uint64_t stage, double share) {
+    std::vector<double> draws;
+    const auto count = static_cast<std::uint64_t>(share * static_cast<double>(how.draws));
+    for (std::uint64_t i = 0; rows > 0 && i < count; ++i) {
+      Stream stream(how.seed, StreamId::resampling, (stage << 32) + i);
+      std::fill(weights.begin(), weights.end(), 1);
+      for (const std::size_t f : resampled) {
+        std::vector<double> counts(units[f], 0);
+        for (std::size_t j = 0; j < counts.size(); ++j) ++counts[stream.below(counts.size())];
+        for (std::size_t row = 0; row < rows; ++row) weights[row] *= counts[levels[f][row]];
+      }
+      if (const double drawn = statistic(weights); !std::isnan(drawn)) draws.push_back(drawn);
     }
-    if (const double drawn = statistic(weights); !std::isnan(drawn)) draws.push_back(drawn);
-  }
-  return of_draws(value, std::move(draws), how.level, levels.empty() || units > rows ? 0 : units);
+    return draws;
+  };
+
+  std::vector<std::size_t> all(levels.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  constexpr double kForVariances = 0.25;  // of the draws; they need not be as sharp as tails
+  std::vector<double> variance(levels.size(), 0);
+  if (levels.size() > 1)
+    for (std::size_t f = 0; f < levels.size(); ++f) {
+      const double spread = deviation(draw({&all[f], 1}, f + 1, kForVariances));
+      if (std::isfinite(spread)) variance[f] = spread * spread;
+    }
+  return of_draws(value, draw(all, 0, 1), how.level, of_factors(variance, units));
 }
 
 Estimate nested_bootstrap(const std::vector<std::vector<double>>& groups, const Bootstrap& how) {
@@ -208,7 +246,7 @@ Estimate nested_bootstrap(const std::vector<std::vector<double>>& groups, const 
     const double drawn = sum / static_cast<double>(filled.size());
     if (!std::isnan(drawn)) draws.push_back(drawn);
   }
-  return of_draws(mean(means), std::move(draws), how.level, filled.size());
+  return of_draws(mean(means), std::move(draws), how.level, of_units(filled.size()));
 }
 
 }  // namespace ration::study

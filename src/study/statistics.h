@@ -57,17 +57,18 @@ struct Bootstrap {
 // product of its levels' counts (Owen: The pigeonhole bootstrap; 2007, a bound from above of the
 // variance). `statistic` takes the weights of the rows; draws where it is NaN are left out.
 //
-// The interval is the percentile one, widened about the value to Student's t of the smallest factor
-// that has two levels or more; p is that of the same t, with the draws' deviation as error. Plain
-// percentiles would claim too much: three corpora of one sign would have p = 2/(draws + 1). Below
-// two levels there is neither.
+// The interval is the percentile one, widened about the value to Student's t, and p is that of the
+// same t with the draws' deviation as error. Degrees of freedom follow from how much of the
+// variance each factor has (Satterthwaite), between those of the smallest and the sum of all. Plain
+// percentiles would claim too much: three corpora of one sign would have p = 2/(draws + 1). Without
+// a factor of two levels there is neither. A quarter of the draws again is spent on each factor.
 Estimate crossed_bootstrap(const std::vector<std::vector<std::size_t>>& factors,
                            const std::function<double(std::span<const double> weights)>& statistic,
                            const Bootstrap& how = {});
 
 // Of the mean over groups (corpora) of the mean within each (seeds): each draw resamples groups,
 // and within each chosen one its values. Groups without values are left out. Interval and p are
-// widened as above, by the number of groups.
+// widened as above, to as many degrees of freedom as there are groups less one.
 Estimate nested_bootstrap(const std::vector<std::vector<double>>& groups,
                           const Bootstrap& how = {});
 

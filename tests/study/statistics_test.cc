@@ -174,6 +174,23 @@ TEST_P(FewUnits, AreNotTakenForManyByTheNestedBootstrap) {
   EXPECT_LT(seen.claimed, 0.08);
 }
 
+TEST(CrossedBootstrap, IsNotWidenedByAFactorThatHardlyVaries) {
+  // Eight corpora that differ, three seeds that do not: t of 7 degrees of freedom, not of 2.
+  Crossed rows = crossed(8, 3, 0, 7);
+  Crossed corpora;
+  corpora.factors.resize(1);
+  for (std::size_t i = 0; i < rows.values.size(); ++i) {
+    rows.values[i] = rows.values[i - rows.factors[1][i]] + 1e-6 * static_cast<double>(i % 3);
+    if (rows.factors[1][i] > 0) continue;
+    corpora.factors[0].push_back(rows.factors[0][i]);
+    corpora.values.push_back(rows.values[i]);
+  }
+
+  const Estimate both = mean_of(rows), one = mean_of(corpora);
+
+  EXPECT_NEAR(both.high - both.low, one.high - one.low, 0.05 * (one.high - one.low));
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes,
                          FewUnits,
                          testing::Values(std::pair{3, 3}, std::pair{4, 2}, std::pair{8, 5}));
