@@ -91,12 +91,36 @@ struct Scene {
     }
     return nearest_in_hull(products, with, dot(point, point));
   }
+  // By distances of the vectors themselves, which keep what products of near duplicates lose.
+  Result<Nearest> nearest_by_distances() const {
+    const auto square = [](const std::vector<double>& a, const std::vector<double>& b) {
+      double sum = 0;
+      for (std::size_t d = 0; d < a.size(); ++d) sum += (a[d] - b[d]) * (a[d] - b[d]);
+      return sum;
+    };
+    std::vector<double> between, to;
+    for (const std::vector<double>& a : members) {
+      for (const std::vector<double>& b : members) between.push_back(square(a, b));
+      to.push_back(square(a, point));
+    }
+    return nearest_in_hull({.between = between, .to = to}, dot(point, point));
+  }
+  double to_nearest_member() const {
+    double least = std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      std::vector<double> weights(members.size());
+      weights[i] = 1;
+      least = std::min(least, distance(weights));
+    }
+    return least;
+  }
   // |point - sum w_i member_i| by the vectors.
   double distance(const std::vector<double>& weights) const {
     double sum = 0;
     for (std::size_t d = 0; d < point.size(); ++d) {
-      double at = -point[d];
-      for (std::size_t i = 0; i < members.size(); ++i) at += weights[i] * members[i][d];
+      double at = 0;
+      for (std::size_t i = 0; i < members.size(); ++i)
+        at += weights[i] * (members[i][d] - point[d]);
       sum += at * at;
     }
     return std::sqrt(sum);
@@ -195,6 +219,78 @@ TEST(NearestInHull, OfOneMemberIsTheMember) {
   EXPECT_THAT(nearest->weights, ElementsAre(1));
   EXPECT_DOUBLE_EQ(nearest->distance, 5);
   EXPECT_TRUE(std::isnan(nearest->relative)) << "tau has no length";
+}
+
+// A member at this share of the point's length from it; the others anywhere.
+Scene with_near_duplicates(std::size_t duplicates, double share, std::uint64_t seed) {
+  Scene scene = random_scene(6, 500, seed);
+  Stream stream(seed + 100, StreamId::init);
+  for (std::size_t i = 0; i < duplicates; ++i)
+    for (std::size_t d = 0; d < scene.point.size(); ++d)
+      scene.members[i][d] = scene.point[d] * (1 + (stream.uniform() < 0.5 ? share : -share));
+  return scene;
+}
+
+TEST(NearestInHull, FindsThePlaceBesideNearDuplicates) {
+  for (const double share : {1e-3, 1e-5, 6e-8, 1e-10, 1e-12})
+    for (const std::size_t duplicates : {1U, 3U}) {
+      const Scene scene =
+          with_near_duplicates(duplicates, share, static_cast<std::uint64_t>(duplicates));
+
+      const auto nearest = scene.nearest_by_distances();
+
+      ASSERT_TRUE(nearest) << nearest.error().describe();
+      EXPECT_LE(nearest->distance, scene.to_nearest_member() * (1 + 1e-12)) << share;
+      // Numbers of about 1 are stored to 1e-16 of them, and so are differences of 1e-12 to 1e-4.
+      EXPECT_NEAR(nearest->distance / scene.distance(nearest->weights), 1, 1e-3) << share;
+      EXPECT_LT(nearest->gap, 1e-3 * nearest->distance) << share;
+    }
+}
+
+TEST(NearestInHull, ByProductsAloneIsNoFartherThanTheNearestMemberEither) {
+  for (const double share : {1e-5, 6e-8, 4.5e-11, 1e-15})
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      const Scene scene = with_near_duplicates(1 + seed % 3, share, seed);
+
+      const auto nearest = scene.nearest();
+
+      ASSERT_TRUE(nearest) << nearest.error().describe();
+      // Products of numbers of about 1 hold differences of about 1e-8.
+      EXPECT_LE(nearest->relative, share + 1e-7);
+    }
+}
+
+TEST(NearestInHull, KeepsItsDigitsBesideAHugeMember) {
+  for (const double factor : {1e4, 1e8}) {
+    Scene scene = random_scene(5, 40, 3);
+    const auto without = scene.nearest_by_distances();
+    scene.members.push_back(scene.members[0]);
+    for (double& number : scene.members.back()) number *= -factor;
+
+    const auto nearest = scene.nearest_by_distances();
+
+    ASSERT_TRUE(nearest) << nearest.error().describe();
+    EXPECT_LE(nearest->distance, without->distance * (1 + 1e-9));
+    EXPECT_NEAR(nearest->distance, scene.distance(nearest->weights), 1e-6);
+    EXPECT_LT(nearest->gap, 1e-4 * nearest->distance);
+  }
+}
+
+// Far above the dimension most points lie within the hull; far below it, nearly all members count.
+TEST(NearestInHull, OfHundredsOfMembersFulfilsItsCondition) {
+  for (const std::size_t dimensions : {20U, 100U, 1000U})
+    for (const std::uint64_t seed : {1U, 2U}) {
+      const Scene scene = random_scene(200, dimensions, seed);
+
+      const auto nearest = scene.nearest_by_distances();
+
+      ASSERT_TRUE(nearest) << nearest.error().describe();
+      const double length = std::sqrt(static_cast<double>(dimensions));
+      EXPECT_NEAR(nearest->distance, scene.distance(nearest->weights), 1e-6 * length);
+      if (nearest->relative > 1e-6) {
+        EXPECT_LT(nearest->gap, 1e-7 * nearest->distance) << dimensions;
+      }
+    }
 }
 
 TEST(NearestInHull, RefusesNumbersThatAreNone) {
