@@ -33,8 +33,10 @@ Profile profile(std::span<const double> alphas, std::span<const double> losses) 
   const double begin = loss_at(0, alphas, losses), end = loss_at(1, alphas, losses);
   Profile profile;
   profile.lowest = kInfinity;
-  if (!std::isfinite(begin) || !std::isfinite(end))
-    profile.barrier = std::numeric_limits<double>::quiet_NaN();
+  const bool between =
+      std::any_of(alphas.begin(), alphas.end(), [](double a) { return a > 0 && a < 1; });
+  if (!between || !std::isfinite(begin) || !std::isfinite(end))
+    profile.barrier = profile.barrier_at = std::numeric_limits<double>::quiet_NaN();
   for (std::size_t i = 0; i < alphas.size(); ++i) {
     const double alpha = alphas[i];
     const double loss = std::isnan(losses[i]) ? kInfinity : losses[i];

@@ -18,7 +18,8 @@ struct Profile {
 };
 
 // `alphas` ascending, with 0 and 1 among them; losses beside them. NaN losses count as infinite.
-// The barrier is NaN where an end has no finite loss; of equal places the lowest alpha is told.
+// The barrier and its place are NaN where an end has no finite loss, and where no alpha lies
+// between the ends; of equal places the lowest alpha is told.
 Profile profile(std::span<const double> alphas, std::span<const double> losses);
 
 }  // namespace ration::region

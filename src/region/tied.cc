@@ -9,21 +9,32 @@
 namespace ration::region {
 namespace {
 
+bool same_bytes(const merge::Source& a, const merge::Source& b) {
+  const std::uint64_t size = a.info->end - a.info->begin;
+  return b.info->end - b.info->begin == size && std::memcmp(a.bytes, b.bytes, size) == 0;
+}
+
 bool same_bytes(const merge::Tensor& a, const merge::Tensor& b) {
   if (a.dtype != b.dtype || a.base.info->shape != b.base.info->shape) return false;
-  const auto same = [](const merge::Source& x, const merge::Source& y) {
-    const std::uint64_t size = x.info->end - x.info->begin;
-    return y.info->end - y.info->begin == size && std::memcmp(x.bytes, y.bytes, size) == 0;
-  };
-  if (!same(a.base, b.base)) return false;
+  if (!same_bytes(a.base, b.base)) return false;
   for (std::size_t i = 0; i < a.models.size(); ++i)
-    if (!same(a.models[i], b.models[i])) return false;
+    if (!same_bytes(a.models[i], b.models[i])) return false;
   return true;
 }
 
-bool is_embedding(const merge::Tensor& tensor) {
+bool is_in(const merge::Tensor& tensor, std::string_view group) {
   const std::vector<std::string> groups = groups_of(tensor.out.name);
-  return std::find(groups.begin(), groups.end(), "embedding") != groups.end();
+  return std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
+bool is_embedding(const merge::Tensor& tensor) { return is_in(tensor, "embedding"); }
+
+bool one_tensor(const merge::Tensor& a, const merge::Tensor& b) {
+  if (!same_bytes(a, b)) return false;
+  if ((is_embedding(a) && is_in(b, "head")) || (is_in(a, "head") && is_embedding(b))) return true;
+  return std::any_of(a.models.begin(), a.models.end(), [&](const merge::Source& model) {
+    return !same_bytes(model, a.base);
+  });
 }
 
 }  // namespace
@@ -36,7 +47,7 @@ std::vector<std::size_t> counted_as(const merge::Layout& layout) {
     if (!tensor.merged || tensor.base.info->shape.size() < 2) continue;
     for (std::size_t j = 0; j < i; ++j) {
       const merge::Tensor& earlier = layout.tensors[j];
-      if (!earlier.merged || places[j] != j || !same_bytes(earlier, tensor)) continue;
+      if (!earlier.merged || places[j] != j || !one_tensor(earlier, tensor)) continue;
       if (!is_embedding(tensor) || is_embedding(earlier)) {
         places[i] = j;
         break;

@@ -49,6 +49,14 @@ TEST(Profile, MeasuresABarrierAboveTheChord) {
   EXPECT_EQ(found.barrier_at, 0.5);
 }
 
+TEST(Profile, HasNoBarrierWhereNothingWasMeasuredBetweenTheEnds) {
+  const Profile found = profile(std::vector<double>{0, 1, 2}, std::vector<double>{2, 3, 1});
+
+  EXPECT_TRUE(std::isnan(found.barrier));
+  EXPECT_TRUE(std::isnan(found.barrier_at));
+  EXPECT_EQ(found.lowest_at, 2);
+}
+
 TEST(Profile, TakesLossesThatAreNoneForInfinite) {
   const std::vector<double> alphas = {-1, 0, 0.5, 1, 2};
   const double none = std::numeric_limits<double>::quiet_NaN();
