@@ -20,6 +20,13 @@ Result<int> run_centroid(const Arguments& arguments) {
   if (!opened) return std::move(opened).error();
   if (Result<void> alike = check_lineage(real_files(), std::nullopt, arguments.positional); !alike)
     return std::move(alike).error();
+  for (const merge::Named& model : opened->inputs.models)
+    for (const Path& file : model.checkpoint->files()) {
+      std::error_code missing;
+      if (std::filesystem::equivalent(file, *output, missing))
+        arguments.console.note(fmt::format(
+            "note: the centroid replaces {}, of the input {}", file.string(), model.name));
+    }
   merge::Recipe recipe;
   recipe.method = "average";
   recipe.models = arguments.positional;

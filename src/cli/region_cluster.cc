@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <set>
 
 #include "base/text.h"
@@ -18,6 +20,8 @@ using region::Clusters;
 using region::Gram;
 using region::LabelTest;
 
+constexpr double kWeakWays = 100;  // labels that fall in fewer ways are told
+
 struct ClusterOptions {
   std::size_t k = 0;  // 0 = as many as labels, or what the eigenvalues ask for
   region::TestOptions test;
@@ -30,10 +34,6 @@ Result<ClusterOptions> cluster_options(const Arguments& arguments) {
   options.test.permutations =
       read.whole("permutations", 0, 10'000'000).value_or(options.test.permutations);
   options.test.seed = static_cast<std::uint64_t>(read.whole("seed", 0, kLargestWhole).value_or(0));
-  for (const std::string name : {"by", "units"})
-    if (arguments.text(name) && !arguments.text("labels"))
-      read.refuse(fmt::format("--{} names a column of --labels, which is missing", name),
-                  "give --labels FILE");
   if (!read.problems.empty())
     return combine(std::move(read.problems), "options that cannot be used");
   return options;
@@ -57,6 +57,35 @@ std::vector<Item> those(const std::vector<Item>& all, const std::vector<std::siz
   std::vector<Item> chosen;
   for (const std::size_t place : places) chosen.push_back(all[place]);
   return chosen;
+}
+
+// In how many ways labels can fall on units, names of labels aside, as a logarithm: p stays near
+// or above one in so many, however many permutations are drawn.
+double log_ways(const Labels& labels) {
+  std::map<std::string, double> units_of;  // units, or models, of each label
+  std::set<std::pair<std::string, std::string>> seen;
+  for (std::size_t i = 0; i < labels.labels.size(); ++i)
+    if (labels.units.empty() || seen.insert({labels.labels[i], labels.units[i]}).second)
+      ++units_of[labels.labels[i]];
+  double all = 0, ways = 0;
+  std::map<double, double> alike;  // labels of so many units
+  for (const auto& [label, units] : units_of) {
+    all += units;
+    ways -= std::lgamma(units + 1);
+    ++alike[units];
+  }
+  for (const auto& [units, number] : alike) ways -= std::lgamma(number + 1);
+  return ways + std::lgamma(all + 1);
+}
+
+// Empty where p can be small.
+std::string ways_text(const Labels& labels) {
+  const double ways = std::exp(log_ways(labels));
+  if (ways > kWeakWays) return {};
+  return fmt::format("labels fall on {} in {}: p stays near 1/{:.0f} or above\n",
+                     labels.units.empty() ? "these models" : "these units",
+                     counted(static_cast<std::size_t>(std::lround(ways)), "way"),
+                     ways);
 }
 
 std::string p_text(double p, std::int64_t permutations) {
@@ -134,6 +163,7 @@ std::string answer_text(const Answer& answer) {
   if (answer.test) {
     const std::set<std::string> kinds(answer.labels->labels.begin(), answer.labels->labels.end());
     text += test_text(*answer.test, answer.labels->by, kinds.size());
+    if (answer.test->permutations > 0) text += ways_text(*answer.labels);
   }
   return without_control_bytes(text);
 }
@@ -155,7 +185,7 @@ Result<int> run_cluster(const Arguments& arguments) {
     if (!chosen) return std::move(chosen).error();
     answer.labels = std::move(*chosen);
   }
-  Result<std::vector<Gram>> grams = grams_of(arguments, models);
+  Result<std::vector<Gram>> grams = grams_of(arguments, models, true);
   if (!grams) return std::move(grams).error();
   Result<Gram> gram = chosen_group(arguments, std::move(*grams));
   if (!gram) return std::move(gram).error();

@@ -150,7 +150,7 @@ Result<int> run_gram(const Arguments& arguments) {
   const std::optional<std::string> file = arguments.text("output");
   Result<tables::Format> format = file ? format_of(*file) : Result(tables::Format::csv);
   if (!format) return std::move(format).error();
-  Result<std::vector<Gram>> grams = grams_of(arguments, arguments.positional);
+  Result<std::vector<Gram>> grams = grams_of(arguments, arguments.positional, false);
   if (!grams) return std::move(grams).error();
   if (file)
     if (Result<void> done = write_pairs(*grams, *format, *file); !done)

@@ -70,6 +70,7 @@ Hull hull_of(std::size_t members, const HullOptions& options) {
 }
 
 struct CorpusLosses {
+  std::int64_t tokens = 0;
   HullLosses hull;
   std::vector<double> triangle;
 };
@@ -80,7 +81,8 @@ std::vector<CorpusLosses> by_corpus(const Hull& hull, const PointLosses& losses)
     const auto begin = losses.losses[c].begin();
     const auto centroid = begin + static_cast<std::ptrdiff_t>(hull.members);
     const auto samples_end = centroid + 1 + static_cast<std::ptrdiff_t>(hull.samples.size());
-    all.push_back({.hull = {.corpus = losses.corpora[c],
+    all.push_back({.tokens = losses.tokens[c],
+                   .hull = {.corpus = losses.corpora[c],
                             .members = {begin, centroid},
                             .samples = {centroid + 1, samples_end},
                             .centroid = *centroid},
@@ -113,7 +115,7 @@ std::string range(std::vector<double> losses) {
 std::vector<std::vector<std::string>> hull_cells(const std::vector<CorpusLosses>& all) {
   std::vector<std::vector<std::string>> cells = {
       {"corpus", "members", "samples", "centroid", "sample below member", "centroid below member"}};
-  for (const auto& [losses, triangle] : all)
+  for (const auto& [tokens, losses, triangle] : all)
     cells.push_back({losses.corpus,
                      range(losses.members),
                      range(losses.samples),
@@ -121,6 +123,23 @@ std::vector<std::vector<std::string>> hull_cells(const std::vector<CorpusLosses>
                      cell(share_below(losses.samples, losses.members)),
                      cell(share_below({losses.centroid}, losses.members))});
   return cells;
+}
+
+std::string triangle_text(const Hull& hull, const std::vector<CorpusLosses>& all) {
+  std::vector<std::vector<std::string>> cells = {
+      {"triangle", "lowest", "at weights", "highest", "at weights"}};
+  for (const auto& [tokens, losses, triangle] : all) {
+    std::vector<double> known = triangle;
+    for (double& loss : known) loss = or_infinite(loss);
+    const auto [least, most] = std::minmax_element(known.begin(), known.end());
+    const auto weights = [&](auto at) {
+      const std::vector<double>& w = hull.triangle[static_cast<std::size_t>(at - known.begin())];
+      return fmt::format("{:.1f} {:.1f} {:.1f}", w[0], w[1], w[2]);
+    };
+    cells.push_back(
+        {losses.corpus, cell(*least, 4), weights(least), cell(*most, 4), weights(most)});
+  }
+  return table(cells);
 }
 
 Json list_of(const std::vector<double>& losses) {
@@ -131,9 +150,10 @@ Json list_of(const std::vector<double>& losses) {
 
 Json hull_json(const Hull& hull, const HullOptions& options, const PointLosses& losses) {
   Json corpora = Json::array();
-  for (const auto& [each, triangle] : by_corpus(hull, losses)) {
+  for (const auto& [tokens, each, triangle] : by_corpus(hull, losses)) {
     corpora.push_back(
         {{"corpus", each.corpus},
+         {"tokens", tokens},
          {"members_nats", list_of(each.members)},
          {"centroid_nats", finite_or_null(each.centroid)},
          {"samples_nats", list_of(each.samples)},
@@ -143,7 +163,6 @@ Json hull_json(const Hull& hull, const HullOptions& options, const PointLosses& 
   }
   Json document = {{"schema", "ration.region.hull/1"},
                    {"runs", losses.runs},
-                   {"tokens", losses.tokens},
                    {"seed", options.seed},
                    {"weights", hull.samples},
                    {"corpora", std::move(corpora)}};
@@ -156,15 +175,15 @@ report::Page hull_page(const Hull& hull, const PointLosses& losses) {
   auto cells = hull_cells(all);
   report::Section section;
   section.title = "Losses within the hull";
-  section.paragraphs = {fmt::format(
-      "The hull of {} on {} held-out tokens of each corpus, the same at every point. Points of one "
-      "hull share its members: they are no independent evidence for other models.",
-      counted(hull.members, "run"),
-      losses.tokens)};
+  section.paragraphs = {
+      fmt::format("The hull of {} on {}, the same at every point. Points of one "
+                  "hull share its members: they are no independent evidence for other models.",
+                  counted(hull.members, "run"),
+                  tokens_text(losses))};
   section.tables = {{.header = cells.front(), .rows = {cells.begin() + 1, cells.end()}}};
   std::vector<std::string> models;
   for (const std::string& run : losses.runs) models.push_back(short_id(run));
-  for (const auto& [each, triangle] : all) {
+  for (const auto& [tokens, each, triangle] : all) {
     section.figures.push_back(hull_figure(each));
     if (!triangle.empty())
       section.figures.push_back(triangle_figure(each.corpus, hull.triangle, triangle, models));
@@ -184,7 +203,9 @@ Result<int> run_hull(const Arguments& arguments) {
   if (arguments.console.json)
     arguments.console.print_json(hull_json(hull, *options, *losses));
   else
-    arguments.console.print(table(hull_cells(by_corpus(hull, *losses))));
+    arguments.console.print(
+        table(hull_cells(by_corpus(hull, *losses))) +
+        (options->triangle ? "\n" + triangle_text(hull, by_corpus(hull, *losses)) : ""));
   return 0;
 }
 

@@ -74,7 +74,14 @@ std::vector<Option> label_options(bool units) {
 
 Result<std::optional<Labels>> read_labels(const Arguments& arguments) {
   const std::optional<std::string> file = arguments.text("labels");
-  if (!file) return std::optional<Labels>();
+  if (!file) {
+    for (const std::string name : {"by", "units"})
+      if (arguments.text(name))
+        return Error{.kind = ErrorKind::usage,
+                     .what = fmt::format("--{} names a column of --labels, which is missing", name),
+                     .hint = "give --labels FILE"};
+    return std::optional<Labels>();
+  }
   Result<std::string> text = real_files().read(*file);
   if (!text) return std::move(text).error();
   Result<fit::Csv> csv = fit::parse_csv(*text, *file);
@@ -98,6 +105,10 @@ Result<std::optional<Labels>> read_labels(const Arguments& arguments) {
       return refused(fmt::format("model \"{}\" has no {}", name, labels.by),
                      "fill it in, or leave the row out",
                      csv->place(row, *label));
+    if (units && row.cells[*unit].text.empty())
+      return refused(fmt::format("model \"{}\" has no {}", name, *units),
+                     "fill it in, or leave the row out: models without a unit are not one unit",
+                     csv->place(row, *unit));
     labels.models.push_back(name);
     labels.labels.push_back(row.cells[*label].text);
     if (units) labels.units.push_back(row.cells[*unit].text);

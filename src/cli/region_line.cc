@@ -50,15 +50,15 @@ Json line_json(const std::vector<double>& alphas, const PointLosses& losses) {
     Json numbers = Json::array();
     for (const double loss : losses.losses[c]) numbers.push_back(finite_or_null(loss));
     corpora.push_back({{"corpus", losses.corpora[c]},
+                       {"tokens", losses.tokens[c]},
                        {"losses_nats", std::move(numbers)},
                        {"barrier_nats", finite_or_null(profiles[c].barrier)},
-                       {"barrier_at", profiles[c].barrier_at},
+                       {"barrier_at", finite_or_null(profiles[c].barrier_at)},
                        {"lowest_nats", finite_or_null(profiles[c].lowest)},
                        {"lowest_at", profiles[c].lowest_at}});
   }
   return {{"schema", "ration.region.line/1"},
           {"runs", losses.runs},
-          {"tokens", losses.tokens},
           {"alphas", alphas},
           {"corpora", std::move(corpora)}};
 }
@@ -80,11 +80,12 @@ Cells profile_cells(const std::vector<double>& alphas, const PointLosses& losses
   Cells cells = {{"corpus", "barrier/nats", "at", "lowest/nats", "at"}};
   const std::vector<Profile> profiles = profiles_of(alphas, losses);
   for (std::size_t c = 0; c < profiles.size(); ++c)
-    cells.push_back({losses.corpora[c],
-                     cell(profiles[c].barrier, 4),
-                     fmt::format("{:g}", profiles[c].barrier_at),
-                     cell(profiles[c].lowest, 4),
-                     fmt::format("{:g}", profiles[c].lowest_at)});
+    cells.push_back(
+        {losses.corpora[c],
+         cell(profiles[c].barrier, 4),
+         std::isnan(profiles[c].barrier_at) ? "-" : fmt::format("{:g}", profiles[c].barrier_at),
+         cell(profiles[c].lowest, 4),
+         fmt::format("{:g}", profiles[c].lowest_at)});
   return cells;
 }
 
@@ -98,11 +99,11 @@ report::Page line_page(const std::vector<double>& alphas, const PointLosses& los
   report::Section section;
   section.title = "Losses along the line";
   section.paragraphs = {fmt::format(
-      "theta_a + alpha (theta_b - theta_a) from run {} (alpha 0) to run {} (alpha 1), on {} "
-      "held-out tokens of each corpus, the same at every alpha.",
+      "theta_a + alpha (theta_b - theta_a) from run {} (alpha 0) to run {} (alpha 1), on {}, "
+      "the same at every alpha.",
       short_id(losses.runs[0]),
       short_id(losses.runs[1]),
-      losses.tokens)};
+      tokens_text(losses))};
   section.tables = {page_table(profile_cells(alphas, losses)),
                     page_table(loss_cells(alphas, losses))};
   section.figures = line_figures(alphas, losses.corpora, losses.losses);
@@ -132,12 +133,12 @@ Result<int> run_line(const Arguments& arguments) {
 }  // namespace
 
 Command region_line_command() {
-  std::vector<Option> options = {
-      {.name = "alphas",
-       .value = "A1,A2,…",
-       .help =
-           "Where to look; 0 and 1 are always among them. 0, 0.1, … 1 and doubling steps to -16 "
-           "and 17 unless given."}};
+  std::vector<Option> options = {{.name = "alphas",
+                                  .value = "A1,A2,…",
+                                  .help =
+                                      "Where to look; 0 and 1 are always among them, a barrier "
+                                      "needs one between. 0, 0.1, … 1 and doubling steps to -16 "
+                                      "and 17 unless given."}};
   for (Option& option : point_options()) options.push_back(std::move(option));
   return {
       .name = "region line",

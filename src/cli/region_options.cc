@@ -10,11 +10,44 @@
 
 namespace ration::cli {
 
+namespace {
+
+// Two names of one file, wherever they come from.
+std::optional<Error> named_twice(const merge::Inputs& inputs) {
+  std::error_code gone;
+  for (std::size_t i = 0; i < inputs.models.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j) {
+      const std::vector<Path> a = inputs.models[i].checkpoint->files();
+      const std::vector<Path> b = inputs.models[j].checkpoint->files();
+      const bool same =
+          a.size() == b.size() &&
+          std::equal(a.begin(), a.end(), b.begin(), [&](const Path& x, const Path& y) {
+            return std::filesystem::equivalent(x, y, gone);
+          });
+      if (!same) continue;
+      return Error{
+          .kind = ErrorKind::input,
+          .what = inputs.models[i].name == inputs.models[j].name
+                      ? fmt::format("{} is named twice", inputs.models[i].name)
+                      : fmt::format(
+                            "{} and {} are one file", inputs.models[j].name, inputs.models[i].name),
+          .hint = "name each model once: a copy is no further evidence"};
+    }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::vector<Option> region_options(bool group) {
   std::vector<Option> options = {
       {.name = "base",
        .value = "MODEL",
-       .help = "The model that the others were fine-tuned from; vectors begin there. Required."}};
+       .help = "The model that the others were fine-tuned from; vectors begin there. Required."},
+      {.name = "other-starts",
+       .help =
+           "Take models whose runs began elsewhere than with the base, to compare starts. Their "
+           "vectors share the way from the base to their own start: cosines near 1/2 or above "
+           "then mean that offset alone."}};
   if (group)
     options.push_back({.name = "group",
                        .value = "GROUP",
@@ -26,7 +59,8 @@ std::vector<Option> region_options(bool group) {
 }
 
 Result<std::vector<region::Gram>> grams_of(const Arguments& arguments,
-                                           const std::vector<std::string>& models) {
+                                           const std::vector<std::string>& models,
+                                           bool distinct) {
   const std::optional<std::string> base = arguments.text("base");
   if (!base)
     return Error{.kind = ErrorKind::usage,
@@ -36,12 +70,31 @@ Result<std::vector<region::Gram>> grams_of(const Arguments& arguments,
   if (!options) return std::move(options).error();
   Result<OpenedModels> opened = open_models(base, models);
   if (!opened) return std::move(opened).error();
-  // They may have begun with another base: how far apart starts are is a question, too.
+  if (distinct)
+    if (std::optional<Error> twice = named_twice(opened->inputs)) return std::move(*twice);
   std::vector<std::string> all = models;
   all.push_back(*base);
-  if (Result<void> alike = check_lineage(real_files(), std::nullopt, all); !alike)
-    return std::move(alike).error();
-  return region::gram(opened->inputs, *options);
+  const bool others = arguments.flag("other-starts");
+  Result<void> alike = others ? check_lineage(real_files(), std::nullopt, all)
+                              : check_lineage(real_files(), base, models);
+  if (!alike) {
+    Error error = std::move(alike).error();
+    error.hint += error.hint.empty() ? "" : "; ";
+    error.hint += "--other-starts takes models of other starts";
+    return error;
+  }
+  Result<std::vector<region::Gram>> grams = region::gram(opened->inputs, *options);
+  if (!grams) {
+    Error error = std::move(grams).error();
+    if (error.hint.starts_with("merge models"))  // matching is shared with merging
+      error.hint = "compare models of one architecture; --ignore leaves single tensors out";
+    return error;
+  }
+  if (grams->front().elements == 0)
+    return Error{.kind = ErrorKind::input,
+                 .what = "no tensor is left to compare",
+                 .hint = "--ignore matches them all, or none holds floating-point numbers"};
+  return grams;
 }
 
 Result<region::Gram> chosen_group(const Arguments& arguments, std::vector<region::Gram> grams) {
@@ -54,6 +107,11 @@ Result<region::Gram> chosen_group(const Arguments& arguments, std::vector<region
   return Error{.kind = ErrorKind::usage,
                .what = fmt::format("the models have no group \"{}\"", wanted),
                .hint = fmt::format("one of: {}", fmt::join(names, ", "))};
+}
+
+bool same_place(const std::string& a, const std::string& b) {
+  std::error_code gone;
+  return a == b || std::filesystem::equivalent(a, b, gone);
 }
 
 std::string cell(double value, int decimals) {

@@ -12,12 +12,18 @@
 
 namespace ration::cli {
 
-// --base, --ignore, --resize and --threads; with `group`, --group, too.
+// --base, --other-starts, --ignore, --resize and --threads; with `group`, --group, too.
 std::vector<Option> region_options(bool group);
 
-// The Gram matrices of these models around --base, which must be given.
+// The Gram matrices of these models around --base, which must be given. ErrorKind::input where the
+// files of runs say that a model began elsewhere (unless --other-starts), where no tensor is left,
+// and with `distinct` where two models are one file.
 Result<std::vector<region::Gram>> grams_of(const Arguments& arguments,
-                                           const std::vector<std::string>& models);
+                                           const std::vector<std::string>& models,
+                                           bool distinct);
+
+// Whether two paths lead to one file or folder.
+bool same_place(const std::string& a, const std::string& b);
 
 // The matrix that --group names.
 Result<region::Gram> chosen_group(const Arguments& arguments, std::vector<region::Gram> grams);
@@ -33,7 +39,8 @@ struct Labels {
 // --labels and --by; with `units`, --units, too.
 std::vector<Option> label_options(bool units);
 // What --labels names; nothing without it. ErrorKind::input with file and line: no column `model`,
-// columns that are not there, a model twice, empty labels, a unit with two labels.
+// columns that are not there, a model twice, empty labels and units, a unit with two labels; --by
+// or --units without --labels.
 Result<std::optional<Labels>> read_labels(const Arguments& arguments);
 // Those of `models`, in their order; all models that have none are told.
 Result<Labels> labels_of(const Labels& labels, const std::vector<std::string>& models);

@@ -7,13 +7,14 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "cli/console_observer.h"
 #include "cli/option_reader.h"
+#include "cli/region_point_checks.h"
 #include "cli/store_option.h"
 #include "data/manifest.h"
 #include "data/shards.h"
 #include "eval/points.h"
-#include "run/folder.h"
 
 namespace ration::cli {
 namespace {
@@ -70,6 +71,14 @@ Result<std::vector<run::PointCorpus>> corpora_of(const Arguments& arguments, std
                        .digest = manifest->digest,
                        .first_window = 0,
                        .windows = windows > 0 ? std::min(windows, there) : there});
+    if (there < windows)
+      arguments.console.note(
+          fmt::format("note: {} holds {} of {} tokens, fewer than the {} asked "
+                      "for: all are taken",
+                      name,
+                      counted(static_cast<std::size_t>(there), "window"),
+                      context,
+                      windows));
   }
   if (!read.problems.empty())
     return combine(std::move(read.problems), "the held-out text cannot be used");
@@ -91,6 +100,14 @@ run::PointList list_of(const std::vector<std::string>& runs,
 }
 
 }  // namespace
+
+std::string tokens_text(const PointLosses& losses) {
+  std::vector<std::string> parts;
+  for (std::size_t c = 0; c < losses.corpora.size(); ++c)
+    parts.push_back(fmt::format(
+        "{}{} of {}", losses.tokens[c], c == 0 ? " held-out tokens" : "", losses.corpora[c]));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
 
 std::vector<Option> point_options() {
   return {{.name = "data",
@@ -123,15 +140,17 @@ Result<PointLosses> losses_of_points(const Arguments& arguments,
                                      const std::vector<RegionPoint>& points) {
   Result<std::optional<std::int64_t>> jobs = arguments.whole("jobs", 1, 1024);
   if (!jobs) return std::move(jobs).error();
+  if (Result<void> there = check_page_folder(arguments); !there) return std::move(there).error();
   Result<store::Reader> store = open_store(arguments);
   if (!store) return std::move(store).error();
   Result<std::vector<std::string>> runs = run_ids(arguments, *store);
   if (!runs) return std::move(runs).error();
-  Result<run::RunFile> first =
-      run::RunFolder(real_files(), store->layout().run(runs->front())).read_spec();
-  if (!first) return std::move(first).error();
+  Result<std::vector<run::RunFile>> files = files_of(*store, *runs);
+  if (!files) return std::move(files).error();
+  const run::RunFile* first = &files->front();
   Result<std::vector<run::PointCorpus>> corpora = corpora_of(arguments, first->spec.context);
   if (!corpora) return std::move(corpora).error();
+  if (Result<void> fit = check_tokenizers(*files, *corpora); !fit) return std::move(fit).error();
   const run::PointList list = list_of(*runs, std::move(*corpora), points);
 
   guard_store(arguments);
@@ -154,12 +173,13 @@ Result<PointLosses> losses_of_points(const Arguments& arguments,
                             {real_files(), system_clock(), observer, &signals},
                             {.parts = static_cast<std::size_t>(jobs->value_or(1))});
   if (!found) return std::move(found).error();
-  PointLosses losses{.runs = std::move(*runs), .corpora = {}, .losses = {}, .tokens = 0};
+  PointLosses losses{.runs = std::move(*runs), .corpora = {}, .losses = {}, .tokens = {}};
   for (const run::PointCorpus& corpus : list.corpora) losses.corpora.push_back(corpus.name);
   losses.losses.resize(losses.corpora.size());
+  losses.tokens.resize(losses.corpora.size());
   for (std::size_t i = 0; i < found->size(); ++i) {
     losses.losses[i % losses.corpora.size()].push_back((*found)[i].loss);
-    losses.tokens = (*found)[i].tokens;
+    losses.tokens[i % losses.corpora.size()] = (*found)[i].tokens;
   }
   return losses;
 }

@@ -19,15 +19,20 @@ struct PointLosses {
   std::vector<std::string> runs;            // run-ids
   std::vector<std::string> corpora;         // the last parts of their folders
   std::vector<std::vector<double>> losses;  // [corpus, point], nats a token; NaN where none
-  std::int64_t tokens = 0;                  // of each corpus, the same for all points
+  std::vector<std::int64_t> tokens;         // evaluated of each corpus, the same for all points
 };
+
+// "4096 held-out tokens of prose and 512 of code".
+std::string tokens_text(const PointLosses& losses);
 
 // --data, --windows, --store, --trainer, --jobs and --page.
 std::vector<Option> point_options();
 
 // Evaluates the points of the runs that the positional arguments name (unique beginnings of
 // run-ids, or their folders), by runs of the scheduler in the store. `kind` becomes part of their
-// sweep's name. The same call again reads the losses that are there.
+// sweep's name. The same call again reads the losses that are there. ErrorKind::input before
+// anything is written: runs of two kinds of model, data of another tokenizer than the runs', a
+// --page whose folder is none.
 Result<PointLosses> losses_of_points(const Arguments& arguments,
                                      const std::string& kind,
                                      const std::vector<RegionPoint>& points);

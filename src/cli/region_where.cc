@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/region_options.h"
 #include "cli/table.h"
@@ -19,18 +20,21 @@ using region::Gram;
 using region::Nearest;
 
 constexpr std::size_t kShown = 10;
+// Of a model's length: distances from hulls that differ by less are equal but for rounding.
+constexpr double kEqual = 1e-7;
+constexpr double kWeak = 0.05;  // a least possible p above this is worth a line
 
 // The hull of the `members`' points nearest to model `of`.
 Result<Nearest> nearest_of(const Gram& gram,
                            std::size_t of,
                            const std::vector<std::size_t>& members) {
   const std::size_t n = gram.models();
-  std::vector<double> products, with;
+  std::vector<double> between, to;
   for (const std::size_t a : members) {
-    for (const std::size_t b : members) products.push_back(gram.products[a * n + b]);
-    with.push_back(gram.products[of * n + a]);
+    for (const std::size_t b : members) between.push_back(gram.squares[a * n + b]);
+    to.push_back(gram.squares[of * n + a]);
   }
-  return region::nearest_in_hull(products, with, gram.products[of * n + of]);
+  return region::nearest_in_hull({.between = between, .to = to}, gram.products[of * n + of]);
 }
 
 // A label's mean cosine with a model, over members other than that model.
@@ -87,9 +91,10 @@ struct Place {
   std::size_t as_far() const {
     return static_cast<std::size_t>(
         std::count_if(of_members.begin(), of_members.end(), [&](double relative) {
-          return relative >= nearest.relative;
+          return relative >= nearest.relative - kEqual;
         }));
   }
+  double least_p() const { return 1 / static_cast<double>(1 + of_members.size()); }
   double p() const {
     return static_cast<double>(1 + as_far()) / static_cast<double>(1 + of_members.size());
   }
@@ -117,7 +122,6 @@ Result<Place> place_of(Gram gram, std::optional<Labels> labels) {
               .of_members = {},
               .labels = std::move(labels)};
   for (const std::size_t member : members) {
-    if (!(place.gram.norm(member) > 0)) continue;
     std::vector<std::size_t> others = {0};
     std::copy_if(members.begin(), members.end(), std::back_inserter(others), [&](std::size_t i) {
       return i != member;
@@ -145,9 +149,11 @@ Json place_json(const Place& place, const std::string& base) {
                    {"model", place.gram.names[0]},
                    {"norm", place.gram.norm(0)},
                    {"distance", place.nearest.distance},
+                   {"distance_gap", place.nearest.gap},
                    {"relative_distance", place.nearest.relative},
                    {"members_relative_distances", place.of_members},
-                   {"p", place.of_members.empty() ? Json() : Json(place.p())},
+                   {"p", place.p()},
+                   {"least_p", place.least_p()},
                    {"members", std::move(members)}};
   if (!place.labels) return document;
   const auto cosines = label_cosines(place.gram, 0, place.labels->labels);
@@ -163,21 +169,26 @@ Json place_json(const Place& place, const std::string& base) {
 }
 
 std::string hull_text(const Place& place) {
-  std::string text =
-      fmt::format("{} lies {:.4g} from the hull of {} members: {:.4f} of its length\n",
-                  place.gram.names[0],
-                  place.nearest.distance,
-                  place.gram.models() - 1,
-                  place.nearest.relative);
-  if (!place.of_members.empty())
-    text += fmt::format(
-        "members lie {:.4f} to {:.4f} of theirs from the hull of all others; {} of {} as far or "
-        "farther, p = {:.2g}\n",
-        place.of_members.front(),
-        place.of_members.back(),
-        place.as_far(),
-        place.of_members.size(),
-        place.p());
+  std::string text = fmt::format("{} lies {:.4g} from the hull of {}: {:.4f} of its length\n",
+                                 place.gram.names[0],
+                                 place.nearest.distance,
+                                 counted(place.gram.models() - 1, "member"),
+                                 place.nearest.relative);
+  if (place.nearest.gap > std::max(1e-3 * place.nearest.distance, kEqual * place.gram.norm(0)))
+    text += fmt::format("rounding leaves open whether the hull is nearer, by up to {:.2g}\n",
+                        place.nearest.gap);
+  text += fmt::format(
+      "members lie {:.4f} to {:.4f} of theirs from the hull of all others; {} of {} as far or "
+      "farther, p = {:.2g}\n",
+      place.of_members.front(),
+      place.of_members.back(),
+      place.as_far(),
+      place.of_members.size(),
+      place.p());
+  if (place.least_p() > kWeak)
+    text += fmt::format("with {} p cannot be below {:.2g}\n",
+                        counted(place.of_members.size(), "member"),
+                        place.least_p());
   return text;
 }
 
@@ -215,11 +226,57 @@ std::string place_text(const Place& place) {
   return without_control_bytes(text);
 }
 
+// As the command line names them, or else those of the file of labels but the new one.
+std::vector<std::string> members_of(const Arguments& arguments,
+                                    const std::optional<Labels>& labels) {
+  const std::string& model = arguments.positional.front();
+  if (arguments.positional.size() > 1 || !labels)
+    return {arguments.positional.begin() + 1, arguments.positional.end()};
+  std::vector<std::string> members;
+  for (const std::string& member : labels->models)
+    if (!same_place(member, model))
+      members.push_back(member);
+    else
+      arguments.console.note(
+          fmt::format("note: {} stands among the labelled models: it is no "
+                      "member of the hull that it is compared with",
+                      without_control_bytes(member)));
+  return members;
+}
+
+// The new model and the members that have a direction; `labels` keeps theirs.
+Result<Gram> moved_models(const Gram& gram, std::optional<Labels>& labels, const Console& console) {
+  std::vector<std::size_t> kept = {0};
+  for (std::size_t i = 1; i < gram.models(); ++i)
+    if (gram.norm(i) > 0)
+      kept.push_back(i);
+    else
+      console.note(fmt::format("warning: {} equals the base in \"{}\": it is left out",
+                               without_control_bytes(gram.names[i]),
+                               gram.group));
+  if (kept.size() == 1)
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("all members equal the base in \"{}\"", gram.group),
+                 .hint = "name models that were trained, or another --group"};
+  Gram moved{
+      .group = gram.group, .elements = gram.elements, .names = {}, .products = {}, .squares = {}};
+  std::vector<std::string> of_kept;
+  for (const std::size_t i : kept) {
+    moved.names.push_back(gram.names[i]);
+    if (labels && i > 0) of_kept.push_back(labels->labels[i - 1]);
+    for (const std::size_t j : kept) {
+      moved.products.push_back(gram.products[i * gram.models() + j]);
+      moved.squares.push_back(gram.squares[i * gram.models() + j]);
+    }
+  }
+  if (labels) labels->labels = std::move(of_kept);
+  return moved;
+}
+
 Result<int> run_where(const Arguments& arguments) {
   Result<std::optional<Labels>> labels = read_labels(arguments);
   if (!labels) return std::move(labels).error();
-  std::vector<std::string> members(arguments.positional.begin() + 1, arguments.positional.end());
-  if (members.empty() && *labels) members = (*labels)->models;
+  const std::vector<std::string> members = members_of(arguments, *labels);
   if (members.empty())
     return Error{.kind = ErrorKind::usage,
                  .what = "no member is named",
@@ -234,7 +291,7 @@ Result<int> run_where(const Arguments& arguments) {
   }
   std::vector<std::string> models = {arguments.positional.front()};
   models.insert(models.end(), members.begin(), members.end());
-  Result<std::vector<Gram>> grams = grams_of(arguments, models);
+  Result<std::vector<Gram>> grams = grams_of(arguments, models, true);
   if (!grams) return std::move(grams).error();
   Result<Gram> gram = chosen_group(arguments, std::move(*grams));
   if (!gram) return std::move(gram).error();
@@ -242,7 +299,9 @@ Result<int> run_where(const Arguments& arguments) {
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("{} equals the base in \"{}\"", models[0], gram->group),
                  .hint = "it has no direction; name a model that was trained"};
-  Result<Place> place = place_of(std::move(*gram), std::move(chosen));
+  Result<Gram> moved = moved_models(*gram, chosen, arguments.console);
+  if (!moved) return std::move(moved).error();
+  Result<Place> place = place_of(std::move(*moved), std::move(chosen));
   if (!place) return std::move(place).error();
   if (arguments.console.json)
     arguments.console.print_json(place_json(*place, *arguments.text("base")));
