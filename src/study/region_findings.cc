@@ -1,5 +1,6 @@
 #include "study/region_findings.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace ration::study {
@@ -17,7 +18,8 @@ Estimate tested(double value, double p) {
   return {.value = value, .low = kNone, .high = kNone, .p = p};
 }
 
-Estimate without_p(Estimate estimate) {
+Estimate never_below_0(Estimate estimate) {
+  estimate.low = std::max(estimate.low, 0.0);
   estimate.p = kNone;
   return estimate;
 }

@@ -21,8 +21,8 @@ struct Finding {
   bool detail = false;      // of one corpus, beside another finding for all
 };
 
-// The same without a test: for what cannot be below 0.
-Estimate without_p(Estimate estimate);
+// What cannot be below 0: its interval begins there at the lowest, and there is no test against 0.
+Estimate never_below_0(Estimate estimate);
 // A number without interval and test.
 Estimate plain(double value);
 // One with a p value alone.

@@ -35,6 +35,13 @@ std::size_t units_of(const Side& some) {
   return some.units.empty() ? 0 : *std::max_element(some.units.begin(), some.units.end()) + 1;
 }
 
+// Intervals of few units know no bounds; probabilities do.
+Estimate within_bounds(Estimate probability) {
+  probability.low = std::max(probability.low, 0.0);
+  probability.high = std::min(probability.high, 1.0);
+  return probability;
+}
+
 // Resamples the units of x, of y, or of both.
 Estimate probability(
     const RegionTable& table, const Side& x, const Side& y, bool resample_x, bool resample_y) {
@@ -53,11 +60,9 @@ Estimate probability(
       factors,
       [&](std::span<const double> weights) { return weighted_mean(wins, weights); },
       {.draws = table.draws, .seed = static_cast<std::uint64_t>(table.seed)});
-  estimate.low = std::clamp(estimate.low, 0.0, 1.0);  // Student knows no bounds
-  estimate.high = std::clamp(estimate.high, 0.0, 1.0);
   estimate.p = plain(0).p;  // that of no difference from 0 says nothing about 0.5
   const bool alone = (!resample_x || units_of(x) < 2) && (!resample_y || units_of(y) < 2);
-  return alone ? plain(estimate.value) : estimate;
+  return alone ? plain(estimate.value) : within_bounds(estimate);
 }
 
 double difference(const std::vector<double>& x, const std::vector<double>& y) {
@@ -81,8 +86,7 @@ Finding chance_over_regions(const std::string& level,
                             const std::string& statistic,
                             const std::vector<double>& values) {
   Finding finding = over_regions(level, statistic, values);
-  finding.estimate.low = std::max(finding.estimate.low, 0.0);  // Student knows no bounds
-  finding.estimate.high = std::min(finding.estimate.high, 1.0);
+  finding.estimate = within_bounds(finding.estimate);
   const auto above = std::count_if(values.begin(), values.end(), [](double p) { return p > 0.5; });
   const auto below = std::count_if(values.begin(), values.end(), [](double p) { return p < 0.5; });
   finding.estimate.p = sign_test(above, below);

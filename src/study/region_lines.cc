@@ -61,9 +61,9 @@ std::vector<Finding> line_findings(const RegionTable& table, std::span<const Lin
     const auto say = [&](const char* statistic, const Estimate& found) {
       findings.push_back({"lines", kind, statistic, found, n});
     };
-    say("barrier (nats)", without_p(estimate(&LineResult::barrier)));
+    say("barrier (nats)", never_below_0(estimate(&LineResult::barrier)));
     say("at 1/2 - at the ends (nats)", estimate(&LineResult::middle));
-    say("better end - least between (nats)", without_p(estimate(&LineResult::gain)));
+    say("better end - least between (nats)", never_below_0(estimate(&LineResult::gain)));
     say("at -1 and 2 - at the ends (nats)", estimate(&LineResult::beyond));
   }
   return findings;

@@ -62,7 +62,7 @@ class RegionWorld {
 inline constexpr const char* kSmallTable =
     "[region]\nsecond_start = 'base-2'\namounts = ['amounts-legal', 'amounts-boost']\n"
     "family = { legal = 'prose', essays = 'prose', pystd = 'code', boost = 'code' }\n"
-    "lines = 2\nhull_samples = 8\ncontrols = 2\npermutations = 300\ndraws = 100\nparts = 2\n"
+    "lines = 4\nhull_samples = 8\ncontrols = 2\npermutations = 300\ndraws = 100\nparts = 2\n"
     "[region.centroid]\ntokens = [640, 1280]\ntune = 'all'\nseeds = 3\n";
 
 }  // namespace ration::study::test
