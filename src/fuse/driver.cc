@@ -293,6 +293,9 @@ Hands scheduled(const Config& config,
   hands.evaluate = [&config, &setup, &shape, outside](const std::vector<Path>& models) {
     return evaluate(config, setup, shape, outside, models);
   };
+  hands.interrupted = [outside] {
+    return outside.signals != nullptr && outside.signals->take() > 0;
+  };
   hands.note = [outside](const std::string& text) { outside.observer.note(text); };
   return hands;
 }

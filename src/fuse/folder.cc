@@ -52,13 +52,26 @@ Result<std::string> sha256_of(Files& files, const Path& file) {
   return sha256_hex(text_of((*mapped)->bytes()));
 }
 
+Result<void> check_digest(Files& files, const Path& file, const std::string& sha256) {
+  const auto refused = [&](std::string_view what) {
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("{} {}", file.string(), what),
+                 .hint = "restore it from a copy; a fusion goes on from the bytes it knows alone"};
+  };
+  if (!files.exists(file)) return refused("is gone");
+  const Result<std::string> now = sha256_of(files, file);
+  if (!now) return now.error();
+  if (*now == sha256) return {};
+  return refused(fmt::format("was changed: its SHA-256 is {}, not {}", *now, sha256));
+}
+
 Result<std::string> keep_copy(Files& files, const Path& file, const Path& folder) {
   Result<std::unique_ptr<MappedFile>> mapped = files.map(file);
   if (!mapped) return std::move(mapped).error();
   const std::string_view bytes = text_of((*mapped)->bytes());
   const std::string sha256 = sha256_hex(bytes);
   const Path to = folder / (sha256 + kEnding);
-  if (files.exists(to)) return sha256;
+  if (files.exists(to) && check_digest(files, to, sha256)) return sha256;
   if (Result<void> made = files.make_folders(folder); !made) return std::move(made).error();
   if (Result<void> done = copy(files, bytes, to); !done) return std::move(done).error();
   return sha256;

@@ -24,6 +24,8 @@ Result<std::string> keep_copy(Files& files, const Path& file, const Path& folder
 // Moves a finished file to that name; its digest.
 Result<std::string> keep(Files& files, const Path& file, const Path& folder);
 Result<std::string> sha256_of(Files& files, const Path& file);
+// ErrorKind::input where the file is gone, or its bytes have another digest than they had.
+Result<void> check_digest(Files& files, const Path& file, const std::string& sha256);
 
 // Members as in a manifest; the path of its file as it stands.
 Json to_json(const Contribution& contribution);

@@ -40,6 +40,7 @@ struct Hands {
   // Losses of each model on each window of the probes, in nats a token.
   std::function<Result<std::vector<std::vector<double>>>(const std::vector<Path>&)> evaluate;
   std::function<void(const std::string&)> note;  // a line for people
+  std::function<bool()> interrupted = {};        // somebody wants to end; empty = never
 };
 
 // run_fusion() with these hands.

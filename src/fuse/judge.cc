@@ -187,6 +187,9 @@ bool Context::asks(Check check) const {
 }
 
 Result<bool> check_format(const Context& context, Contribution& contribution) {
+  if (Result<void> same = check_digest(context.files, contribution.file, contribution.sha256);
+      !same)
+    return std::move(same).error().with_context(contribution.contributor);
   Result<double> norm = sound_norm(context.files,
                                    base_file(context.folder, contribution.trained_from),
                                    contribution.file,

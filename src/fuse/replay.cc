@@ -7,6 +7,16 @@
 namespace ration::fuse {
 namespace {
 
+// The bases of a round are what their names say, and so is its velocity.
+Result<void> check_bases(Files& files, const Path& folder, const RoundRecord& record) {
+  for (const std::string& base : {record.base, record.next})
+    if (Result<void> sound = check_digest(files, base_file(folder, base), base); !sound)
+      return sound;
+  return record.velocity.empty()
+             ? Result<void>()
+             : check_digest(files, velocity_file(folder, record.velocity), record.velocity);
+}
+
 // The contributions of a round are still those that were fused.
 Result<void> check_files(Files& files, const RoundRecord& record) {
   for (const Contribution& each : record.contributions) {
@@ -83,7 +93,8 @@ Result<std::vector<Replayed>> replay(Files& files, const Path& given, int thread
   std::string velocity;
   Result<void> done;
   for (const RoundRecord& record : *rounds) {
-    done = check_files(files, record);
+    done = check_bases(files, folder, record);
+    if (done) done = check_files(files, record);
     if (done)
       done = identity->config.mode == Mode::sync ? replay_sync(context, record, velocity, work, all)
                                                  : replay_async(context, record, work, all);

@@ -64,6 +64,12 @@ Result<State> State::open(Files& files, const Config& config, const Setup& setup
   if (Result<void> done = write_identity(files, folder, {config, *base, setup.model}); !done)
     return std::move(done).error();
   Result<State> state = look(files, folder, *base);
+  if (state) {
+    Result<void> sound = check_digest(files, base_file(folder, state->base()), state->base());
+    if (sound && !state->velocity().empty())
+      sound = check_digest(files, velocity_file(folder, state->velocity()), state->velocity());
+    if (!sound) return std::move(sound).error();
+  }
   if (state && state->journal_.events().empty())
     if (Result<void> done = state->append({{"event", "begun"}, {"base", *base}}); !done)
       return std::move(done).error();

@@ -71,6 +71,8 @@ Result<std::int64_t> submit(Files& files, const Path& folder, const Submission& 
         .hint = "raise `rounds` in the sweep file, and run it again"};
   Result<std::string> from = base_named(files, folder, submission.from);
   if (!from) return std::move(from).error();
+  if (Result<void> sound = check_digest(files, base_file(folder, *from), *from); !sound)
+    return std::move(sound).error();
   Path model = submission.model;
   if (files.exists(model / "model.safetensors")) model /= "model.safetensors";
   Result<checkpoint::TensorFile> opened = checkpoint::TensorFile::open(files, model);

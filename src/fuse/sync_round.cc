@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/fault.h"
 #include "base/text.h"
@@ -79,6 +80,10 @@ class Round {
     }
     if (events_.deadline && !waiting.past_deadline) {
       clock_.sleep(std::clamp(*events_.deadline - clock_.unix_seconds(), 0.0, kPollSeconds));
+      if (context_.hands.interrupted && context_.hands.interrupted())
+        return Error{.kind = ErrorKind::interrupted,
+                     .what = fmt::format("round {} was left while it waits", round_),
+                     .hint = "the same command goes on"};
       return std::string();
     }
     if (trains_on_) return std::string();
@@ -191,9 +196,11 @@ class Round {
     }
     trains_on_ = false;
     if (tasks.empty()) return {};
-    // After the deadline nothing limits the wait: too few were in.
+    // After the deadline a first look takes what is done, also after a kill; if too few are in
+    // then, nothing limits the wait.
     std::optional<double> until = events_.deadline;
-    if (until && clock_.unix_seconds() >= *until) until.reset();
+    if (until && clock_.unix_seconds() >= *until && std::exchange(looked_late_, true))
+      until.reset();
     Result<std::vector<Trained>> trained = context_.hands.train(tasks, until);
     if (!trained) return std::move(trained).error();
     for (std::size_t i = 0; i < tasks.size(); ++i)
@@ -290,6 +297,7 @@ class Round {
   RoundEvents events_;
   std::map<std::string, std::string> failed_;  // contributor -> reason
   bool trains_on_ = false;                     // runs of this round are not at their end
+  bool looked_late_ = false;                   // at what is done, since the deadline
 };
 
 }  // namespace

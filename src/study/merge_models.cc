@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
+#include "checkpoint/checkpoint.h"
 #include "run/folder.h"
 #include "store/store.h"
 #include "study/merge_weights.h"
@@ -231,6 +233,42 @@ Result<Path> checkpoint_of_step(const run::RunFolder& folder, Files& files, std:
                .hint = "name the run without a step, or train it again to keep that one"};
 }
 
+std::string shape_text(const checkpoint::TensorInfo& tensor) {
+  return fmt::format("{} [{}]", checkpoint::name(tensor.dtype), fmt::join(tensor.shape, ", "));
+}
+
+// Weights that no run of the store made have the tensors of the first of them: the worker would
+// find others when everything is under way.
+Result<void> check_files_alike(const MergeModels& models, Files& files) {
+  std::optional<checkpoint::Checkpoint> first;
+  for (const auto& [name, file] : models.files) {
+    Result<checkpoint::Checkpoint> opened = checkpoint::Checkpoint::open(files, file);
+    if (!opened) return std::move(opened).error();
+    if (!first) {
+      first = std::move(*opened);
+      continue;
+    }
+    std::vector<std::string> differences;
+    for (const checkpoint::TensorInfo& tensor : first->tensors())
+      if (const checkpoint::TensorInfo* own = opened->find(tensor.name); own == nullptr)
+        differences.push_back(fmt::format("\"{}\" is missing", tensor.name));
+      else if (own->shape != tensor.shape || own->dtype != tensor.dtype)
+        differences.push_back(
+            fmt::format("\"{}\" is {}, not {}", tensor.name, shape_text(*own), shape_text(tensor)));
+    for (const checkpoint::TensorInfo& tensor : opened->tensors())
+      if (first->find(tensor.name) == nullptr)
+        differences.push_back(fmt::format("\"{}\" is too many", tensor.name));
+    if (!differences.empty())
+      return Error{.kind = ErrorKind::input,
+                   .what = fmt::format("{} has other tensors than {}: {}",
+                                       file,
+                                       first->path().string(),
+                                       fmt::join(differences, "; ")),
+                   .hint = "merge models of one architecture"};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<MergeModels> merge_models(const MergeTable& table,
@@ -241,6 +279,8 @@ Result<MergeModels> merge_models(const MergeTable& table,
   if (table.of_weights()) {
     Result<WeightModels> found = models_of_weights(table, sweep.file, files, store);
     if (!found) return std::move(found).error();
+    if (Result<void> alike = check_files_alike(found->models, files); !alike)
+      return std::move(alike).error();
     if (Result<void> read = read_windows(table, files, found->data, found->models); !read)
       return std::move(read).error();
     return std::move(found->models);

@@ -103,6 +103,41 @@ TEST(SyncFusion, GoesOnWithMoreRoundsAndRefusesAnythingElse) {
               HasSubstr("its base is"));
 }
 
+TEST(SyncFusion, GoesOnFromNoBaseOrVelocityThatWasChanged) {
+  for (const std::string part : {"bases", "velocities"}) {
+    SCOPED_TRACE(part);
+    World world;
+    const Json momentum = {{"rounds", 1}, {"momentum", 0.5}};
+    const Summary one = world.carried_out(world.config(momentum));
+    const std::string name = part == "bases" ? one.base : one.rounds[0].velocity;
+    const Path file = world.folder() / part / (name + ".safetensors");
+    const std::string sound = world.files.read(file).value();
+    ASSERT_TRUE(world.files.write_whole(file, sound.substr(0, sound.size() - 1) + "!"));
+
+    const Result<Summary> next = world.carry_out(world.config({{"rounds", 2}, {"momentum", 0.5}}));
+
+    ASSERT_FALSE(next);
+    EXPECT_EQ(next.error().kind, ErrorKind::input);
+    EXPECT_THAT(next.error().what, HasSubstr(name + ".safetensors was changed"));
+    EXPECT_FALSE(replay(world.files, world.folder()));
+    ASSERT_TRUE(world.files.write_whole(file, sound));
+    EXPECT_TRUE(world.carry_out(world.config({{"rounds", 2}, {"momentum", 0.5}})));
+  }
+}
+
+TEST(SyncFusion, IsLeftByCtrlCWhileItWaitsForADeadline) {
+  World world;
+  Hands hands = world.hands();
+  hands.interrupted = [] { return true; };
+  const Json guest = {{{"id", "guest"}, {"external", true}}, {{"id", "host"}, {"external", true}}};
+  const Config config = world.config({{"contributor", guest}, {"deadline_s", 60}, {"quorum", 1.0}});
+
+  const Result<Summary> left = carry_out(config, world.setup(), hands, world.files, world.clock, 1);
+
+  ASSERT_FALSE(left);
+  EXPECT_EQ(left.error().kind, ErrorKind::interrupted);
+}
+
 TEST(SyncFusion, SameManifestsMakeTheSameBytes) {
   World world;
   const Config config = world.config(

@@ -63,6 +63,26 @@ TEST_F(Submissions, AreAwaitedTakenAndFused) {
   EXPECT_THAT(world_.trained, ElementsAre("a 1", "a 2"));
 }
 
+TEST_F(Submissions, ThatWereChangedAfterTheyArrivedAreNotFused) {
+  Json two = list_;
+  two.push_back({{"id", "host"}, {"external", true}});
+  const Config config = world_.config({{"contributor", two}, {"quorum", 1}});
+  const Summary waiting = world_.carried_out(config);
+  ASSERT_TRUE(send(model("g", 0.1), waiting.base));
+  world_.carried_out(config);  // it has arrived
+  ASSERT_TRUE(send(model("h", 0.2), waiting.base, "host"));
+  const Path kept =
+      contribution_file(world_.folder(), sha256_of(world_.files, model("g", 0.1)).value());
+  ASSERT_TRUE(world_.files.exists(kept));
+  ASSERT_TRUE(world_.files.write_whole(kept, world_.files.read(model("other", 0.7)).value()));
+
+  const Result<Summary> next = world_.carry_out(config);
+
+  ASSERT_FALSE(next);
+  EXPECT_EQ(next.error().kind, ErrorKind::input);
+  EXPECT_THAT(next.error().describe(), HasSubstr("was changed: its SHA-256 is"));
+}
+
 TEST_F(Submissions, OfOneContributorTwiceCountOnceTheLast) {
   const std::string base = world_.carried_out(config_).base;
   ASSERT_TRUE(send(model("one", 0.1), base));

@@ -50,13 +50,14 @@ class Models : public testing::Test {
     return models ? std::vector<std::string>{} : problems_of(models.error());
   }
 
-  void write_weights(const std::string& name, float value) {
+  void write_weights(const std::string& name, float value, std::size_t count = 1) {
+    const std::vector<float> numbers(count, value);
     EXPECT_TRUE(checkpoint::write_safetensors(real_files(),
                                               folder_.file(name),
                                               {{.name = "w",
                                                 .dtype = checkpoint::DType::f32,
-                                                .shape = {1},
-                                                .bytes = std::as_bytes(std::span(&value, 1))}}));
+                                                .shape = {count},
+                                                .bytes = std::as_bytes(std::span(numbers))}}));
   }
 
   PreparedFolder folder_;
@@ -122,6 +123,22 @@ TEST_F(Models, MayBeWeightsThatExist) {
   EXPECT_EQ(checkpoint_path(real_files(), "store", *models, "data/0").value(),
             Path(folder_.file("a.safetensors")));
   EXPECT_THAT(refused("", table), Contains(HasSubstr("names files alone")));
+}
+
+TEST_F(Models, OfOtherShapesAreRefusedWithTheTensor) {
+  write_weights("base.safetensors", 1);
+  write_weights("a.safetensors", 1);
+  write_weights("b.safetensors", 1, 2);
+
+  const Result<MergeModels> models =
+      models_of("",
+                "base = 'file:base.safetensors'\n"
+                "models = ['file:a.safetensors', 'file:b.safetensors']\n"
+                "corpora = ['data', 'code']\n[merge.settings]\nwidth = 32\nheads = 2\n");
+
+  ASSERT_FALSE(models);
+  EXPECT_EQ(models.error().kind, ErrorKind::input);
+  EXPECT_THAT(models.error().what, HasSubstr("\"w\" is F32 [2], not F32 [1]"));
 }
 
 TEST_F(Models, ThatCannotBeReadAreNamedTogether) {
