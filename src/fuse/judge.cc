@@ -243,7 +243,7 @@ Result<void> fuse_round(const Context& context, RoundRecord& record, const std::
   record.status = RoundStatus::empty;
   if (accepted == 0) return {};
   if (accepted == 1)
-    record.warnings.push_back("one contribution was accepted: the new base is that model");
+    record.warnings.push_back("one contribution alone was accepted: nothing is averaged");
   // The second try is with half of eta.
   for (int attempt = 0; attempt < (context.config.rollback ? 2 : 1); ++attempt) {
     if (attempt > 0) record.eta /= 2;

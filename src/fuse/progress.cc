@@ -23,9 +23,16 @@ Result<Progress> progress_of(Files& files, const Path& folder) {
   if (!sent) return std::move(sent).error();
   for (const std::size_t place : chosen(identity->config, next)) {
     const std::string& id = identity->config.contributors[place].id;
-    const auto is_his = [&](const auto& each) { return each.contributor == id; };
-    const bool in = std::any_of(events.arrived.begin(), events.arrived.end(), is_his) ||
-                    std::any_of(sent->begin(), sent->end(), is_his);
+    // What began with an older base is late, and nobody is in by it.
+    const bool in =
+        std::any_of(events.arrived.begin(),
+                    events.arrived.end(),
+                    [&](const Contribution& each) {
+                      return each.contributor == id && each.trained_from == progress.base;
+                    }) ||
+        std::any_of(sent->begin(), sent->end(), [&](const Submission& each) {
+          return each.contributor == id && each.from == progress.base;
+        });
     (in ? progress.arrived : progress.awaited).push_back(id);
   }
   return progress;

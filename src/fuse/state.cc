@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/fault.h"
+#include "base/text.h"
 #include "fuse/folder.h"
 
 namespace ration::fuse {
@@ -70,6 +71,13 @@ Result<State> State::open(Files& files, const Config& config, const Setup& setup
       sound = check_digest(files, velocity_file(folder, state->velocity()), state->velocity());
     if (!sound) return std::move(sound).error();
   }
+  if (state && state->journal_.events().empty() && !state->rounds().empty())
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("{} is gone, and {} of this fusion {} closed",
+                                     journal_file(folder).string(),
+                                     counted(state->rounds().size(), "round"),
+                                     state->rounds().size() == 1 ? "is" : "are"),
+                 .hint = "restore it from a copy; the fusion cannot go on without what arrived"};
   if (state && state->journal_.events().empty())
     if (Result<void> done = state->append({{"event", "begun"}, {"base", *base}}); !done)
       return std::move(done).error();

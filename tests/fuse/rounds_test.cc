@@ -65,7 +65,7 @@ TEST(SyncFusion, OfOneContributorIsSequentialFineTuning) {
   for (const RoundRecord& round : summary.rounds) {
     EXPECT_EQ(read_model(round.next_file), read_model(round.contributions[0].file));
     EXPECT_EQ(round.contributions[0].trained_from, round.base);
-    EXPECT_THAT(round.warnings, ElementsAre(HasSubstr("one contribution was accepted")));
+    EXPECT_THAT(round.warnings, ElementsAre(HasSubstr("one contribution alone was accepted")));
   }
   EXPECT_EQ(summary.rounds[1].base, summary.rounds[0].next);
   EXPECT_THAT(world.trained, ElementsAre("a 1", "a 2", "a 3"));
@@ -123,6 +123,17 @@ TEST(SyncFusion, GoesOnFromNoBaseOrVelocityThatWasChanged) {
     ASSERT_TRUE(world.files.write_whole(file, sound));
     EXPECT_TRUE(world.carry_out(world.config({{"rounds", 2}, {"momentum", 0.5}})));
   }
+}
+
+TEST(SyncFusion, DoesNotGoOnWithoutItsJournal) {
+  World world;
+  world.carried_out(world.config({{"rounds", 1}}));
+  ASSERT_TRUE(world.files.remove_all(world.folder() / "journal.jsonl"));
+
+  const Result<Summary> next = world.carry_out(world.config({{"rounds", 2}}));
+
+  ASSERT_FALSE(next);
+  EXPECT_THAT(next.error().what, HasSubstr("journal.jsonl is gone, and 1 round of this fusion is"));
 }
 
 TEST(SyncFusion, IsLeftByCtrlCWhileItWaitsForADeadline) {
