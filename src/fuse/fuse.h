@@ -9,7 +9,7 @@
 //   Result<std::vector<RoundRecord>> rounds = rounds_of(outside.files, fusion_folder(store, name));
 //
 // Files, below <store>/fuse/<name>/ (docs/formats.md):
-//   fusion.json                      what the fusion is; written once
+//   fusion.json                      what the fusion is
 //   journal.jsonl                    what happened, in order; each line proves itself
 //   bases/<sha256>.safetensors       theta_0 … theta_R
 //   contributions/<sha256>.safetensors  what external contributors sent
