@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/parallel.h"
+#include "versions/prediction.h"
 
 namespace ration::versions {
 namespace {
@@ -13,25 +14,8 @@ constexpr double kWorthwhile = 0.9;
 // Blocks encoded before they are written, for each thread.
 constexpr std::size_t kAhead = 4;
 
-struct Parent {
-  ObjectId id;
-  ObjectReader reader;
-  std::optional<Factor> factor;
-};
-
 std::span<const std::byte> block_of(const Content& content, std::uint64_t index) {
   return content.bytes.subspan(index * kBlockBytes, bytes_of_block(content.bytes.size(), index));
-}
-
-// What block `index` is predicted to be.
-Result<void> predict(const Parent& parent,
-                     const Layout& layout,
-                     std::uint64_t index,
-                     std::span<std::byte> block) {
-  Result<void> done = parent.reader.block(index, block);
-  if (done && parent.factor)
-    add_factor(*parent.factor, layout, index * kBlockBytes / layout.item_bytes, block);
-  return done;
 }
 
 // Estimated bytes of two blocks, the middle one and the first; beside those without a parent.
@@ -40,19 +24,17 @@ struct Estimate {
   double delta = 0;
 };
 
-Result<Estimate> estimate(const Content& content, const Parent* parent) {
+Result<Estimate> estimate(const Content& content, Prediction& prediction) {
   const std::uint64_t middle = block_count(content.bytes.size()) / 2;
   Estimate sum;
-  Bytes prediction;
+  Bytes predicted;
   for (const std::uint64_t index : {middle, std::uint64_t{0}}) {
     const std::span<const std::byte> plain = block_of(content, index);
+    predicted.resize(plain.size());
+    if (Result<void> done = prediction.read(index, predicted); !done)
+      return std::move(done).error();
     sum.alone += estimated_block_bytes(plain, {}, content.layout.item_bytes);
-    if (parent != nullptr) {
-      prediction.resize(plain.size());
-      Result<void> done = predict(*parent, content.layout, index, prediction);
-      if (!done) return std::move(done).error();
-      sum.delta += estimated_block_bytes(plain, prediction, content.layout.item_bytes);
-    }
+    sum.delta += estimated_block_bytes(plain, predicted, content.layout.item_bytes);
     if (middle == 0) break;
   }
   return sum;
@@ -65,74 +47,60 @@ bool may_grow(const ObjectReader& reader, const Content& content, const StoreLim
              limits.chain * static_cast<double>(content.layout.bytes);
 }
 
-// A relative that cannot be read costs size only, and fsck tells of it.
-std::optional<Parent> best_relative(const ObjectStore& store,
-                                    const Content& content,
-                                    const StoreLimits& limits) {
-  std::optional<Parent> best;
-  double best_bytes = 0;
+// Adds a factor where the difference has a low rank and that saves bytes. What is estimated then.
+Result<Estimate> look_for_factor(const Content& content, Prediction& prediction) {
+  Result<Estimate> plain = estimate(content, prediction);
+  const auto sampled = static_cast<double>(std::min(content.bytes.size(), 2 * kBlockBytes));
+  // Sparse changes are cheaper still.
+  if (!plain || plain->delta < sampled / 16) return plain;
+  Result<std::optional<Factor>> found = find_factor(
+      content.bytes, content.layout, [&](std::uint64_t index, std::span<std::byte> block) {
+        return prediction.read_parent(index, block);
+      });
+  if (!found) return std::move(found).error();
+  if (!*found) return plain;
+  const double share = static_cast<double>((content.layout.rows + content.layout.columns) *
+                                           (*found)->rank * sizeof(float)) /
+                       static_cast<double>(content.bytes.size());
+  prediction.set_factor(std::move(*found), content.layout);
+  Result<Estimate> factored = estimate(content, prediction);
+  if (!factored) return factored;
+  factored->delta += share * sampled;
+  if (factored->delta < kWorthwhile * plain->delta) return factored;
+  prediction.set_factor(std::nullopt, content.layout);
+  return plain;
+}
+
+// The first relative that saves enough: looking at one costs reading two blocks of its whole chain.
+// One that cannot be read costs size only, and fsck tells of it.
+std::optional<Prediction> choose_relative(const ObjectStore& store,
+                                          const Content& content,
+                                          const StoreLimits& limits) {
   for (const ObjectId& id : content.relatives) {
     if (id == content.id || !store.contains(id)) continue;
     Result<ObjectReader> reader = store.open(id);
     if (!reader || !may_grow(*reader, content, limits)) continue;
-    Parent candidate{.id = id, .reader = std::move(*reader), .factor = std::nullopt};
-    const Result<Estimate> bytes = estimate(content, &candidate);
-    if (!bytes || (best && bytes->delta >= best_bytes)) continue;
-    best_bytes = bytes->delta;
-    best = std::move(candidate);
+    Prediction prediction(id, std::move(*reader));
+    const Result<Estimate> bytes = look_for_factor(content, prediction);
+    if (bytes && bytes->delta < kWorthwhile * bytes->alone) return prediction;
   }
-  return best;
+  return std::nullopt;
 }
 
-// Adds a factor to the parent where the difference has a low rank and that saves bytes.
-Result<void> look_for_factor(const Content& content, Parent& parent) {
-  const Result<Estimate> plain = estimate(content, &parent);
-  if (!plain) return plain.error();
-  // Sparse changes are cheaper still.
-  const auto sampled = static_cast<double>(std::min(content.bytes.size(), 2 * kBlockBytes));
-  if (plain->delta < sampled / 16) return {};
-  Result<std::optional<Factor>> found = find_factor(
-      content.bytes, content.layout, [&](std::uint64_t index, std::span<std::byte> block) {
-        return parent.reader.block(index, block);
-      });
-  if (!found) return std::move(found).error();
-  if (!*found) return {};
-  parent.factor = std::move(**found);
-  const Result<Estimate> factored = estimate(content, &parent);
-  if (!factored) return factored.error();
-  const double share = static_cast<double>((content.layout.rows + content.layout.columns) *
-                                           parent.factor->rank * sizeof(float)) /
-                       static_cast<double>(content.bytes.size());
-  if (factored->delta + share * sampled > kWorthwhile * plain->delta) parent.factor.reset();
-  return {};
-}
-
-Result<std::optional<Parent>> choose_parent(const ObjectStore& store,
-                                            const Content& content,
-                                            const StoreLimits& limits) {
-  std::optional<Parent> parent = best_relative(store, content, limits);
-  if (!parent) return parent;
-  if (Result<void> done = look_for_factor(content, *parent); !done) return std::move(done).error();
-  const Result<Estimate> bytes = estimate(content, &*parent);
-  if (!bytes) return bytes.error();
-  if (bytes->delta >= kWorthwhile * bytes->alone) parent.reset();
-  return parent;
-}
-
-ObjectInfo info_for(const Content& content, const std::optional<Parent>& parent) {
+ObjectInfo info_for(const Content& content, const std::optional<Prediction>& prediction) {
   ObjectInfo info;
   info.layout = {.bytes = content.layout.bytes, .item_bytes = content.layout.item_bytes};
-  if (!parent) return info;
-  info.parent = parent->id;
-  info.depth = parent->reader.depth() + 1;
-  info.chain_bytes = parent->reader.chain_bytes();
-  if (parent->factor) info.layout = content.layout;
+  if (!prediction) return info;
+  info.parent = prediction->parent();
+  info.depth = prediction->reader().depth() + 1;
+  info.chain_bytes = prediction->reader().chain_bytes();
+  if (prediction->factor()) info.layout = content.layout;
   return info;
 }
 
 // Blocks [first, first + encoded.size()).
 Result<void> encode_blocks(const Content& content,
-                           const std::optional<Parent>& parent,
+                           std::optional<Prediction>& prediction,
                            std::uint64_t first,
                            int threads,
                            std::span<EncodedBlock> encoded) {
@@ -140,16 +108,16 @@ Result<void> encode_blocks(const Content& content,
   Result<void> failed;
   parallel_for(encoded.size(), threads, [&](std::size_t i) {
     const std::span<const std::byte> plain = block_of(content, first + i);
-    Bytes prediction;
-    if (parent) {
-      prediction.resize(plain.size());
-      if (Result<void> done = predict(*parent, content.layout, first + i, prediction); !done) {
+    Bytes predicted;
+    if (prediction) {
+      predicted.resize(plain.size());
+      if (Result<void> done = prediction->read(first + i, predicted); !done) {
         const std::lock_guard lock(mutex);
         failed = std::move(done);
         return;
       }
     }
-    encoded[i] = encode_block(plain, prediction, content.layout.item_bytes);
+    encoded[i] = encode_block(plain, predicted, content.layout.item_bytes);
   });
   return failed;
 }
@@ -161,18 +129,18 @@ Result<std::uint64_t> encode_object(const ObjectStore& store,
                                     const Path& path,
                                     int threads,
                                     const StoreLimits& limits) {
-  Result<std::optional<Parent>> parent = choose_parent(store, content, limits);
-  if (!parent) return std::move(parent).error();
-  const Factor* const factor = *parent && (*parent)->factor ? &*(*parent)->factor : nullptr;
+  std::optional<Prediction> prediction = choose_relative(store, content, limits);
+  const Factor* const factor =
+      prediction && prediction->factor() ? &*prediction->factor() : nullptr;
   Result<ObjectWriter> writer =
-      ObjectWriter::create(store.files(), path, info_for(content, *parent), factor);
+      ObjectWriter::create(store.files(), path, info_for(content, prediction), factor);
   if (!writer) return std::move(writer).error();
   const std::uint64_t blocks = block_count(content.bytes.size());
   const unsigned workers = threads > 0 ? static_cast<unsigned>(threads)
                                        : std::max(std::thread::hardware_concurrency(), 1U);
   for (std::uint64_t first = 0; first < blocks; first += workers * kAhead) {
     std::vector<EncodedBlock> encoded(std::min<std::uint64_t>(workers * kAhead, blocks - first));
-    if (Result<void> done = encode_blocks(content, *parent, first, threads, encoded); !done)
+    if (Result<void> done = encode_blocks(content, prediction, first, threads, encoded); !done)
       return std::move(done).error();
     for (const EncodedBlock& block : encoded)
       if (Result<void> done = writer->append(block); !done) return std::move(done).error();

@@ -18,7 +18,7 @@ struct Content {
   ObjectId id;
   std::span<const std::byte> bytes;
   Layout layout;
-  // Objects that may resemble it, in the order in which equally good ones are preferred.
+  // Objects that may resemble it, the likeliest first; the first that saves a tenth is taken.
   std::vector<ObjectId> relatives;
 };
 
@@ -46,7 +46,7 @@ class ObjectStore {
   // ErrorKind::input for an object that is missing, or whose parent is, and for damaged files.
   Result<ObjectReader> open(const ObjectId& id) const;
 
-  // Stores it unless it is there, as a delta on the relative that makes it smallest where that
+  // Stores it unless it is there, as a delta on the first relative for which that
   // saves a tenth, on `threads` threads (0 = all). A relative that cannot be read is left out.
   // Memory: a few blocks a thread. Same bytes and relatives, same file, for any number of threads.
   Result<Stored> add(const Content& content, int threads, const StoreLimits& limits = {}) const;

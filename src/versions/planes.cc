@@ -64,9 +64,11 @@ bool is_noise(std::span<const std::byte> bytes) {
   return entropy_bits(sample, static_cast<std::size_t>(count)) > count * 7.95 - 184;
 }
 
-void append_length(std::uint32_t length, Bytes& to) {
-  for (unsigned shift = 0; shift < 32; shift += 8)
-    to.push_back(static_cast<std::byte>(length >> shift & 0xFFU));
+constexpr std::size_t kLength = 4;  // bytes of a length
+
+void put_length(std::size_t length, std::byte* to) {
+  for (std::size_t i = 0; i < kLength; ++i)
+    to[i] = static_cast<std::byte>(length >> (8 * i) & 0xFFU);
 }
 
 template <std::size_t kItem>
@@ -105,7 +107,8 @@ std::unique_ptr<std::byte[]> planes_of(std::span<const std::byte> numbers,
 }
 
 void keep(std::span<const std::byte> plain, Bytes& to) {
-  append_length(static_cast<std::uint32_t>(plain.size()), to);
+  to.resize(to.size() + kLength);
+  put_length(plain.size(), to.data() + to.size() - kLength);
   to.insert(to.end(), plain.begin(), plain.end());
 }
 
@@ -115,20 +118,21 @@ void pack(std::span<const std::byte> plain, Bytes& to) {
   if (plain.empty() || is_noise(plain)) return keep(plain, to);
   const std::size_t begin = to.size();
   const std::size_t room = ZSTD_compressBound(plain.size());
-  to.resize(begin + 4 + room);
-  const std::size_t size = ZSTD_compressCCtx(
-      compressor(), to.data() + begin + 4, room, plain.data(), plain.size(), kLevel);
-  to.resize(begin);
-  if (ZSTD_isError(size) != 0 || size >= plain.size()) return keep(plain, to);
-  append_length(static_cast<std::uint32_t>(size), to);
-  to.resize(begin + 4 + size);
+  to.resize(begin + kLength + room);
+  std::byte* const frame = to.data() + begin + kLength;
+  const std::size_t size =
+      ZSTD_compressCCtx(compressor(), frame, room, plain.data(), plain.size(), kLevel);
+  const bool smaller = ZSTD_isError(size) == 0 && size < plain.size();
+  to.resize(begin + (smaller ? kLength + size : 0));
+  if (!smaller) return keep(plain, to);
+  put_length(size, to.data() + begin);
 }
 
 bool unpack(std::span<const std::byte>& packed, std::span<std::byte> plain) {
-  if (packed.size() < 4) return false;
+  if (packed.size() < kLength) return false;
   std::size_t size = 0;
-  for (std::size_t i = 0; i < 4; ++i) size |= static_cast<std::size_t>(packed[i]) << (8 * i);
-  packed = packed.subspan(4);
+  for (std::size_t i = 0; i < kLength; ++i) size |= static_cast<std::size_t>(packed[i]) << (8 * i);
+  packed = packed.subspan(kLength);
   if (size > packed.size() || size > plain.size()) return false;
   if (size == plain.size()) {
     if (size > 0) std::memcpy(plain.data(), packed.data(), size);
