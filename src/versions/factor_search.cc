@@ -12,17 +12,24 @@ namespace {
 using Matrix = Eigen::MatrixXd;
 using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-constexpr int kColumns = 24;             // of the sketch
-constexpr int kLargestRank = 20;         // four columns of the sketch are left to see the noise
-constexpr double kNoise = 1e-5;          // of the largest singular value
+constexpr int kColumns = 24;      // of the sketch
+constexpr int kLargestRank = 20;  // four columns of the sketch are left to see the noise
+constexpr double kGap = 4;        // between the last singular value of a factor and the next one
 constexpr std::uint64_t kSmallest = 64;  // rows and columns, below which a factor saves little
 
-// Singular values above the noise; nothing where they do not fall to it within the largest rank.
+// Singular values before the widest gap; nothing where there is no wide one within the largest
+// rank. What follows a gap is the rounding of the numbers, which depends on their size and dtype.
 std::optional<int> rank_of(const Eigen::VectorXd& values) {
   if (values.size() == 0 || !(values(0) > 0) || !std::isfinite(values(0))) return std::nullopt;
-  int rank = 0;
-  while (rank < values.size() && values(rank) > kNoise * values(0)) ++rank;
-  return rank <= kLargestRank && rank < values.size() ? std::optional(rank) : std::nullopt;
+  std::optional<int> rank;
+  double widest = kGap;
+  for (int r = 1; r <= kLargestRank && r < values.size(); ++r) {
+    const double gap = values(r - 1) / std::max(values(r), 1e-15 * values(0));
+    if (gap <= widest) continue;
+    widest = gap;
+    rank = r;
+  }
+  return rank;
 }
 
 // Rows [first, first + count) of plain - parent.
