@@ -79,7 +79,8 @@ std::optional<Prediction> choose_relative(const ObjectStore& store,
   for (const ObjectId& id : content.relatives) {
     if (id == content.id || !store.contains(id)) continue;
     Result<ObjectReader> reader = store.open(id);
-    if (!reader || !may_grow(*reader, content, limits)) continue;
+    // On itself no object can build: a repack may turn a chain round.
+    if (!reader || reader->builds_on(content.id) || !may_grow(*reader, content, limits)) continue;
     Prediction prediction(id, std::move(*reader));
     const Result<Estimate> bytes = look_for_factor(content, prediction);
     if (bytes && bytes->delta < kWorthwhile * bytes->alone) return prediction;

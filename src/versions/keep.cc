@@ -15,6 +15,7 @@
 #include "base/parallel.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/safetensors_header.h"
+#include "versions/hold.h"
 
 namespace ration::versions {
 namespace {
@@ -157,6 +158,9 @@ std::vector<Piece> pieces_of(const TensorFile& file,
 }  // namespace
 
 Result<Kept> keep(const ObjectStore& store, const Path& path, const KeepOptions& options) {
+  // Nothing that is found there is collected meanwhile.
+  Result<Hold> hold = Hold::to_add(store.files(), store.folder());
+  if (!hold) return std::move(hold).error();
   Result<TensorFile> file = TensorFile::open(store.files(), path);
   if (!file) {
     if (file.error().kind != ErrorKind::input) return std::move(file).error();

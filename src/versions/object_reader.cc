@@ -1,5 +1,7 @@
 #include "versions/object_reader.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
 
 namespace ration::versions {
@@ -8,6 +10,12 @@ std::uint64_t ObjectReader::chain_bytes() const {
   std::uint64_t bytes = 0;
   for (const ObjectFile& file : chain_) bytes += file.size();
   return bytes;
+}
+
+bool ObjectReader::builds_on(const ObjectId& id) const {
+  return std::any_of(chain_.begin(), chain_.end(), [&](const ObjectFile& file) {
+    return file.info().parent == id;
+  });
 }
 
 Result<void> ObjectReader::block(std::uint64_t index, std::span<std::byte> block) const {

@@ -23,7 +23,8 @@ class ObjectReader {
   const ObjectInfo& info() const { return chain_.front().info(); }
   int depth() const { return static_cast<int>(chain_.size()) - 1; }
   std::uint64_t stored_bytes() const { return chain_.front().size(); }
-  std::uint64_t chain_bytes() const;  // of all the files
+  std::uint64_t chain_bytes() const;         // of all the files
+  bool builds_on(const ObjectId& id) const;  // as a parent, or a parent's
 
   // Fills `block`, whose length is that of block `index`. ErrorKind::input where a file is damaged.
   Result<void> block(std::uint64_t index, std::span<std::byte> block) const;

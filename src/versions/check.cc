@@ -1,0 +1,66 @@
+#include <algorithm>
+#include <mutex>
+
+#include "base/parallel.h"
+#include "versions/collect.h"
+
+namespace ration::versions {
+namespace {
+
+// Why an object is bad; empty for a good one.
+std::string fault_of(const ObjectStore& store, const ObjectId& id) {
+  const Result<ObjectReader> reader = store.open(id);
+  if (!reader) return reader.error().what;
+  const Result<ObjectId> digest = reader->digest();
+  if (!digest) return digest.error().what;
+  return *digest == id ? std::string() : "its bytes have the digest " + digest->hex;
+}
+
+}  // namespace
+
+Result<std::vector<BadObject>> check_objects(const ObjectStore& store,
+                                             int threads,
+                                             const CountProgress& progress) {
+  Result<std::vector<ObjectId>> ids = store.list();
+  if (!ids) return std::move(ids).error();
+  std::vector<std::string> faults(ids->size());
+  std::mutex mutex;
+  std::uint64_t done = 0;
+  parallel_for(ids->size(), threads, [&](std::size_t i) {
+    faults[i] = fault_of(store, (*ids)[i]);
+    const std::lock_guard lock(mutex);
+    if (progress) progress(++done, ids->size());
+  });
+  std::vector<BadObject> bad;
+  for (std::size_t i = 0; i < faults.size(); ++i)
+    if (!faults[i].empty()) bad.push_back({(*ids)[i], std::move(faults[i])});
+  return bad;
+}
+
+Result<StoreStatistics> statistics(const ObjectStore& store) {
+  Result<std::vector<ObjectId>> ids = store.list();
+  if (!ids) return std::move(ids).error();
+  StoreStatistics sum;
+  for (const ObjectId& id : *ids) {
+    ++sum.objects;
+    const Result<ObjectFile> file = ObjectFile::open(store.files(), store.path_of(id));
+    if (!file) {
+      ++sum.damaged;
+      continue;
+    }
+    const ObjectInfo& info = file->info();
+    sum.bytes += file->size();
+    sum.logical_bytes += info.layout.bytes;
+    if (info.parent) {
+      ++sum.deltas;
+      sum.delta_bytes += file->size();
+      sum.factored += info.rank > 0 ? 1 : 0;
+    } else {
+      ++sum.full;
+    }
+    sum.deepest = std::max(sum.deepest, info.depth);
+  }
+  return sum;
+}
+
+}  // namespace ration::versions
