@@ -16,6 +16,15 @@ std::string fault_of(const ObjectStore& store, const ObjectId& id) {
   return *digest == id ? std::string() : "its bytes have the digest " + digest->hex;
 }
 
+// Whether the file of a bad object is bad; `is_bad` tells of others.
+template <class IsBad>
+bool bad_itself(const ObjectStore& store, const ObjectId& id, const IsBad& is_bad) {
+  const Result<ObjectFile> file = ObjectFile::open(store.files(), store.path_of(id));
+  if (!file || !file->intact()) return true;
+  const std::optional<ObjectId>& parent = file->info().parent;
+  return !parent || (store.contains(*parent) && !is_bad(*parent));
+}
+
 }  // namespace
 
 Result<std::vector<BadObject>> check_objects(const ObjectStore& store,
@@ -33,7 +42,11 @@ Result<std::vector<BadObject>> check_objects(const ObjectStore& store,
   });
   std::vector<BadObject> bad;
   for (std::size_t i = 0; i < faults.size(); ++i)
-    if (!faults[i].empty()) bad.push_back({(*ids)[i], std::move(faults[i])});
+    if (!faults[i].empty()) bad.push_back({.id = (*ids)[i], .reason = std::move(faults[i])});
+  const auto is_bad = [&](const ObjectId& id) {
+    return std::any_of(bad.begin(), bad.end(), [&](const BadObject& b) { return b.id == id; });
+  };
+  for (BadObject& object : bad) object.itself = bad_itself(store, object.id, is_bad);
   return bad;
 }
 

@@ -56,6 +56,7 @@ Result<Repacked> repack(const ObjectStore& store,
 struct BadObject {
   ObjectId id;
   std::string reason;
+  bool itself = false;  // its own file is damaged, not only one that it builds on
 };
 
 // Decodes every object and compares ids, several at a time. The bad ones, sorted. Reads the chains

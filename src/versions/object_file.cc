@@ -172,17 +172,27 @@ Result<ObjectFile> ObjectFile::open(Files& files, const Path& path) {
   return object;
 }
 
+std::span<const std::byte> ObjectFile::payload(std::uint64_t index) const {
+  const std::uint64_t begin = index == 0 ? blocks_begin_ : info_.blocks[index - 1].end;
+  return file_->bytes().subspan(begin, info_.blocks[index].end - begin);
+}
+
+bool ObjectFile::intact() const {
+  for (std::uint64_t i = 0; i < info_.blocks.size(); ++i)
+    if (crc32c(text_of(payload(i))) != info_.blocks[i].crc) return false;
+  return true;
+}
+
 Result<void> ObjectFile::decode(std::uint64_t index, std::span<std::byte> block) const {
   const BlockEntry& entry = info_.blocks[index];
-  const std::uint64_t begin = index == 0 ? blocks_begin_ : info_.blocks[index - 1].end;
-  const std::span<const std::byte> payload = file_->bytes().subspan(begin, entry.end - begin);
-  if (crc32c(text_of(payload)) != entry.crc)
+  const std::span<const std::byte> stored = payload(index);
+  if (crc32c(text_of(stored)) != entry.crc)
     return damaged(path_, fmt::format("block {} has another checksum", index));
   if (factor_ && entry.mode != BlockMode::full)
     add_factor(*factor_, info_.layout, index * kBlockBytes / info_.layout.item_bytes, block);
-  if (!decode_block(entry.mode, payload, info_.layout.item_bytes, block))
+  if (!decode_block(entry.mode, stored, info_.layout.item_bytes, block))
     return damaged(path_, fmt::format("block {} cannot be decoded", index));
-  if (payload.size() >= kReleased) release_pages(*file_, begin, entry.end);
+  if (stored.size() >= kReleased) release_pages(*file_, entry.end - stored.size(), entry.end);
   return {};
 }
 

@@ -49,11 +49,16 @@ class ObjectFile {
   const std::optional<Factor>& factor() const { return factor_; }
   std::uint64_t size() const { return file_->bytes().size(); }
 
+  // Whether the checksums of all blocks are right. Reads the file, not its parents.
+  bool intact() const;
+
   // Turns the prediction of a block into its bytes. ErrorKind::input where the file is damaged.
   Result<void> decode(std::uint64_t index, std::span<std::byte> block) const;
 
  private:
   ObjectFile() = default;
+
+  std::span<const std::byte> payload(std::uint64_t index) const;
 
   Path path_;
   std::shared_ptr<const MappedFile> file_;

@@ -45,7 +45,8 @@ Result<Stored> ObjectStore::add(const Content& content,
                                 int threads,
                                 const StoreLimits& limits) const {
   const Path path = path_of(content.id);
-  if (files_->exists(path)) {
+  // One that cannot be opened, because a parent is missing, say, is written anew.
+  if (files_->exists(path) && open(content.id)) {
     // Collection spares what was added lately.
     std::error_code ignored;
     std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now(), ignored);

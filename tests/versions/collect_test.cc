@@ -221,7 +221,17 @@ TEST_F(Collection, CheckingNamesTheBadObjects) {
   for (const BadObject& object : *bad) {
     EXPECT_TRUE(object.id == id(3) || object.id == id(4));
     EXPECT_THAT(object.reason, HasSubstr("have the digest"));
+    EXPECT_EQ(object.itself, object.id == id(3));
   }
+}
+
+TEST_F(Collection, AddingAgainHealsWhatLostItsParent) {
+  ASSERT_TRUE(unsynced_files().remove_all(store_.path_of(id(1))));
+  EXPECT_THAT(*check_objects(store_, 2), SizeIs(3));
+
+  for (int version = 0; version < 5; ++version) fill(store_, version);
+
+  expect_whole(store_);
 }
 
 TEST_F(Collection, StatisticsCountFilesAndWhatTheyHold) {
