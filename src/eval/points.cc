@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/hash.h"
+#include "eval/unfinished.h"
 #include "run/folder.h"
 
 namespace ration::eval {
@@ -99,27 +100,6 @@ Result<void> name_runs(const scheduler::Sweep& sweep,
   return {};
 }
 
-// Why the runs gave nothing to read; nothing when all are done.
-std::optional<Error> trouble_of(const RunSummary& summary) {
-  if (summary.detached || summary.cause == scheduler::StopCause::interrupt)
-    return Error{.kind = ErrorKind::interrupted,
-                 .what = fmt::format("{} is not evaluated to its end", summary.sweep.name),
-                 .hint = "the same command continues"};
-  for (const store::RunRow& row : summary.rows)
-    if (row.state != store::RunState::done)
-      return Error{.kind = ErrorKind::resource,
-                   .what = fmt::format("run {} of {} is {}{}{}",
-                                       row.run.substr(0, 12),
-                                       summary.sweep.name,
-                                       store::name(row.state),
-                                       row.reason.empty() ? "" : ": ",
-                                       row.reason),
-                   .hint = fmt::format("`ration explain {}` says more; the same command continues "
-                                       "after `ration retry`",
-                                       row.run.substr(0, 12))};
-  return std::nullopt;
-}
-
 Result<std::vector<PointLoss>> losses_of(Files& files, const Path& store, const Part& part) {
   const run::RunFolder folder(files, store::Layout{store}.run(part.run));
   Result<std::optional<Json>> result = folder.result();
@@ -184,7 +164,8 @@ Result<std::vector<PointLoss>> evaluate_points(const run::RunSpec& shape,
     return std::move(done).error();
   Result<RunSummary> summary = scheduler::run_sweep(*sweep, these, outside);
   if (!summary) return std::move(summary).error();
-  if (std::optional<Error> trouble = trouble_of(*summary)) return std::move(*trouble);
+  if (std::optional<Error> trouble = why_unfinished(*summary, {.what = "evaluated"}))
+    return std::move(*trouble);
   std::vector<PointLoss> losses;
   for (const Part& part : parts) {
     Result<std::vector<PointLoss>> found = losses_of(outside.files, options.store, part);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "data/manifest.h"
+#include "eval/unfinished.h"
 #include "run/folder.h"
 #include "store/store.h"
 #include "study/fusion_ground.h"
@@ -83,7 +84,10 @@ class Workshop {
       return std::move(done).error();
     Result<RunSummary> summary = scheduler::run_sweep(*sweep, setup_.options, outside_);
     if (!summary) return std::move(summary).error();
-    if (std::optional<Error> trouble = trouble_of(*summary)) return std::move(*trouble);
+    // A run that diverged is a result: its loss is not finite.
+    if (std::optional<Error> why =
+            eval::why_unfinished(*summary, {.what = "trained", .may_diverge = true}))
+      return std::move(*why);
     std::map<std::string, double> losses;
     for (const store::RunRow& row : summary->rows)
       losses[row.run] = row.state == store::RunState::done
@@ -98,27 +102,6 @@ class Workshop {
                       .tokens = run.spec.tokens,
                       .loss = losses.at(run.id)});
     return runs;
-  }
-
-  // A run that diverged is a result: its loss is not finite.
-  static std::optional<Error> trouble_of(const RunSummary& summary) {
-    if (summary.detached || summary.cause == scheduler::StopCause::interrupt)
-      return Error{.kind = ErrorKind::interrupted,
-                   .what = fmt::format("{} is not trained to its end", summary.sweep.name),
-                   .hint = "the same command continues"};
-    for (const store::RunRow& row : summary.rows)
-      if (row.state != store::RunState::done && row.state != store::RunState::diverged)
-        return Error{.kind = ErrorKind::resource,
-                     .what = fmt::format("run {} of {} is {}{}{}",
-                                         row.run.substr(0, 12),
-                                         summary.sweep.name,
-                                         store::name(row.state),
-                                         row.reason.empty() ? "" : ": ",
-                                         row.reason),
-                     .hint = fmt::format("`ration explain {}` says more; the same command "
-                                         "continues after `ration retry`",
-                                         row.run.substr(0, 12))};
-    return std::nullopt;
   }
 
   Result<std::vector<eval::PointLoss>> evaluate(const run::PointList& list,
