@@ -6,10 +6,10 @@
 #include <array>
 #include <cmath>
 #include <numeric>
-#include <set>
 
 #include "base/random.h"
 #include "base/text.h"
+#include "fuse/config_parts.h"
 #include "fuse/table_reader.h"
 
 namespace ration::fuse {
@@ -93,187 +93,14 @@ void read_screen(Reader& read, Config& config) {
   read.number("probe_z", 0, 1e6, config.probe_z);
   config.rollback = !config.probe.empty() && config.mode == Mode::sync;
   read.flag("rollback", config.rollback);
-  const auto asks = [&](Check check) {
-    return std::find(config.screen.begin(), config.screen.end(), check) != config.screen.end();
-  };
-  if (config.probe.empty() && (asks(Check::probe) || asks(Check::leave_one_out) || config.rollback))
+  if (config.probe.empty() &&
+      (config.asks(Check::probe) || config.asks(Check::leave_one_out) || config.rollback))
     read.refuse("probe",
                 "is needed by screen = [\"probe\"], \"leave_one_out\" and rollback",
                 "name folders of prepared data that nobody trains on: probe = [\"data/probe\"]");
 }
 
-bool is_name(const std::string& text) {
-  constexpr std::size_t kLongest = 64;
-  return !text.empty() && text.size() <= kLongest && text[0] != '_' && text[0] != '.' &&
-         text[0] != '-' && std::all_of(text.begin(), text.end(), [](char c) {
-           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' ||
-                  c == '-';
-         });
-}
-
-std::optional<Contributor> read_contributor(const Json& table,
-                                            std::size_t place,
-                                            std::vector<Error>& problems) {
-  const std::string title = fmt::format("[[fuse.contributor]] {}: ", place + 1);
-  if (!table.is_object()) {
-    problems.push_back({.kind = ErrorKind::usage, .what = title + "is no table"});
-    return std::nullopt;
-  }
-  Reader read(table, title, problems);
-  Contributor contributor;
-  read.text("id", contributor.id);
-  read.text("data", contributor.data);
-  read.number("weight", 1e-9, 1e9, contributor.weight);
-  read.flag("external", contributor.external);
-  if (!is_name(contributor.id))
-    read.refuse("id",
-                table.contains("id") ? "is no name" : "is missing",
-                "letters, digits, `_`, `.` and `-`, at most 64, the first a letter or digit");
-  if (contributor.external) {
-    read.whole("tokens", 0, std::int64_t{1} << 53, contributor.tokens);
-    read.refuse_unknown();
-  } else {
-    // All else is a setting of its runs, which the expansion of their sweep checks.
-    for (const auto& [key, value] : table.items())
-      if (key != "id" && key != "data" && key != "weight" && key != "external")
-        contributor.settings[key] = value;
-  }
-  return contributor;
-}
-
-void read_contributors(Reader& read, Config& config, std::vector<Error>& problems) {
-  if (const Json* fixed = read.find("fixed")) {
-    if (fixed->is_object())
-      config.fixed = *fixed;
-    else
-      read.refuse("fixed", "is no table", "write [fuse.fixed]");
-  }
-  const Json* list = read.find("contributor");
-  if (list == nullptr || !list->is_array() || list->empty())
-    return read.refuse("contributor", "is missing", "write a [[fuse.contributor]] for each");
-  for (std::size_t i = 0; i < list->size(); ++i)
-    if (std::optional<Contributor> one = read_contributor((*list)[i], i, problems))
-      config.contributors.push_back(std::move(*one));
-  std::sort(config.contributors.begin(),
-            config.contributors.end(),
-            [](const Contributor& a, const Contributor& b) { return a.id < b.id; });
-  for (std::size_t i = 1; i < config.contributors.size(); ++i)
-    if (config.contributors[i].id == config.contributors[i - 1].id)
-      read.refuse("contributor",
-                  fmt::format("names \"{}\" twice", config.contributors[i].id),
-                  "give each an id of its own");
-}
-
-// "fail:0.3", "scale:10", "flip", "random", "random:2".
-std::optional<Fault> fault_of(const std::string& text) {
-  const std::size_t colon = text.find(':');
-  const std::optional<Fault::Kind> kind = word_of<Fault::Kind>(text.substr(0, colon));
-  if (!kind) return std::nullopt;
-  Fault fault{.kind = *kind};
-  if (colon == std::string::npos) return fault;
-  const Result<double> value = parse_quantity(text.substr(colon + 1), "");
-  if (!value || *kind == Fault::Kind::flip) return std::nullopt;
-  fault.value = *value;
-  if (*kind == Fault::Kind::fail && !(*value >= 0 && *value <= 1)) return std::nullopt;
-  return fault;
-}
-
-void read_faults(Reader& read, Config& config) {
-  const Json* faults = read.find("faults");
-  if (faults == nullptr) return;
-  if (!faults->is_object())
-    return read.refuse("faults", "is no table", "faults = {prose = \"scale:10\"}");
-  for (const auto& [id, value] : faults->items()) {
-    const bool known = id == "*" || std::any_of(config.contributors.begin(),
-                                                config.contributors.end(),
-                                                [&](const auto& c) { return c.id == id; });
-    if (!known)
-      read.refuse("faults", fmt::format("names \"{}\", who is no contributor", id), "or \"*\"");
-    const std::optional<Fault> fault =
-        value.is_string() ? fault_of(value.get<std::string>()) : std::nullopt;
-    if (!fault)
-      read.refuse("faults",
-                  fmt::format("does not take {}", value.dump()),
-                  "\"fail:0.3\", \"scale:10\", \"flip\" or \"random:1\"");
-    else
-      config.faults[id] = *fault;
-  }
-}
-
-// What asynchronous arrivals, which change the base one by one, have no use for.
-void check_async(Reader& read, const Config& config) {
-  if (config.mode != Mode::async) return;
-  const auto refuse = [&](bool wrong, const char* key, const char* hint) {
-    if (wrong) read.refuse(key, "is for mode = \"sync\"", hint);
-  };
-  refuse(config.op.method != "average", "op", "async adds each contribution by itself");
-  refuse(config.momentum != 0, "momentum", "leave it out");
-  refuse(config.clip, "clip", "leave it out");
-  refuse(config.rollback, "rollback", "screen = [\"format\", \"norm\", \"probe\"] refuses before");
-  refuse(config.deadline_s != 0, "deadline_s", "nothing waits for a contribution that is late");
-  refuse(config.weights == Weighting::tokens || config.weights == Weighting::inverse_loss,
-         "weights",
-         "there is nothing to normalise over; \"given\" or \"uniform\"");
-  const auto asks = [&](Check check) {
-    return std::find(config.screen.begin(), config.screen.end(), check) != config.screen.end();
-  };
-  refuse(asks(Check::direction) || asks(Check::leave_one_out),
-         "screen",
-         "async knows \"format\", \"norm\" and \"probe\"");
-}
-
-void check_together(Reader& read, const Config& config) {
-  if (config.contributors_per_round > static_cast<std::int64_t>(config.contributors.size()))
-    read.refuse("contributors_per_round",
-                fmt::format("is {}, of {}",
-                            config.contributors_per_round,
-                            counted(config.contributors.size(), "contributor")),
-                "0 takes all");
-  const auto external = std::find_if(config.contributors.begin(),
-                                     config.contributors.end(),
-                                     [](const Contributor& c) { return c.external; });
-  if (external == config.contributors.end()) return;
-  if (config.weights == Weighting::inverse_loss)
-    read.refuse("weights",
-                fmt::format("= \"inverse_loss\" needs a loss of {}", external->id),
-                "external contributors send none");
-  if (config.weights == Weighting::tokens && external->tokens == 0)
-    read.refuse("weights",
-                fmt::format("= \"tokens\" needs the tokens of {}", external->id),
-                "tokens = 100000 in its [[fuse.contributor]]");
-}
-
-Json json_of(const Contributor& contributor) {
-  Json json = contributor.settings;
-  json["id"] = contributor.id;
-  json["weight"] = contributor.weight;
-  if (!contributor.data.empty()) json["data"] = contributor.data;
-  if (contributor.external) {
-    json["external"] = true;
-    json["tokens"] = contributor.tokens;
-  }
-  return json;
-}
-
-Json json_of(const merge::Recipe& op) {
-  Json json = merge::to_json(op);
-  for (const char* const given : {"base", "models", "weights"}) json.erase(given);
-  return json;
-}
-
-std::string text_of(const Fault& fault) {
-  if (fault.kind == Fault::Kind::flip) return "flip";
-  return fmt::format("{}:{}", word(fault.kind), fault.value);
-}
-
-}  // namespace
-
-std::int64_t Config::least(std::int64_t n) const {
-  const double share = std::ceil(quorum * static_cast<double>(n) - 1e-9);
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(share));
-}
-
-Result<Config> parse_config(const Json& table, const std::string& where) {
+Result<Config> read_table(const Json& table, const std::string& where, bool of_a_person) {
   if (!table.is_object())
     return Error{.kind = ErrorKind::usage, .what = fmt::format("{}: [fuse] is no table", where)};
   std::vector<Error> problems;
@@ -303,47 +130,29 @@ Result<Config> parse_config(const Json& table, const std::string& where) {
   read_faults(read, config);
   check_async(read, config);
   check_together(read, config);
+  if (of_a_person) check_effects(read, config);
   read.refuse_unknown(kOthers);
   if (problems.empty()) return config;
   return combine(std::move(problems), "[fuse] has several mistakes").with_context(where);
 }
 
-Json to_json(const Config& config) {
-  Json screen = Json::array(), contributors = Json::array(), faults = Json::object();
-  for (const Check check : config.screen) screen.push_back(word(check));
-  for (const Contributor& each : config.contributors) contributors.push_back(json_of(each));
-  for (const auto& [id, fault] : config.faults) faults[id] = text_of(fault);
-  return {{"base", config.base},
-          {"mode", word(config.mode)},
-          {"rounds", config.rounds},
-          {"contributors_per_round", config.contributors_per_round},
-          {"seed", config.seed},
-          {"op", json_of(config.op)},
-          {"clip", config.clip},
-          {"eta", config.eta},
-          {"momentum", config.momentum},
-          {"weights", word(config.weights)},
-          {"quorum", config.quorum},
-          {"deadline_s", config.deadline_s},
-          {"on_stall", word(config.on_stall)},
-          {"max_retries", config.max_retries},
-          {"late", word(config.late)},
-          {"gamma", config.gamma},
-          {"staleness_max", config.staleness_max},
-          {"screen", std::move(screen)},
-          {"norm_z", config.norm_z},
-          {"norm_near", config.norm_near},
-          {"norm_ratio", config.norm_ratio},
-          {"norm_max", config.norm_max},
-          {"cosine_min", config.cosine_min},
-          {"probe", config.probe},
-          {"probe_windows", config.probe_windows},
-          {"probe_slack", config.probe_slack},
-          {"probe_z", config.probe_z},
-          {"rollback", config.rollback},
-          {"fixed", config.fixed},
-          {"contributor", std::move(contributors)},
-          {"faults", std::move(faults)}};
+}  // namespace
+
+bool Config::asks(Check check) const {
+  return std::find(screen.begin(), screen.end(), check) != screen.end();
+}
+
+std::int64_t Config::least(std::int64_t n) const {
+  const double share = std::ceil(quorum * static_cast<double>(n) - 1e-9);
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(share));
+}
+
+Result<Config> parse_config(const Json& table, const std::string& where) {
+  return read_table(table, where, true);
+}
+
+Result<Config> stored_config(const Json& table, const std::string& where) {
+  return read_table(table, where, false);
 }
 
 std::vector<std::size_t> chosen(const Config& config, std::int64_t round) {

@@ -91,21 +91,28 @@ struct Config {
   std::vector<Contributor> contributors;  // in byte-wise order of id
   std::map<std::string, Fault> faults;    // by contributor; "*" = all that are not named
 
+  bool asks(Check check) const;
   // q: the fewest contributions of n that are fused.
   std::int64_t least(std::int64_t n) const;
 };
 
 // Reads the table. `where` (the file) stands in front of messages. Keys `evaluate`, `controls` and
 // `arm` are left to who reads them. All problems together, ErrorKind::usage: unknown keys with the
-// nearest known one, values out of range, ids that repeat, faults of unknown contributors.
+// nearest known one, values out of range, ids that repeat, faults of unknown contributors, and
+// settings that have no effect beside the others.
 Result<Config> parse_config(const Json& table, const std::string& where);
+// What to_json() wrote, of a fusion that was begun: settings without effect stay as they are.
+Result<Config> stored_config(const Json& table, const std::string& where);
 
-// As the journal keeps it; parse_config reads it back.
+// As fusion.json keeps it.
 Json to_json(const Config& config);
 
 // The contributors of a round, from 0, as places in Config::contributors, ascending: all, or
 // contributors_per_round of them by Stream(seed, StreamId::contributors, round).
 std::vector<std::size_t> chosen(const Config& config, std::int64_t round);
+
+// Whether the operator is a weighted one; the robust ones look at the values alone.
+bool takes_weights(const Config& config);
 
 const char* name(Mode mode);
 const char* name(Weighting weighting);

@@ -95,6 +95,56 @@ TEST(FusionConfig, RefusesWhatDoesNotGoTogether) {
               HasSubstr("does not read \"kk\""));
 }
 
+TEST(FusionConfig, RefusesFaultsOfWhomIsNotTrainedHere) {
+  const Json two = {{{"id", "guest"}, {"external", true}}, {{"id", "law"}}};
+  const Json one = {{{"id", "guest"}, {"external", true}}};
+
+  EXPECT_THAT(refusal({{"contributor", two}, {"faults", {{"guest", "scale:10"}}}}),
+              HasSubstr("faults: guest = \"scale:10\" has no effect: guest is external"));
+  EXPECT_THAT(refusal({{"contributor", one}, {"faults", {{"*", "fail:0.5"}}}}),
+              HasSubstr("faults: \"*\" has no effect"));
+  EXPECT_EQ(refusal({{"contributor", two}, {"faults", {{"*", "fail:0.5"}}}}), "taken");
+}
+
+TEST(FusionConfig, RefusesSettingsWithoutEffectAllTogether) {
+  const std::string sync =
+      refusal({{"op", "median"},
+               {"on_stall", "extend"},
+               {"screen", {"norm", "format", "norm"}},
+               {"fixed", {{"lr", 1}}},
+               {"contributor", {{{"id", "x"}, {"external", true}, {"weight", 2}}}}});
+  for (const char* const part : {"the weight of x has no effect: op = \"median\" takes no weights",
+                                 "on_stall = \"extend\" has no effect: there is no deadline",
+                                 "screen names \"norm\" twice",
+                                 "fixed has no effect: all contributors are external"})
+    EXPECT_THAT(sync, HasSubstr(part));
+  EXPECT_THAT(refusal({{"op", "trimmed_mean"}, {"weights", "tokens"}}),
+              HasSubstr("weights has no effect: op = \"trimmed_mean\" takes no weights"));
+  const std::string async = refusal({{"mode", "async"}, {"late", "next"}, {"on_stall", "extend"}});
+  EXPECT_THAT(async, HasSubstr("late has no effect in mode = \"async\""));
+  EXPECT_THAT(async, HasSubstr("on_stall = \"extend\" has no effect in mode = \"async\""));
+}
+
+TEST(FusionConfig, TakesTheSameSettingsWhereTheyHaveOne) {
+  const Json guests = {{{"id", "x"}, {"external", true}}};
+  EXPECT_EQ(refusal({{"op", "median"}, {"weights", "uniform"}}), "taken")
+      << "it says that the weights of contributors do not count";
+  EXPECT_EQ(refusal({{"on_stall", "extend"}, {"deadline_s", 60}}), "taken");
+  EXPECT_EQ(refusal({{"contributor", guests}, {"fixed", {{"width", 8}}}, {"probe", {"p"}}}),
+            "taken")
+      << "the settings say which model is evaluated on the probe";
+  EXPECT_EQ(refusal({{"mode", "async"}, {"on_stall", "fuse_anyway"}}), "taken");
+}
+
+TEST(FusionConfig, OfAFusionThatWasBegunKeepsSettingsWithoutEffect) {
+  Config config = parse_config(table(), "first.toml").value();
+  config.mode = Mode::async;
+  config.late = Late::next;
+
+  ASSERT_FALSE(parse_config(to_json(config), "fusion.json"));
+  EXPECT_EQ(stored_config(to_json(config), "fusion.json")->late, Late::next);
+}
+
 TEST(FusionConfig, LeavesTheKeysOfExperimentsAlone) {
   EXPECT_EQ(refusal({{"evaluate", Json::object()}, {"arm", Json::array()}}), "taken");
 }
