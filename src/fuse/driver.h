@@ -6,8 +6,6 @@
 #include <memory>
 
 #include "fuse/hands.h"
-#include "run/points.h"
-#include "run/spec.h"
 
 namespace ration::fuse {
 
@@ -21,19 +19,21 @@ std::string sweep_text(const Config& config,
 // A name for a sweep of a fusion, within the 64 characters that names of sweeps may have.
 std::string sweep_name(const std::string& fusion, const std::string& ending);
 
+// A path as [fuse] names it, absolute.
+std::string path_of(const Setup& setup, const std::string& path);
+
+// The runs of that sweep.
+Result<std::vector<scheduler::PlannedRun>> expand_tasks(const Config& config,
+                                                        const Setup& setup,
+                                                        const std::vector<Task>& tasks,
+                                                        Files& files);
+
 // The settings of the runs of these contributions, in their order; every mistake of every
 // contributor in one error. Trains nothing.
 Result<std::vector<scheduler::PlannedRun>> plan(const Config& config,
                                                 const Setup& setup,
                                                 const std::vector<Task>& tasks,
                                                 Files& files);
-
-// Held-out windows of the probes, of each at most probe_windows. Refused: data that is missing, of
-// another vocabulary than the models, or with fewer than two windows.
-Result<std::vector<run::PointCorpus>> probe_corpora(const Config& config,
-                                                    const Setup& setup,
-                                                    const run::RunSpec& shape,
-                                                    Files& files);
 
 // The hands of run_fusion(). `shape` is the model that probes are evaluated with; all must outlive
 // what is returned. `trained` counts the attempts that were started.

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
-#include "base/fault.h"
 #include "fuse/folder.h"
 #include "fuse/measure.h"
 #include "fuse/screen.h"
@@ -15,10 +13,6 @@ namespace ration::fuse {
 namespace {
 
 using Losses = std::vector<std::vector<double>>;
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
 
 void reject(Contribution& contribution, const std::string& check, const std::string& reason) {
   contribution.verdict = Verdict::rejected;
@@ -38,11 +32,11 @@ class Judge {
     }
     if (Result<void> done = make_comparable(); !done) return done;
     if (Result<void> done = look_at_norms_and_directions(); !done) return done;
-    if (context_.asks(Check::probe))
+    if (config_.asks(Check::probe))
       if (Result<void> done = look_at_probe(); !done) return done;
     weigh();
     if (config_.clip) clip();
-    if (context_.asks(Check::leave_one_out))
+    if (config_.asks(Check::leave_one_out))
       if (Result<void> done = leave_one_out(); !done) return done;
     return {};
   }
@@ -84,9 +78,9 @@ class Judge {
     if (!cosines) return std::move(cosines).error();
     for (std::size_t i = 0; i < all.size(); ++i) {
       all[i]->cosine = (*cosines)[i];
-      if (context_.asks(Check::norm))
+      if (config_.asks(Check::norm))
         if (const auto why = refuse_norm(config_, norms, i)) reject(*all[i], "norm", *why);
-      if (context_.asks(Check::direction) && all[i]->verdict == Verdict::accepted)
+      if (config_.asks(Check::direction) && all[i]->verdict == Verdict::accepted)
         if (const auto why = refuse_direction(config_, all[i]->cosine, all[i]->norm, norms.round))
           reject(*all[i], "direction", *why);
     }
@@ -182,10 +176,6 @@ class Judge {
 
 }  // namespace
 
-bool Context::asks(Check check) const {
-  return std::find(config.screen.begin(), config.screen.end(), check) != config.screen.end();
-}
-
 Result<bool> check_format(const Context& context, Contribution& contribution) {
   if (Result<void> same = check_digest(context.files, contribution.file, contribution.sha256);
       !same)
@@ -211,79 +201,6 @@ Result<void> judge(const Context& context,
                    RoundRecord& record,
                    const std::vector<double>& history) {
   return Judge(context, record, history).run();
-}
-
-Step step_of(const Context& context, const RoundRecord& record, const std::string& velocity) {
-  Step step;
-  step.base = record.base_file;
-  step.op = context.config.op;
-  step.op.seed += static_cast<std::uint64_t>(record.round - 1);  // other masks each round
-  step.eta = record.eta;
-  step.momentum = context.config.momentum;
-  if (!velocity.empty()) step.velocity = velocity_file(context.folder, velocity);
-  for (const Contribution& each : record.contributions)
-    if (each.verdict == Verdict::accepted)
-      step.parts.push_back({.contributor = each.contributor,
-                            .model = each.file,
-                            .from = base_file(context.folder, each.trained_from),
-                            .weight = each.weight,
-                            .scale = each.scale});
-  return step;
-}
-
-Result<void> fuse_round(const Context& context, RoundRecord& record, const std::string& velocity) {
-  const Path work = work_folder(context.folder);
-  record.next = record.base;
-  record.next_file = record.base_file;
-  record.velocity = velocity;
-  const auto accepted = std::count_if(
-      record.contributions.begin(), record.contributions.end(), [](const Contribution& c) {
-        return c.verdict == Verdict::accepted;
-      });
-  record.status = RoundStatus::empty;
-  if (accepted == 0) return {};
-  if (accepted == 1)
-    record.warnings.push_back("one contribution alone was accepted: nothing is averaged");
-  // The second try is with half of eta.
-  for (int attempt = 0; attempt < (context.config.rollback ? 2 : 1); ++attempt) {
-    if (attempt > 0) record.eta /= 2;
-    Result<Stepped> stepped =
-        fuse_step(context.files, step_of(context, record, velocity), work, context.threads);
-    if (!stepped) return std::move(stepped).error();
-    if (context.config.rollback) {
-      Result<Losses> losses = context.hands.evaluate({record.base_file, stepped->model});
-      if (!losses) return std::move(losses).error();
-      record.probe_before = mean(losses->front());
-      record.probe_after = mean(losses->back());
-      const Change grown = change(losses->front(), losses->back());
-      if (worse(context.config, grown)) {
-        record.warnings.push_back(
-            fmt::format("with eta = {:g} the probe's loss grows by {:.3f} nats (standard error "
-                        "{:.3f})",
-                        record.eta,
-                        grown.mean,
-                        grown.error));
-        record.status = RoundStatus::rolled_back;
-        continue;
-      }
-    }
-    for (std::string& warning : stepped->warnings) record.warnings.push_back(std::move(warning));
-    if (!stepped->velocity.empty()) {
-      Result<std::string> kept =
-          keep(context.files, stepped->velocity, context.folder / "velocities");
-      if (!kept) return std::move(kept).error();
-      record.velocity = *kept;
-    }
-    fault_point("fuse-before-base");
-    Result<std::string> kept = keep(context.files, stepped->model, context.folder / "bases");
-    if (!kept) return std::move(kept).error();
-    fault_point("fuse-after-base");
-    record.next = *kept;
-    record.next_file = base_file(context.folder, *kept);
-    record.status = RoundStatus::fused;
-    return {};
-  }
-  return {};
 }
 
 std::vector<double> norms_of(const std::vector<RoundRecord>& rounds) {

@@ -14,8 +14,6 @@ struct Context {
   Files& files;
   int threads = 0;
   Path folder;  // of the fusion
-
-  bool asks(Check check) const;
 };
 
 // Sets norm, cosine, probe, verdict and reason of contributions whose verdict is accepted so far;

@@ -1,83 +1,21 @@
 // From a sweep file to what a fusion needs, and run_fusion() itself.
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
 
-#include "eval/points.h"
 #include "fuse/driver.h"
+#include "fuse/first_base.h"
 #include "fuse/folder.h"
+#include "fuse/lock.h"
+#include "fuse/probe.h"
 #include "fuse/rounds.h"
-#include "run/folder.h"
-#include "run/weights.h"
-#include "scheduler/slurm/config.h"
-#include "store/store.h"
 
 namespace ration::fuse {
 namespace {
 
 Error usage(std::string what, std::string hint) {
   return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
-}
-
-// Settings that say which function the weights are.
-Json model_settings(const run::RunSpec& spec) {
-  Json settings = eval::evaluation_settings(spec);
-  settings.erase("seed");
-  return settings;
-}
-
-Result<void> begin_with_run(
-    const Path& store, const std::string& id, std::int64_t step, Files& files, Setup& setup) {
-  const run::RunFolder folder(files, store::Layout{store}.run(id));
-  Result<run::RunFile> file = folder.read_spec();
-  if (!file) return std::move(file).error();
-  setup.model = model_settings(file->spec);
-  setup.data = file->execution.data;
-  if (step == 0) {
-    Result<std::optional<std::string>> checkpoint = folder.result_checkpoint();
-    if (!checkpoint) return std::move(checkpoint).error();
-    if (*checkpoint) setup.base = folder.path() / **checkpoint / "model.safetensors";
-  } else {
-    Result<std::vector<int>> attempts = folder.attempts();
-    if (!attempts) return std::move(attempts).error();
-    for (const int attempt : *attempts)
-      if (const Path path = folder.attempt_path(attempt) / fmt::format("checkpoint-{}", step) /
-                            "model.safetensors";
-          files.exists(path))
-        setup.base = path;
-  }
-  if (!setup.base.empty()) return {};
-  return usage(fmt::format("run {} has no checkpoint to begin with", id.substr(0, 12)),
-               "the base of a fusion must be trained before");
-}
-
-Result<void> begin_with_block(const Path& store,
-                              const std::string& block,
-                              const scheduler::Sweep& sweep,
-                              const scheduler::ExpandOptions& options,
-                              std::int64_t replica,
-                              Files& files,
-                              Setup& setup) {
-  if (!sweep.has_runs)
-    return usage(fmt::format("[fuse] base = \"block:{}\", but {} has no runs", block, sweep.file),
-                 "add a [[block]] of that name, or base = \"run:ID\" or \"file:PATH\"");
-  Result<scheduler::Expansion> expansion = scheduler::expand(sweep, files, options);
-  if (!expansion) return std::move(expansion).error();
-  std::vector<const scheduler::PlannedRun*> found;
-  for (const scheduler::PlannedRun& run : expansion->runs)
-    if (run.block == block && run.replica == replica) found.push_back(&run);
-  if (found.size() != 1)
-    return usage(fmt::format("[fuse] base = \"block:{}\" names {} of replica {} of {}",
-                             block,
-                             found.empty() ? "no run" : "several runs",
-                             replica,
-                             sweep.file),
-                 "the base is one run of a [[block]] with that name");
-  return begin_with_run(store, found.front()->id, 0, files, setup);
 }
 
 bool is_fusion_name(const std::string& name) {
@@ -95,31 +33,6 @@ bool is_fusion_name(const std::string& name) {
     begin = end + 1;
   }
 }
-
-// One fusion at a time works on a folder; the lock ends with the process.
-class Lock {
- public:
-  static Result<Lock> take(const Path& folder) {
-    const Path file = folder / "lock";
-    const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor < 0) return system_error("open", file, errno);
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return Lock(descriptor);
-    const int reason = errno;
-    ::close(descriptor);
-    if (reason != EWOULDBLOCK) return system_error("lock", file, reason);
-    return usage(fmt::format("another process carries out {}", folder.string()),
-                 "wait for it, or stop it; the same command then goes on");
-  }
-  Lock(Lock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  Lock& operator=(Lock&&) = delete;
-  ~Lock() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
- private:
-  explicit Lock(int descriptor) : descriptor_(descriptor) {}
-  int descriptor_;
-};
 
 // A task of each contributor that is trained here, to find what is wrong before anything is.
 std::vector<Task> first_tasks(const Config& config, const Setup& setup) {
@@ -148,40 +61,12 @@ Result<void> check_data(const Config& config, const Setup& setup) {
 
 // Without contributors of its own a fusion still needs a shape for its probes.
 Result<scheduler::PlannedRun> shape_of(const Config& config, const Setup& setup, Files& files) {
-  std::vector<Task> tasks = first_tasks(config, setup);
-  Result<std::vector<scheduler::PlannedRun>> runs = plan(config, setup, tasks, files);
+  Result<std::vector<scheduler::PlannedRun>> runs =
+      plan(config, setup, first_tasks(config, setup), files);
   if (!runs) return std::move(runs).error();
   if (!runs->empty()) return runs->front();
   if (config.probe.empty()) return scheduler::PlannedRun();
-  Contributor nobody;
-  nobody.id = "probe";
-  nobody.data = config.probe.front();
-  nobody.settings = {{"tokens", 1'000'000}};
-  Task task;
-  task.contributor = &nobody;
-  if (!setup.base.empty())
-    task.base_file = std::filesystem::absolute(setup.base).lexically_normal();
-  runs = plan(config, setup, {task}, files);
-  if (!runs) return std::move(runs).error();
-  return runs->front();
-}
-
-// The settings of the block's runs, which need not be trained.
-Result<void> expect_block(const std::string& block,
-                          const scheduler::Sweep& sweep,
-                          const scheduler::ExpandOptions& options,
-                          Files& files,
-                          Setup& setup) {
-  Result<scheduler::Expansion> expansion = scheduler::expand(sweep, files, options);
-  if (!expansion) return std::move(expansion).error();
-  for (const scheduler::PlannedRun& run : expansion->runs) {
-    if (run.block != block) continue;
-    setup.model = model_settings(run.spec);
-    setup.data = run.execution.data;
-    return {};
-  }
-  return usage(fmt::format("[fuse] base = \"block:{}\" names no block of {}", block, sweep.file),
-               "add a [[block]] with that name");
+  return probe_shape(config, setup, files);
 }
 
 }  // namespace
@@ -219,24 +104,7 @@ Result<Setup> prepare(const Config& config,
   setup.name = sweep.name;
   setup.options = options;
   setup.folder = std::filesystem::absolute(sweep.file).lexically_normal().parent_path();
-  Result<void> found;
-  if (config.base.starts_with("block:")) {
-    found = begin_with_block(
-        setup.store, config.base.substr(6), sweep, options.expand, replica, files, setup);
-  } else if (config.base.starts_with("run:")) {
-    Result<run::Weights> weights = run::parse_weights(config.base);
-    if (!weights) return std::move(weights).error();
-    found = begin_with_run(setup.store, weights->run, weights->step, files, setup);
-  } else if (config.base.starts_with("file:")) {
-    setup.base = setup.folder / config.base.substr(5);
-    if (files.exists(setup.base / "model.safetensors")) setup.base /= "model.safetensors";
-    if (!files.exists(setup.base))
-      found = usage(fmt::format("there is no {}", setup.base.string()),
-                    "[fuse] base = \"file:PATH\" names a safetensors file");
-  } else {
-    found = usage(fmt::format("[fuse] base = \"{}\" names no weights", config.base),
-                  "base = \"block:NAME\", \"run:ID\" or \"file:PATH\"");
-  }
+  Result<void> found = find_base(config.base, sweep, options.expand, replica, files, setup);
   if (!found) return std::move(found).error();
   return setup;
 }

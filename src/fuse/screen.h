@@ -49,6 +49,7 @@ std::optional<std::string> refuse_probe(const Config& config,
 // The loss of a fused model grew by more than both allow.
 bool worse(const Config& config, const Change& change);
 
-double median(std::vector<double> values);  // NaN without values
+double median(std::vector<double> values);       // NaN without values
+double mean(const std::vector<double>& values);  // NaN without values
 
 }  // namespace ration::fuse

@@ -137,6 +137,20 @@ TEST_F(FusionRuns, AreCheckedBeforeTheBaseIsTrained) {
   EXPECT_THAT(refusal({{"base", "block:base"}, {"probe", {"lost"}}}), HasSubstr("lost"));
 }
 
+TEST_F(FusionRuns, ThatNeedAProbeNameItsKeyAndNobodyElse) {
+  const Json guests = {{{"id", "guest"}, {"external", true}}};
+  for (const Json& contributors : {guests, table_.at("contributor")}) {
+    const Result<void> sound =
+        check(config({{"base", "block:base"}, {"contributor", contributors}, {"probe", {"lost"}}}),
+              sweep("[fuse]\n"),
+              {},
+              unsynced_files());
+    ASSERT_FALSE(sound);
+    EXPECT_THAT(sound.error().describe(), HasSubstr("[fuse] probe"));
+    EXPECT_THAT(sound.error().describe(), testing::Not(HasSubstr("contributor")));
+  }
+}
+
 TEST(SweepName, FitsAndTellsFusionsApart) {
   EXPECT_EQ(sweep_name("first/ties/seed-1", "r3"), "first.ties.seed-1.r3");
   const std::string one = sweep_name(std::string(60, 'x') + "/1", "r10000");
