@@ -14,7 +14,7 @@ constexpr const char* kSchema = "ration.fusion/1";
 constexpr const char* kEnding = ".safetensors";
 constexpr std::size_t kPiece = std::size_t{4} << 20;  // bytes copied at once
 
-std::string_view text_of(std::span<const std::byte> bytes) {
+std::string_view chars_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -49,7 +49,7 @@ Path round_file(const Path& folder, std::int64_t round) {
 Result<std::string> sha256_of(Files& files, const Path& file) {
   Result<std::unique_ptr<MappedFile>> mapped = files.map(file);
   if (!mapped) return std::move(mapped).error();
-  return sha256_hex(text_of((*mapped)->bytes()));
+  return sha256_hex(chars_of((*mapped)->bytes()));
 }
 
 Result<void> check_digest(Files& files, const Path& file, const std::string& sha256) {
@@ -68,7 +68,7 @@ Result<void> check_digest(Files& files, const Path& file, const std::string& sha
 Result<std::string> keep_copy(Files& files, const Path& file, const Path& folder) {
   Result<std::unique_ptr<MappedFile>> mapped = files.map(file);
   if (!mapped) return std::move(mapped).error();
-  const std::string_view bytes = text_of((*mapped)->bytes());
+  const std::string_view bytes = chars_of((*mapped)->bytes());
   const std::string sha256 = sha256_hex(bytes);
   const Path to = folder / (sha256 + kEnding);
   if (files.exists(to) && check_digest(files, to, sha256)) return sha256;
@@ -145,24 +145,9 @@ Result<Identity> read_identity(Files& files, const Path& folder) {
     return Error{.kind = ErrorKind::input,
                  .what = fmt::format("{} is of another version, or damaged", file.string()),
                  .hint = "restore it from a copy, or begin the fusion anew under another name"};
-  Result<Config> config = parse_config((*json)["config"], file.string());
+  Result<Config> config = stored_config((*json)["config"], file.string());
   if (!config) return std::move(config).error();
   return Identity{std::move(*config), (*json)["base"], json->value("model", Json::object())};
-}
-
-Result<std::vector<RoundRecord>> rounds_of(Files& files, const Path& folder) {
-  std::vector<RoundRecord> rounds;
-  for (std::int64_t round = 1; files.exists(round_file(folder, round)); ++round) {
-    const Path file = round_file(folder, round);
-    Result<std::string> text = files.read(file);
-    if (!text) return std::move(text).error();
-    Result<Json> json = parse_json(*text, file.string());
-    if (!json) return std::move(json).error();
-    Result<RoundRecord> record = round_from_json(*json, folder, file.string());
-    if (!record) return std::move(record).error();
-    rounds.push_back(std::move(*record));
-  }
-  return rounds;
 }
 
 namespace {

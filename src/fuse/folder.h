@@ -51,4 +51,9 @@ struct Identity {
 Result<void> write_identity(Files& files, const Path& folder, const Identity& identity);
 Result<Identity> read_identity(Files& files, const Path& folder);
 
+// As rounds_of() of fuse.h, of a fusion whose theta_0 has the digest `first`.
+Result<std::vector<RoundRecord>> rounds_of(Files& files,
+                                           const Path& folder,
+                                           const std::string& first);
+
 }  // namespace ration::fuse

@@ -132,7 +132,9 @@ Result<std::vector<std::string>> fusions(Files& files, const Path& store);
 // differs), those of run_sweep, an aborted round, ErrorKind::interrupted by Ctrl-C.
 Result<Summary> run_fusion(const Config& config, const Setup& setup, scheduler::Outside outside);
 
-// The closed rounds, from their manifests.
+// The closed rounds, from their manifests. ErrorKind::input, with the file: a manifest that is
+// damaged, missing before a later one, or of another round or fusion than its place says, and a
+// base, velocity or origin of an accepted contribution that is gone.
 Result<std::vector<RoundRecord>> rounds_of(Files& files, const Path& folder);
 Json to_json(const RoundRecord& record);
 Result<RoundRecord> round_from_json(const Json& json, const Path& folder, const std::string& where);

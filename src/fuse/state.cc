@@ -87,7 +87,7 @@ Result<State> State::open(Files& files, const Config& config, const Setup& setup
 Result<State> State::look(Files& files, const Path& folder, const std::string& base) {
   Result<Journal> journal = Journal::open(files, journal_file(folder));
   if (!journal) return std::move(journal).error();
-  Result<std::vector<RoundRecord>> rounds = rounds_of(files, folder);
+  Result<std::vector<RoundRecord>> rounds = rounds_of(files, folder, base);
   if (!rounds) return std::move(rounds).error();
   State state(files, folder, std::move(*journal));
   state.first_ = base;

@@ -339,18 +339,5 @@ TEST(Weights, AreThoseOfTheContributorsOrTheirTokens) {
   EXPECT_THAT(weights("inverse_loss"), ElementsAre(0.5, 0.5));
 }
 
-TEST(Manifest, ComesBackFromItsJson) {
-  World world;
-  world.failing = {"b"};
-  const Summary summary = world.carried_out(world.config());
-
-  const std::vector<RoundRecord> rounds = rounds_of(real_files(), world.folder()).value();
-
-  ASSERT_THAT(rounds, SizeIs(2));
-  EXPECT_EQ(to_json(rounds[1]).dump(), to_json(summary.rounds[1]).dump());
-  EXPECT_THAT(round_from_json({{"schema", "x"}}, "f", "r.json").error().what,
-              HasSubstr("r.json is no manifest"));
-}
-
 }  // namespace
 }  // namespace ration::fuse
