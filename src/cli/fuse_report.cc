@@ -114,14 +114,24 @@ report::Table rounds_of_page(const std::vector<fuse::RoundRecord>& rounds) {
   return table;
 }
 
+std::string shown(double value) {
+  return std::isfinite(value) ? fmt::format("{:.4g}", value) : "-";
+}
+
+// With what was measured of a late contribution.
 report::Table refusals(const std::vector<fuse::RoundRecord>& rounds) {
-  report::Table table{.header = {"round", "contributor", "verdict", "reason"}, .rows = {}};
+  report::Table table{
+      .header = {"round", "contributor", "verdict", "norm", "cosine", "probe (nats)", "reason"},
+      .rows = {}};
   for (const fuse::RoundRecord& round : rounds)
     for (const fuse::Contribution& each : round.contributions)
       if (each.verdict != fuse::Verdict::accepted)
         table.rows.push_back({fmt::format("{}", round.round),
                               each.contributor,
                               fuse::name(each.verdict),
+                              shown(each.norm),
+                              shown(each.cosine),
+                              shown(each.probe),
                               each.reason});
   return table;
 }
@@ -142,7 +152,10 @@ Result<int> run_report(const Arguments& arguments) {
                            .tables = {rounds_of_page(*rounds)},
                            .figures = {loss_figure(*rounds)}});
   page.sections.push_back({.title = "Contributions",
-                           .paragraphs = {},
+                           .paragraphs = {"What was not fused. The cosine is the mean to the other "
+                                          "task vectors of the round; of a late contribution, "
+                                          "measured by late = \"log\", to the step that the "
+                                          "round made."},
                            .tables = {refusals(*rounds)},
                            .figures = {norm_figure(*rounds), verdict_figure(*rounds)}});
   if (Result<void> done = write_page(arguments.console, page, file); !done)

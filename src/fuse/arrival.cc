@@ -1,6 +1,8 @@
 // A trained model becomes a contribution, the faults of experiments included.
 
-#include <algorithm>
+#include <fmt/format.h>
+
+#include <set>
 
 #include "base/random.h"
 #include "fuse/folder.h"
@@ -36,10 +38,35 @@ std::uint64_t seed_of(const Config& config, std::int64_t round, std::size_t cont
   return Stream(config.seed, StreamId::contributors, epoch_of(round, contributor)).next() & kMask;
 }
 
+Task task_of(const Context& context,
+             std::size_t place,
+             std::int64_t round,
+             const std::string& base) {
+  return {.contributor = &context.config.contributors[place],
+          .round = round,
+          .base = base,
+          .base_file = base_file(context.folder, base),
+          .seed = seed_of(context.config, round, place)};
+}
+
 const Fault* fault_of(const Config& config, const std::string& contributor) {
   auto found = config.faults.find(contributor);
   if (found == config.faults.end()) found = config.faults.find("*");
   return found == config.faults.end() ? nullptr : &found->second;
+}
+
+std::vector<std::string> altered_in(const Config& config, const RoundRecord& record) {
+  std::set<std::string> altered;
+  for (const Contribution& each : record.contributions) {
+    const Fault* const fault = fault_of(config, each.contributor);
+    const bool trained_here = !each.run.empty();
+    if (trained_here && fault != nullptr && fault->kind != Fault::Kind::fail)
+      altered.insert(each.contributor);
+  }
+  std::vector<std::string> lines;
+  for (const std::string& id : altered)
+    lines.push_back(fmt::format("the contributions of {} are altered, as the experiment asks", id));
+  return lines;
 }
 
 bool fails(const Config& config, std::int64_t round, std::size_t place) {

@@ -109,12 +109,7 @@ class Wave {
         failed_[contributor.id] = "it failed, as the experiment asks";
         continue;
       }
-      const std::string base = begin_of(slot);
-      tasks.push_back({.contributor = &contributor,
-                       .round = round_,
-                       .base = base,
-                       .base_file = base_file(context_.folder, base),
-                       .seed = seed_of(config_, round_, places_[slot])});
+      tasks.push_back(task_of(context_, places_[slot], round_, begin_of(slot)));
     }
     if (tasks.empty()) return {};
     Result<std::vector<Trained>> trained = context_.hands.train(tasks, std::nullopt);
@@ -175,6 +170,7 @@ class Wave {
     }
     record.next = versions_.back();
     record.next_file = base_file(context_.folder, record.next);
+    record.warnings = altered_in(config_, record);
     return record;
   }
 

@@ -62,7 +62,7 @@ enum class Verdict {
   accepted,
   rejected,    // by screening; `reason` says by which check
   absent,      // its run failed, or it did not arrive
-  late,        // arrived after the round was closed, and dropped or only logged
+  late,        // arrived after the round was closed, and dropped or only measured
   superseded,  // the same contributor sent a later one
 };
 const char* name(Verdict verdict);
@@ -78,7 +78,8 @@ struct Contribution {
   std::int64_t staleness = 0;  // rounds (async: versions) between trained_from and the base
   double weight = 0;           // as fused, before normalisation; 0 unless accepted
   double norm = 0;             // |tau|; NaN unknown
-  double cosine = 0;           // mean to the other tau of the round; NaN unknown
+  double cosine = 0;           // mean to the other tau of the round; late: to the step that the
+                               // round made; NaN unknown
   double scale = 1;            // of tau, by clipping
   double probe = 0;            // loss on the probes; NaN not measured
   Verdict verdict = Verdict::absent;

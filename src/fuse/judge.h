@@ -31,6 +31,11 @@ Step step_of(const Context& context, const RoundRecord& record, const std::strin
 // before the round; empty = none.
 Result<void> fuse_round(const Context& context, RoundRecord& record, const std::string& velocity);
 
+// After fuse_round(): measures the late contributions, which change nothing. Their norm; the cosine
+// of tau to the step that the round made, unknown where it made none; with Check::probe the loss on
+// the probes of the base plus tau. One that does not pass the format check is rejected.
+Result<void> measure_late(const Context& context, RoundRecord& record);
+
 // The norms of accepted contributions of the last three of these rounds.
 std::vector<double> norms_of(const std::vector<RoundRecord>& rounds);
 

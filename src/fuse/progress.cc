@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "fuse/folder.h"
+#include "fuse/rounds.h"
 #include "fuse/state.h"
 
 namespace ration::fuse {
@@ -24,15 +25,10 @@ Result<Progress> progress_of(Files& files, const Path& folder) {
   for (const std::size_t place : chosen(identity->config, next)) {
     const std::string& id = identity->config.contributors[place].id;
     // What began with an older base is late, and nobody is in by it.
-    const bool in =
-        std::any_of(events.arrived.begin(),
-                    events.arrived.end(),
-                    [&](const Contribution& each) {
-                      return each.contributor == id && each.trained_from == progress.base;
-                    }) ||
-        std::any_of(sent->begin(), sent->end(), [&](const Submission& each) {
-          return each.contributor == id && each.from == progress.base;
-        });
+    const bool in = is_in(events, id, progress.base) ||
+                    std::any_of(sent->begin(), sent->end(), [&](const Submission& each) {
+                      return each.contributor == id && each.from == progress.base;
+                    });
     (in ? progress.arrived : progress.awaited).push_back(id);
   }
   return progress;

@@ -17,11 +17,28 @@ Part part_of(const Context& context, const Contribution& contribution, double et
 Result<std::string> add_part(
     Files& files, const Part& part, const Path& base, const Path& folder, int threads);
 
+// Whether something of the contributor arrived that began with `base`.
+bool is_in(const RoundEvents& events, const std::string& contributor, const std::string& base);
+// The manifest of a closed synchronous round, with the verdicts that need no look at weights; all
+// others are accepted until they are judged.
+RoundRecord record_of(const Context& context, const State& state, const RoundEvents& events);
+
+// What contributor `place` is asked for in a round that begins with `base`.
+Task task_of(const Context& context,
+             std::size_t place,
+             std::int64_t round,
+             const std::string& base);
+// Unless late contributions are dropped: those of earlier rounds, up to staleness_max, that were
+// not at their end when these were closed.
+std::vector<Task> late_tasks(const Context& context, const State& state);
+
 // The seed of a contributor's run: of the fusion's seed, the round and the contributor's place.
 std::uint64_t seed_of(const Config& config, std::int64_t round, std::size_t contributor);
 
 // What the round does to contributions of contributor `place` for an experiment; nothing mostly.
 const Fault* fault_of(const Config& config, const std::string& contributor);
+// A line for each contributor whose contributions of this round were altered.
+std::vector<std::string> altered_in(const Config& config, const RoundRecord& record);
 // Its contribution of this round never arrives.
 bool fails(const Config& config, std::int64_t round, std::size_t place);
 

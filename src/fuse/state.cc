@@ -112,6 +112,14 @@ std::vector<std::string> State::versions() const {
   return versions;
 }
 
+std::int64_t State::age_of(const std::string& base) const {
+  if (base == this->base()) return 0;
+  const auto open = static_cast<std::int64_t>(rounds_.size()) + 1;
+  for (std::int64_t round = open - 1; round >= 1; --round)
+    if (rounds_[static_cast<std::size_t>(round - 1)].base == base) return open - round;
+  return open;
+}
+
 RoundEvents State::events_of(std::int64_t round) const {
   RoundEvents events;
   for (const Json& event : journal_.events()) {

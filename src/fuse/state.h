@@ -37,6 +37,9 @@ class State {
   std::string base() const;                   // sha256 of the last base
   std::string velocity() const;               // sha256; empty = none
   std::vector<std::string> versions() const;  // async: theta_0 and every version since
+  // Rounds since one last began with this base; 0 for the current one, and the number of the open
+  // round for a base that no round began with.
+  std::int64_t age_of(const std::string& base) const;
   RoundEvents events_of(std::int64_t round) const;
   bool aborted() const;
 

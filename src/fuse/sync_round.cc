@@ -33,11 +33,13 @@ class Round {
       if (!waits || !waits->empty()) return waits;
       events_ = state_.events_of(round_);
     }
-    RoundRecord record = record_of_arrivals();
+    RoundRecord record = record_of(context_, state_, events_);
     if (Result<void> done = judge(context_, record, norms_of(state_.rounds())); !done)
       return std::move(done).error();
     if (Result<void> done = fuse_round(context_, record, state_.velocity()); !done)
       return std::move(done).error();
+    if (config_.late == Late::log)
+      if (Result<void> done = measure_late(context_, record); !done) return std::move(done).error();
     if (Result<void> done = state_.finish_round(std::move(record)); !done)
       return std::move(done).error();
     return std::string();
@@ -125,11 +127,7 @@ class Round {
                        what);
   }
 
-  bool in(const std::string& contributor) const {
-    return std::any_of(events_.arrived.begin(), events_.arrived.end(), [&](const auto& each) {
-      return each.contributor == contributor && each.trained_from == base_;
-    });
-  }
+  bool in(const std::string& contributor) const { return is_in(events_, contributor, base_); }
 
   Waiting count() const {
     Waiting waiting{.of = static_cast<std::int64_t>(chosen_.size())};
@@ -152,41 +150,13 @@ class Round {
     return false;
   }
 
-  Task task(std::size_t place, std::int64_t round, const std::string& base) const {
-    return {.contributor = &config_.contributors[place],
-            .round = round,
-            .base = base,
-            .base_file = base_file(context_.folder, base),
-            .seed = seed_of(config_, round, place)};
-  }
-
-  // Contributions of earlier rounds that were not at their end when these were closed.
-  std::vector<Task> late_tasks() const {
-    std::vector<Task> tasks;
-    if (config_.late == Late::drop) return tasks;
-    const std::int64_t oldest = std::max<std::int64_t>(1, round_ - config_.staleness_max);
-    std::set<std::pair<std::string, std::int64_t>> came;
-    for (std::int64_t round = oldest; round < round_; ++round) {
-      const RoundEvents events = state_.events_of(round);
-      for (std::size_t i = 0; i < events.arrived.size(); ++i)
-        came.emplace(events.arrived[i].contributor, events.task_round[i]);
-    }
-    for (std::int64_t round = oldest; round < round_; ++round)
-      for (const std::string& id : state_.events_of(round).pending)
-        for (std::size_t place = 0; place < config_.contributors.size(); ++place)
-          if (config_.contributors[place].id == id && !came.contains({id, round}))
-            tasks.push_back(
-                task(place, round, state_.rounds()[static_cast<std::size_t>(round - 1)].base));
-    return tasks;
-  }
-
   Result<void> train() {
     std::vector<Task> tasks;
-    for (Task& each : late_tasks())
+    for (Task& each : late_tasks(context_, state_))
       if (!arrived(each)) tasks.push_back(std::move(each));
     const std::size_t late = tasks.size();
     for (const std::size_t place : chosen_) {
-      Task each = task(place, round_, base_);
+      Task each = task_of(context_, place, round_, base_);
       if (each.contributor->external || arrived(each) || failed_.contains(each.contributor->id))
         continue;
       if (fails(config_, round_, place))
@@ -218,73 +188,6 @@ class Round {
     Result<Contribution> contribution = arrival_of(context_, task, trained);
     if (!contribution) return std::move(contribution).error();
     return state_.arrive(round_, *contribution, task.round);
-  }
-
-  // The verdicts that need no look at weights; all others are accepted until they are judged.
-  RoundRecord record_of_arrivals() const {
-    RoundRecord record;
-    record.round = round_;
-    record.base = base_;
-    record.base_file = base_file(context_.folder, base_);
-    record.eta = config_.eta;
-    record.probe_before = record.probe_after = unmeasured().probe;
-    record.contributions = events_.arrived;
-    for (std::size_t i = 0; i < record.contributions.size(); ++i)
-      record.contributions[i].staleness = staleness(record.contributions[i], events_.task_round[i]);
-    for (Contribution& each : record.contributions) set_verdict(each, record.contributions);
-    for (const std::size_t place : chosen_)
-      if (const std::string& id = config_.contributors[place].id; !in(id)) {
-        Contribution absent = unmeasured();
-        absent.contributor = id;
-        absent.trained_from = base_;
-        const auto reason = events_.absent.find(id);
-        absent.reason =
-            reason == events_.absent.end() ? "not there when the round was closed" : reason->second;
-        record.contributions.push_back(std::move(absent));
-      }
-    std::stable_sort(
-        record.contributions.begin(),
-        record.contributions.end(),
-        [](const Contribution& a, const Contribution& b) { return a.contributor < b.contributor; });
-    for (const auto& [id, fault] : config_.faults)
-      if (fault.kind != Fault::Kind::fail)
-        record.warnings.push_back(
-            fmt::format("the contributions of {} are altered, as the experiment asks", id));
-    return record;
-  }
-
-  // Rounds since the one that the contribution was trained for.
-  std::int64_t staleness(const Contribution& contribution, std::int64_t task_round) const {
-    if (contribution.trained_from == base_) return 0;
-    if (task_round > 0) return round_ - task_round;
-    for (std::int64_t round = round_ - 1; round >= 1; --round)
-      if (state_.rounds()[static_cast<std::size_t>(round - 1)].base == contribution.trained_from)
-        return round_ - round;
-    return round_;
-  }
-
-  // Of several by one contributor the one from the newest base counts, of equals the last.
-  void set_verdict(Contribution& each, const std::vector<Contribution>& arrived) const {
-    each.verdict = Verdict::accepted;
-    const auto better = std::find_if(arrived.begin(), arrived.end(), [&](const Contribution& c) {
-      return c.contributor == each.contributor &&
-             (c.staleness < each.staleness ||
-              (c.staleness == each.staleness && c.sequence > each.sequence));
-    });
-    if (better != arrived.end()) {
-      each.verdict = Verdict::superseded;
-      each.reason = fmt::format("number {} of the same contributor replaces it", better->sequence);
-    } else if (each.staleness > 0 && config_.late == Late::drop) {
-      each.verdict = Verdict::late;
-      each.reason = "its round was closed; late = \"drop\"";
-    } else if (each.staleness > 0 && config_.late == Late::log) {
-      each.verdict = Verdict::late;
-      each.reason = "its round was closed; late = \"log\"";
-    } else if (each.staleness > config_.staleness_max) {
-      each.verdict = Verdict::rejected;
-      each.reason = fmt::format(
-          "late: {} rounds old, staleness_max = {}", each.staleness, config_.staleness_max);
-    }
   }
 
   const Context& context_;

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <numeric>
+
 #include "fuse/world.h"
 
 namespace ration::fuse {
@@ -181,11 +184,45 @@ TEST(LateContribution, IsAddedToTheNextRoundWithLessWeight) {
                 1e-6);
 }
 
-TEST(LateContribution, IsOnlyLoggedWhereThatIsAsked) {
+double dot(const Numbers& a, const Numbers& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+
+Numbers minus(Numbers a, const Numbers& b) {
+  for (std::size_t j = 0; j < a.size(); ++j) a[j] -= b[j];
+  return a;
+}
+
+TEST(LateContribution, IsMeasuredAgainstTheStepOfTheRoundWhereThatIsAsked) {
   World world;
-  const Summary summary = late_fusion(world, "log", {{"contributors_per_round", 3}});
-  EXPECT_THAT(verdicts(summary.rounds[1]),
-              ElementsAre("a accepted 0", "b superseded 1", "b accepted 0", "c accepted 0"));
+  world.probe = [](const Numbers& model) { return Numbers(2, std::sqrt(dot(model, model))); };
+  const Summary summary = late_fusion(
+      world,
+      "log",
+      {{"probe", {"p"}}, {"rollback", false}, {"probe_slack", 100}, {"faults", {{"c", "flip"}}}});
+
+  const RoundRecord& round = summary.rounds[1];
+  EXPECT_THAT(verdicts(round),
+              ElementsAre("a accepted 0", "b late 1", "b accepted 0", "c accepted 0"));
+  const Contribution& late = round.contributions[1];
+  const Numbers base = read_model(round.base_file);
+  const Numbers tau = minus(read_model(late.file), read_model(summary.rounds[0].base_file));
+  const Numbers step = minus(read_model(round.next_file), base);
+  Numbers moved = base;
+  for (std::size_t j = 0; j < moved.size(); ++j) moved[j] += tau[j];
+  // Files hold f32, of numbers about 1.
+  EXPECT_NEAR(late.norm, std::sqrt(dot(tau, tau)), 1e-5);
+  EXPECT_NEAR(late.cosine, dot(tau, step) / std::sqrt(dot(tau, tau) * dot(step, step)), 1e-5);
+  EXPECT_NEAR(late.probe, std::sqrt(dot(moved, moved)), 1e-5);
+  EXPECT_EQ(late.weight, 0);
+}
+
+TEST(LateContribution, ChangesNothingWhereItIsMeasured) {
+  World dropped, logged;
+  const Summary drop = late_fusion(dropped, "drop"), log = late_fusion(logged, "log");
+
+  EXPECT_EQ(log.base, drop.base);
+  EXPECT_EQ(log.rounds[1].contributions.size(), drop.rounds[1].contributions.size() + 1);
 }
 
 }  // namespace

@@ -339,5 +339,14 @@ TEST(Weights, AreThoseOfTheContributorsOrTheirTokens) {
   EXPECT_THAT(weights("inverse_loss"), ElementsAre(0.5, 0.5));
 }
 
+TEST(AsyncFusion, SaysWhoseContributionsAnExperimentAltered) {
+  World world;
+  const Summary summary = world.carried_out(world.config(
+      {{"mode", "async"}, {"rounds", 1}, {"faults", {{"*", "flip"}, {"b", "fail:0"}}}}));
+
+  EXPECT_THAT(summary.rounds[0].warnings,
+              ElementsAre(HasSubstr("of a are altered"), HasSubstr("of c are altered")));
+}
+
 }  // namespace
 }  // namespace ration::fuse
