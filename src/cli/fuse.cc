@@ -91,20 +91,24 @@ Result<int> run_submit(const Arguments& arguments) {
   Result<std::optional<std::int64_t>> tokens = arguments.whole("tokens", 0, kLargestWhole);
   if (!tokens) return std::move(tokens).error();
   guard_store(arguments);
-  Result<std::int64_t> number = fuse::submit(real_files(),
-                                             *folder,
-                                             {.contributor = *contributor,
-                                              .from = *from,
-                                              .model = arguments.positional.front(),
-                                              .tokens = tokens->value_or(0)});
-  if (!number) return std::move(number).error();
+  Result<fuse::Submitted> submitted = fuse::submit(real_files(),
+                                                   *folder,
+                                                   {.contributor = *contributor,
+                                                    .from = *from,
+                                                    .model = arguments.positional.front(),
+                                                    .tokens = tokens->value_or(0)});
+  if (!submitted) return std::move(submitted).error();
   if (arguments.console.json)
     arguments.console.print_json({{"schema", "ration.fusion_submission/1"},
                                   {"contributor", *contributor},
-                                  {"number", *number}});
+                                  {"number", submitted->number},
+                                  {"from", submitted->from},
+                                  {"staleness", submitted->staleness},
+                                  {"note", submitted->note}});
   else
-    arguments.console.print(
-        fmt::format("submission {} of {}; `ration fuse run` takes it\n", *number, *contributor));
+    arguments.console.print(fmt::format(
+        "submission {} of {}; `ration fuse run` takes it\n", submitted->number, *contributor));
+  if (!submitted->note.empty()) arguments.console.note(submitted->note);
   return 0;
 }
 
@@ -247,22 +251,27 @@ Command fuse_submit_command() {
                    .help = "That it was trained on; what the sweep file says without it."}},
       .description =
           "Refused with exit status 2, nothing being written: names, shapes or formats that are\n"
-          "not those of the base, NaN and infinity, a damaged file, an unknown base.\n\n"
+          "not those of the base, NaN and infinity, a damaged file, an unknown base, a fusion "
+          "that\n"
+          "has ended or was aborted. Where the base is not the current one any more, a line says\n"
+          "what `late` will do with the model.\n\n"
           "  ration fuse submit prose.safetensors --from 0123456789ab --contributor prose",
       .execute = run_submit};
 }
 
 Command fuse_replay_command() {
-  return {.name = "fuse replay",
-          .summary = "Make every base of a fusion again from its contributions, and compare",
-          .arguments = "[NAME]",
-          .min_arguments = 0,
-          .max_arguments = 1,
-          .options = {store_option()},
-          .description =
-              "Exit status 4 where a hash differs; writes nothing that stays.\n\n"
-              "  ration fuse replay fusion",
-          .execute = run_replay};
+  return {
+      .name = "fuse replay",
+      .summary = "Make every base of a fusion again from its contributions, and compare",
+      .arguments = "[NAME]",
+      .min_arguments = 0,
+      .max_arguments = 1,
+      .options = {store_option()},
+      .description =
+          "Exit status 4 where a hash differs; writes nothing that stays. Refused while `ration\n"
+          "fuse run` works on the fusion.\n\n"
+          "  ration fuse replay fusion",
+      .execute = run_replay};
 }
 
 }  // namespace ration::cli

@@ -160,7 +160,7 @@ struct Replayed {
   std::string now;
 };
 // Computes every fusion again from the stored contributions; writes nothing that stays. Errors: a
-// file that is gone or is another one.
+// file that is gone or is another one; ErrorKind::usage while a process carries the fusion out.
 Result<std::vector<Replayed>> replay(Files& files, const Path& folder, int threads = 0);
 
 struct Submission {
@@ -169,9 +169,15 @@ struct Submission {
   Path model;
   std::int64_t tokens = 0;  // 0 = what the configuration says
 };
+struct Submitted {
+  std::int64_t number = 0;     // in the inbox, from 1
+  std::string from;            // sha256 of the base
+  std::int64_t staleness = 0;  // rounds (async: versions) between it and the current base
+  std::string note = {};       // what the fusion does with one that old; empty for staleness 0
+};
 // Checks an external contribution and keeps a copy: format check of screening, with names of
-// tensors and indices. ErrorKind::input or usage, nothing written, when it is refused. The sequence
-// number.
-Result<std::int64_t> submit(Files& files, const Path& folder, const Submission& submission);
+// tensors and indices. ErrorKind::input or usage, nothing written, when it is refused, and where
+// the fusion has ended or was aborted.
+Result<Submitted> submit(Files& files, const Path& folder, const Submission& submission);
 
 }  // namespace ration::fuse

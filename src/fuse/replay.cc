@@ -2,6 +2,7 @@
 
 #include "fuse/folder.h"
 #include "fuse/judge.h"
+#include "fuse/lock.h"
 #include "fuse/rounds.h"
 
 namespace ration::fuse {
@@ -79,7 +80,9 @@ Result<std::vector<Replayed>> replay(Files& files, const Path& given, int thread
   const Path folder = std::filesystem::absolute(given).lexically_normal();
   Result<Identity> identity = read_identity(files, folder);
   if (!identity) return std::move(identity).error();
-  Result<std::vector<RoundRecord>> rounds = rounds_of(files, folder);
+  Result<Lock> lock = Lock::take(folder);
+  if (!lock) return std::move(lock).error();
+  Result<std::vector<RoundRecord>> rounds = rounds_of(files, folder, identity->base);
   if (!rounds) return std::move(rounds).error();
   const Hands nobody;
   const Context context{.config = identity->config,

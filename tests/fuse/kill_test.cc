@@ -74,7 +74,7 @@ TEST(KilledSubmission, IsThereOnceOrNotAtAll) {
     const Submission submission{
         .contributor = "guest", .from = base, .model = world.scratch / "m", .tokens = 0};
     FailingFiles dying(unsynced_files(), FailingFiles::Mode::killed, kill);
-    const Result<std::int64_t> sent = submit(dying, world.folder(), submission);
+    const Result<Submitted> sent = submit(dying, world.folder(), submission);
     killed = dying.failed();
 
     if (!sent) {

@@ -6,6 +6,7 @@
 
 #include "base/unsynced_files.h"
 #include "fuse/folder.h"
+#include "fuse/lock.h"
 #include "fuse/world.h"
 #include "merge/merge.h"
 
@@ -337,6 +338,22 @@ TEST(Weights, AreThoseOfTheContributorsOrTheirTokens) {
   EXPECT_THAT(weights("uniform"), ElementsAre(1, 1));
   EXPECT_THAT(weights("tokens"), ElementsAre(100, 100));
   EXPECT_THAT(weights("inverse_loss"), ElementsAre(0.5, 0.5));
+}
+
+TEST(SyncFusion, ReplayWaitsForNobodyWhoWorksOnTheFusion) {
+  World world;
+  world.carried_out(world.config());
+  {
+    const Result<Lock> other = Lock::take(world.folder());
+    ASSERT_TRUE(other);
+
+    const Result<std::vector<Replayed>> refused = replay(real_files(), world.folder(), 1);
+
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(exit_code(refused.error().kind), 2);
+    EXPECT_THAT(refused.error().what, HasSubstr("another process works on"));
+  }
+  EXPECT_TRUE(replay(real_files(), world.folder(), 1));
 }
 
 TEST(AsyncFusion, SaysWhoseContributionsAnExperimentAltered) {

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <limits>
 
 #include "base/unsynced_files.h"
@@ -33,9 +34,9 @@ class Submissions : public testing::Test {
     write_model(world_.scratch / name, numbers);
     return world_.scratch / name;
   }
-  Result<std::int64_t> send(const Path& file,
-                            const std::string& from,
-                            const std::string& who = "guest") {
+  Result<Submitted> send(const Path& file,
+                         const std::string& from,
+                         const std::string& who = "guest") {
     return submit(unsynced_files(),
                   world_.folder(),
                   {.contributor = who, .from = from, .model = file, .tokens = 0});
@@ -51,7 +52,7 @@ TEST_F(Submissions, AreAwaitedTakenAndFused) {
   EXPECT_THAT(waiting.waiting, HasSubstr("round 1 has 1 of 2 contributions"));
   EXPECT_THAT(waiting.waiting, HasSubstr("`ration fuse submit`"));
 
-  ASSERT_EQ(send(model("g", 0.1), waiting.base.substr(0, 10)).value(), 1);
+  ASSERT_EQ(send(model("g", 0.1), waiting.base.substr(0, 10))->number, 1);
   const Summary next = world_.carried_out(config_);
 
   ASSERT_THAT(next.rounds, SizeIs(1));
@@ -86,7 +87,7 @@ TEST_F(Submissions, ThatWereChangedAfterTheyArrivedAreNotFused) {
 TEST_F(Submissions, OfOneContributorTwiceCountOnceTheLast) {
   const std::string base = world_.carried_out(config_).base;
   ASSERT_TRUE(send(model("one", 0.1), base));
-  ASSERT_EQ(send(model("two", 0.2), base).value(), 2);
+  ASSERT_EQ(send(model("two", 0.2), base)->number, 2);
 
   const RoundRecord round = world_.carried_out(config_).rounds.at(0);
 
@@ -118,7 +119,7 @@ TEST_F(Submissions, ThatCannotBeUsedAreRefusedAndNothingIsWritten) {
   write_model(world_.scratch / "inf", broken);
   write_model(world_.scratch / "short", {1, 2});
   ASSERT_TRUE(unsynced_files().write_whole(world_.scratch / "torn", "\x10"));
-  const auto refusal = [&](const Result<std::int64_t>& sent) {
+  const auto refusal = [&](const Result<Submitted>& sent) {
     EXPECT_FALSE(sent);
     EXPECT_EQ(exit_code(sent.error().kind), 2);
     return sent.error().describe();
@@ -148,7 +149,75 @@ TEST_F(Submissions, AreRefusedWhenAllRoundsAreDone) {
   ASSERT_TRUE(submit(unsynced_files(), world_.folder("other"), submission));
   world_.carried_out(guest, "other");
   EXPECT_THAT(submit(unsynced_files(), world_.folder("other"), submission).error().what,
-              HasSubstr("1 round of"));
+              HasSubstr("other has ended: 1 round of it is done"));
+}
+
+TEST_F(Submissions, AreRefusedWhenTheFusionWasAborted) {
+  const Config config = world_.config(
+      {{"contributor", list_}, {"deadline_s", 60}, {"quorum", 1}, {"on_stall", "abort"}});
+  ASSERT_FALSE(world_.carry_out(config)) << "nobody came";
+  const auto before = world_.files_of("test");
+  const std::string base = sha256_of(world_.files, world_.scratch / "base.safetensors").value();
+
+  const Result<Submitted> sent = send(model("g", 0.1), base);
+
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(exit_code(sent.error().kind), 2);
+  EXPECT_THAT(sent.error().describe(), HasSubstr("was aborted"));
+  EXPECT_THAT(sent.error().hint, HasSubstr("under another name"));
+  EXPECT_EQ(world_.files_of("test"), before);
+}
+
+TEST_F(Submissions, MayNameTheirBaseInCapitals) {
+  std::string base = world_.carried_out(config_).base.substr(0, 16);
+  const std::string small = base;
+  for (char& c : base) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  ASSERT_NE(base, small) << "16 digits without a letter";
+
+  const Result<Submitted> sent = send(model("g", 0.1), base);
+
+  ASSERT_TRUE(sent) << sent.error().describe();
+  EXPECT_EQ(sent->from.substr(0, 16), small);
+  EXPECT_THAT(world_.carried_out(config_).rounds, SizeIs(1)) << "it is in";
+}
+
+// One base and the next; what is said of a model from the first.
+Submitted late_submission(World& world, Json table, const Path& one, const Path& late) {
+  table["contributor"] = {{{"id", "guest"}, {"external", true}}};
+  table["rounds"] = 5;
+  const Config config = world.config(table);
+  const std::string base = world.carried_out(config).base;
+  const Submission first{.contributor = "guest", .from = base, .model = one};
+  Result<Submitted> sent = submit(unsynced_files(), world.folder(), first);
+  EXPECT_TRUE(sent) << sent.error().describe();
+  EXPECT_EQ(sent->staleness, 0);
+  EXPECT_EQ(sent->note, "");
+  EXPECT_NE(world.carried_out(config).base, base);
+  Result<Submitted> second = submit(
+      unsynced_files(), world.folder(), {.contributor = "guest", .from = base, .model = late});
+  EXPECT_TRUE(second) << second.error().describe();
+  world.carried_out(config);
+  return *second;
+}
+
+TEST_F(Submissions, FromAnOlderBaseAreToldWhatBecomesOfThem) {
+  const std::vector<std::pair<Json, std::string>> fates = {
+      {{{"late", "drop"}}, "it will not be fused"},
+      {{{"late", "log"}}, "it will be measured and not fused"},
+      {{{"late", "next"}, {"gamma", 0.25}}, "multiplied by 0.25"},
+      {{{"late", "next"}, {"gamma", 0}}, "gamma = 0: it will be rejected"},
+      {{{"late", "next"}, {"op", "median"}}, "it will count like the others"},
+      {{{"late", "next"}, {"staleness_max", 0}}, "staleness_max = 0: it will be rejected"},
+      {{{"mode", "async"}, {"gamma", 0.5}}, "multiplied by 0.5"}};
+  for (const auto& [table, fate] : fates) {
+    SCOPED_TRACE(table.dump());
+    World world;
+    const Submitted late = late_submission(world, table, model("one", 0.1), model("late", 0.2));
+    EXPECT_EQ(late.staleness, 1);
+    EXPECT_THAT(late.note, HasSubstr(fate));
+    EXPECT_THAT(late.note,
+                HasSubstr(table.contains("mode") ? "is 1 version old" : "is 1 round old"));
+  }
 }
 
 TEST_F(Submissions, MoveAnAsynchronousFusionEachByItself) {
