@@ -1,5 +1,7 @@
 #include "cli/page_file.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 
 #include "base/files.h"
@@ -20,6 +22,32 @@ std::string drawing_script(const Console& console) {
         "--script " +
         file.string() + " writes it");
   return script;
+}
+
+Option page_option() {
+  return {.name = "page",
+          .value = "FILE",
+          .help = "Write the answer as an offline HTML page with figures, too."};
+}
+
+Result<void> check_page_folder(const Arguments& arguments) {
+  const std::optional<std::string> page = arguments.text("page");
+  if (!page) return {};
+  const Path file = std::filesystem::absolute(*page);
+  std::error_code gone;
+  const bool folder = std::filesystem::is_directory(file, gone);
+  if (std::filesystem::is_directory(file.parent_path(), gone) && !folder) return {};
+  return Error{.kind = ErrorKind::input,
+               .what = fmt::format("--page {} cannot be written: {}",
+                                   *page,
+                                   folder ? "it is a folder" : "its folder is not there"),
+               .hint = "name a file in a folder that exists"};
+}
+
+report::Table page_table(std::vector<std::vector<std::string>> cells) {
+  report::Table page{.header = cells.front(), .rows = {}};
+  page.rows.assign(cells.begin() + 1, cells.end());
+  return page;
 }
 
 Result<void> write_page(const Console& console, const report::Page& page, const std::string& file) {

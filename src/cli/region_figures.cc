@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "report/model_figures.h"
 #include "report/vega.h"
 
 namespace ration::cli {
@@ -12,14 +13,6 @@ namespace {
 
 using report::axis;
 using report::rounded;
-
-// Letters, digits and '-'.
-std::string file_word(const std::string& text) {
-  std::string word;
-  for (const char c : text)
-    word += (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '-';
-  return word;
-}
 
 Json colour(const char* field, const char* title) {
   return {{"field", field}, {"type", "nominal"}, {"title", title}, {"sort", nullptr}};
@@ -40,10 +33,6 @@ Json line_spec(const Json& rows, bool all) {
       {{"width", 560}, {"height", 320}, {"layer", Json::array({end_marks(), layer})}},
       "Held-out loss along the line through two models");
 }
-
-// Barycentric coordinates on a plane.
-double across(const std::vector<double>& weights) { return weights[1] + weights[2] / 2; }
-double up(const std::vector<double>& weights) { return weights[2] * std::sqrt(3.0) / 2; }
 
 }  // namespace
 
@@ -85,58 +74,11 @@ report::Figure hull_figure(const HullLosses& losses) {
         {"y", {{"field", "kind"}, {"type", "nominal"}, {"title", nullptr}, {"sort", nullptr}}},
         {"color", colour("kind", "")}}}};
   spec["encoding"]["color"]["legend"] = nullptr;
-  return {.name = "hull-" + file_word(losses.corpus),
+  return {.name = "hull-" + report::figure_name(losses.corpus),
           .caption = fmt::format("Losses on {}: members, points drawn from their hull, and the "
                                  "centroid.",
                                  losses.corpus),
           .spec = report::top_level(std::move(spec), "Held-out losses within a convex hull")};
-}
-
-report::Figure triangle_figure(const std::string& corpus,
-                               const std::vector<std::vector<double>>& weights,
-                               std::span<const double> losses,
-                               const std::vector<std::string>& models) {
-  Json rows = Json::array(), corners = Json::array();
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    rows.push_back({{"x", rounded(across(weights[i]))},
-                    {"y", rounded(up(weights[i]))},
-                    {"loss", rounded(losses[i])}});
-    for (std::size_t m = 0; m < 3; ++m)
-      if (weights[i][m] == 1)
-        corners.push_back({{"x", across(weights[i])},
-                           {"y", up(weights[i]) + (m == 2 ? 0.07 : -0.07)},
-                           {"model", models[m]}});
-  }
-  const auto place = [](const char* field) -> Json {
-    return {{"field", field},
-            {"type", "quantitative"},
-            {"axis", nullptr},
-            {"scale", {{"domain", {-0.1, 1.1}}}}};
-  };
-  const Json points = {
-      {"data", {{"values", rows}}},
-      {"mark", {{"type", "point"}, {"filled", true}, {"size", 500}, {"opacity", 1}}},
-      {"encoding",
-       {{"x", place("x")},
-        {"y", place("y")},
-        {"color",
-         {{"field", "loss"},
-          {"type", "quantitative"},
-          {"title", "loss"},
-          {"scale", {{"scheme", "viridis"}, {"reverse", true}, {"zero", false}}}}}}}};
-  const Json names = {{"data", {{"values", corners}}},
-                      {"mark", {{"type", "text"}, {"fontSize", 12}}},
-                      {"encoding",
-                       {{"x", place("x")},
-                        {"y", place("y")},
-                        {"text", {{"field", "model"}, {"type", "nominal"}}}}}};
-  return {.name = "triangle-" + file_word(corpus),
-          .caption = fmt::format("Losses on {} over the triangle of three models; each corner is "
-                                 "one of them.",
-                                 corpus),
-          .spec = report::top_level(
-              {{"width", 420}, {"height", 420}, {"layer", Json::array({points, names})}},
-              "Held-out loss over a triangle in weight space")};
 }
 
 }  // namespace ration::cli

@@ -25,10 +25,4 @@ struct HullLosses {
 // Each loss as a stroke, a row a kind.
 report::Figure hull_figure(const HullLosses& losses);
 
-// Losses over the triangle of three models; `weights` [point, 3].
-report::Figure triangle_figure(const std::string& corpus,
-                               const std::vector<std::vector<double>>& weights,
-                               std::span<const double> losses,
-                               const std::vector<std::string>& models);
-
 }  // namespace ration::cli

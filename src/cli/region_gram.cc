@@ -6,6 +6,8 @@
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "cli/page_file.h"
+#include "cli/region_gram_page.h"
 #include "cli/region_options.h"
 #include "cli/table.h"
 #include "cli/terminal_text.h"
@@ -17,60 +19,6 @@ namespace {
 using region::Gram;
 
 constexpr std::size_t kMatrix = 12;  // models whose matrix fits a screen
-
-// Mean, least and most of what pairs have; NaN where none has any.
-struct Spread {
-  double sum = 0, least = 0, most = 0;
-  std::size_t count = 0;
-
-  void add(double value) {
-    if (std::isnan(value)) return;
-    least = count == 0 ? value : std::min(least, value);
-    most = count == 0 ? value : std::max(most, value);
-    sum += value;
-    ++count;
-  }
-  double or_none(double value) const {
-    return count == 0 ? std::numeric_limits<double>::quiet_NaN() : value;
-  }
-  double mean() const { return or_none(sum / static_cast<double>(count)); }
-};
-
-std::string length(double value) { return std::isnan(value) ? "-" : fmt::format("{:.4g}", value); }
-
-std::string group_table(const std::vector<Gram>& grams) {
-  std::vector<std::vector<std::string>> cells = {
-      {"group", "elements", "||tau||", "distance", "cosine", "least", "most"}};
-  for (const Gram& gram : grams) {
-    Spread norms, distances, cosines;
-    for (std::size_t i = 0; i < gram.models(); ++i) {
-      norms.add(gram.norm(i));
-      for (std::size_t j = 0; j < i; ++j) {
-        distances.add(gram.distance(i, j));
-        cosines.add(gram.cosine(i, j));
-      }
-    }
-    cells.push_back({gram.group,
-                     fmt::format("{}", gram.elements),
-                     length(norms.mean()),
-                     length(distances.mean()),
-                     cell(cosines.mean()),
-                     cell(cosines.or_none(cosines.least)),
-                     cell(cosines.or_none(cosines.most))});
-  }
-  return table(cells);
-}
-
-// Each model's length and its cosines with all.
-std::string model_table(const Gram& gram) {
-  std::vector<std::vector<std::string>> cells = {{"model", "||tau||"}};
-  for (std::size_t i = 0; i < gram.models(); ++i) {
-    cells[0].push_back(fmt::format("cos {}", i + 1));
-    cells.push_back({fmt::format("{} {}", i + 1, gram.names[i]), length(gram.norm(i))});
-    for (std::size_t j = 0; j < gram.models(); ++j) cells.back().push_back(cell(gram.cosine(i, j)));
-  }
-  return without_control_bytes(table(cells));
-}
 
 Json grams_json(const std::vector<Gram>& grams) {
   Json list = Json::array();
@@ -150,11 +98,16 @@ Result<int> run_gram(const Arguments& arguments) {
   const std::optional<std::string> file = arguments.text("output");
   Result<tables::Format> format = file ? format_of(*file) : Result(tables::Format::csv);
   if (!format) return std::move(format).error();
+  if (Result<void> there = check_page_folder(arguments); !there) return std::move(there).error();
   Result<std::vector<Gram>> grams = grams_of(arguments, arguments.positional, false);
   if (!grams) return std::move(grams).error();
   if (file)
     if (Result<void> done = write_pairs(*grams, *format, *file); !done)
       return std::move(done).error();
+  if (Result<void> done =
+          write_asked_page(arguments, [&] { return gram_page(*arguments.text("base"), *grams); });
+      !done)
+    return std::move(done).error();
   const Console& console = arguments.console;
   if (console.json) {
     console.print_json({{"schema", "ration.region.gram/1"},
@@ -163,9 +116,9 @@ Result<int> run_gram(const Arguments& arguments) {
                         {"groups", grams_json(*grams)}});
     return 0;
   }
-  console.print(group_table(*grams));
+  console.print(table(group_cells(*grams)));
   if (grams->front().models() <= kMatrix)
-    console.print("\n" + model_table(grams->front()));
+    console.print("\n" + without_control_bytes(table(model_cells(grams->front()))));
   else if (!file)
     console.note(
         fmt::format("-o FILE.csv or --json tells all pairs of {} models", grams->front().models()));
@@ -179,7 +132,8 @@ Command region_gram_command() {
       {.name = "output",
        .value = "FILE",
        .help = "A row a group and pair of models, as .csv, .jsonl or .parquet.",
-       .letter = 'o'}};
+       .letter = 'o'},
+      page_option()};
   for (Option& option : region_options(false)) options.push_back(std::move(option));
   return {.name = "region gram",
           .summary = "Say how far fine-tuned models are from each other, and in which directions",

@@ -14,6 +14,7 @@
 #include "cli/store_option.h"
 #include "cli/table.h"
 #include "region/hull.h"
+#include "report/model_figures.h"
 
 namespace ration::cli {
 namespace {
@@ -172,7 +173,6 @@ Json hull_json(const Hull& hull, const HullOptions& options, const PointLosses& 
 
 report::Page hull_page(const Hull& hull, const PointLosses& losses) {
   const std::vector<CorpusLosses> all = by_corpus(hull, losses);
-  auto cells = hull_cells(all);
   report::Section section;
   section.title = "Losses within the hull";
   section.paragraphs = {
@@ -180,13 +180,19 @@ report::Page hull_page(const Hull& hull, const PointLosses& losses) {
                   "hull share its members: they are no independent evidence for other models.",
                   counted(hull.members, "run"),
                   tokens_text(losses))};
-  section.tables = {{.header = cells.front(), .rows = {cells.begin() + 1, cells.end()}}};
+  section.tables = {page_table(hull_cells(all))};
   std::vector<std::string> models;
   for (const std::string& run : losses.runs) models.push_back(short_id(run));
   for (const auto& [tokens, each, triangle] : all) {
     section.figures.push_back(hull_figure(each));
     if (!triangle.empty())
-      section.figures.push_back(triangle_figure(each.corpus, hull.triangle, triangle, models));
+      section.figures.push_back(report::triangle_figure(
+          {.name = "triangle-" + report::figure_name(each.corpus),
+           .caption = fmt::format("Losses on {} over the triangle of the three runs.", each.corpus),
+           .quantity = "loss (nats a token)",
+           .corners = models,
+           .weights = hull.triangle,
+           .losses = triangle}));
   }
   return {.title = "A hull in weight space", .sections = {std::move(section)}};
 }
@@ -197,9 +203,9 @@ Result<int> run_hull(const Arguments& arguments) {
   const Hull hull = hull_of(arguments.positional.size(), *options);
   Result<PointLosses> losses = losses_of_points(arguments, "hull", hull.points());
   if (!losses) return std::move(losses).error();
-  if (const auto file = arguments.text("page"))
-    if (Result<void> done = write_page(arguments.console, hull_page(hull, *losses), *file); !done)
-      return std::move(done).error();
+  if (Result<void> done = write_asked_page(arguments, [&] { return hull_page(hull, *losses); });
+      !done)
+    return std::move(done).error();
   if (arguments.console.json)
     arguments.console.print_json(hull_json(hull, *options, *losses));
   else

@@ -89,12 +89,6 @@ Cells profile_cells(const std::vector<double>& alphas, const PointLosses& losses
   return cells;
 }
 
-report::Table page_table(Cells cells) {
-  report::Table page{.header = cells.front(), .rows = {}};
-  page.rows.assign(cells.begin() + 1, cells.end());
-  return page;
-}
-
 report::Page line_page(const std::vector<double>& alphas, const PointLosses& losses) {
   report::Section section;
   section.title = "Losses along the line";
@@ -118,10 +112,9 @@ Result<int> run_line(const Arguments& arguments) {
     points.push_back({.name = fmt::format("{}", alpha), .weights = {1 - alpha, alpha}});
   Result<PointLosses> losses = losses_of_points(arguments, "line", points);
   if (!losses) return std::move(losses).error();
-  if (const auto file = arguments.text("page"))
-    if (Result<void> done = write_page(arguments.console, line_page(*alphas, *losses), *file);
-        !done)
-      return std::move(done).error();
+  if (Result<void> done = write_asked_page(arguments, [&] { return line_page(*alphas, *losses); });
+      !done)
+    return std::move(done).error();
   if (arguments.console.json)
     arguments.console.print_json(line_json(*alphas, *losses));
   else

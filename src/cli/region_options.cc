@@ -7,6 +7,7 @@
 
 #include "base/files.h"
 #include "cli/lineage.h"
+#include "cli/terminal_text.h"
 
 namespace ration::cli {
 
@@ -107,6 +108,20 @@ Result<region::Gram> chosen_group(const Arguments& arguments, std::vector<region
   return Error{.kind = ErrorKind::usage,
                .what = fmt::format("the models have no group \"{}\"", wanted),
                .hint = fmt::format("one of: {}", fmt::join(names, ", "))};
+}
+
+std::vector<std::size_t> moved_models(const region::Gram& gram,
+                                      std::size_t first,
+                                      const Console& console) {
+  std::vector<std::size_t> moved;
+  for (std::size_t i = first; i < gram.models(); ++i)
+    if (gram.norm(i) > 0)
+      moved.push_back(i);
+    else
+      console.note(fmt::format("warning: {} equals the base in \"{}\": it is left out",
+                               without_control_bytes(gram.names[i]),
+                               gram.group));
+  return moved;
 }
 
 bool same_place(const std::string& a, const std::string& b) {

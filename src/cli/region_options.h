@@ -28,6 +28,11 @@ bool same_place(const std::string& a, const std::string& b);
 // The matrix that --group names.
 Result<region::Gram> chosen_group(const Arguments& arguments, std::vector<region::Gram> grams);
 
+// Places of the models that have a direction, from model `first` on; the others are told.
+std::vector<std::size_t> moved_models(const region::Gram& gram,
+                                      std::size_t first,
+                                      const Console& console);
+
 // Labels of models out of a CSV file with a column `model`.
 struct Labels {
   std::vector<std::string> models;  // as the file names them, in its order

@@ -60,21 +60,4 @@ Result<void> check_tokenizers(const std::vector<run::RunFile>& runs,
   return combine(std::move(problems), "the held-out text cannot be used");
 }
 
-Result<void> check_page_folder(const Arguments& arguments) {
-  const std::optional<std::string> page = arguments.text("page");
-  if (!page) return {};
-  const Path file = std::filesystem::absolute(*page);
-  std::error_code gone;
-  if (std::filesystem::is_directory(file.parent_path(), gone) &&
-      !std::filesystem::is_directory(file, gone))
-    return {};
-  return Error{
-      .kind = ErrorKind::input,
-      .what = fmt::format(
-          "--page {} cannot be written: {}",
-          *page,
-          std::filesystem::is_directory(file, gone) ? "it is a folder" : "its folder is not there"),
-      .hint = "name a file in a folder that exists"};
-}
-
 }  // namespace ration::cli

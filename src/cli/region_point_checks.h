@@ -23,7 +23,4 @@ Result<std::vector<run::RunFile>> files_of(const store::Reader& store,
 Result<void> check_tokenizers(const std::vector<run::RunFile>& runs,
                               const std::vector<run::PointCorpus>& corpora);
 
-// --page must name a file in a folder that is there.
-Result<void> check_page_folder(const Arguments& arguments);
-
 }  // namespace ration::cli

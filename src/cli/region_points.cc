@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/console_observer.h"
 #include "cli/option_reader.h"
+#include "cli/page_file.h"
 #include "cli/region_point_checks.h"
 #include "cli/store_option.h"
 #include "data/manifest.h"
@@ -130,9 +131,7 @@ std::vector<Option> point_options() {
            .default_value = "1",
            .help = "Runs that evaluate at once, 1 to 1024; the points are dealt to them.",
            .letter = 'j'},
-          {.name = "page",
-           .value = "FILE",
-           .help = "Write the answer as an offline HTML page with figures, too."}};
+          page_option()};
 }
 
 Result<PointLosses> losses_of_points(const Arguments& arguments,

@@ -147,6 +147,19 @@ std::vector<double> Gram::cosines() const {
   return all;
 }
 
+Gram some_of(const Gram& gram, std::span<const std::size_t> models) {
+  Gram some{
+      .group = gram.group, .elements = gram.elements, .names = {}, .products = {}, .squares = {}};
+  for (const std::size_t i : models) {
+    some.names.push_back(gram.names[i]);
+    for (const std::size_t j : models) {
+      some.products.push_back(gram.products[i * gram.models() + j]);
+      some.squares.push_back(gram.squares[i * gram.models() + j]);
+    }
+  }
+  return some;
+}
+
 Result<std::vector<Gram>> gram(const merge::Inputs& inputs, const merge::Options& options) {
   if (inputs.base == nullptr || inputs.models.empty())
     return Error{.kind = ErrorKind::internal, .what = "a Gram matrix needs a base and models"};

@@ -11,6 +11,7 @@
 // other names or shapes, NaN and infinity, with tensor and index.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct Gram {
   double cosine(std::size_t i, std::size_t j) const;  // NaN where tau_i or tau_j is 0
   std::vector<double> cosines() const;                // [n, n]
 };
+
+// That of some of the models, by their places, in the order given.
+Gram some_of(const Gram& gram, std::span<const std::size_t> models);
 
 // The groups that a tensor's name belongs to, beside "all".
 std::vector<std::string> groups_of(const std::string& tensor);

@@ -8,6 +8,8 @@
 
 #include "region/hull.h"
 #include "region/line.h"
+#include "region/plane_map.h"
+#include "report/model_figures.h"
 #include "report/vega.h"
 
 namespace ration::study {
@@ -42,34 +44,19 @@ Json vertical(double at) {
 
 report::Figure cosine_figure(const RegionModels& models, const RegionVectors& vectors) {
   const std::vector<std::size_t> order = by_label(models);
-  Json values = Json::array(), names = Json::array();
-  for (const std::size_t i : order) names.push_back(model_label(models.models[i]));
-  for (std::size_t i = 0; i < order.size(); ++i)
-    for (std::size_t j = 0; j < order.size(); ++j)
-      values.push_back({{"a", names[i]},
-                        {"b", names[j]},
-                        {"cosine", rounded(vectors.all().cosine(order[i], order[j]))}});
-  const auto place = [&](const char* field) {
-    Json axis = nominal(field, "");
-    axis["sort"] = names;
-    axis["axis"] = {{"labelFontSize", 8}};
-    return axis;
-  };
-  Json spec = {
-      {"data", {{"values", values}}},
-      {"mark", "rect"},
-      {"width", 480},
-      {"height", 480},
-      {"encoding",
-       {{"x", place("a")},
-        {"y", place("b")},
-        {"color",
-         {{"field", "cosine"}, {"type", "quantitative"}, {"scale", {{"scheme", "viridis"}}}}}}}};
-  return {.name = "cosines",
-          .caption =
-              "Cosines of what fine-tuning added to the weights, ordered by family and "
-              "corpus: squares along the diagonal are corpora whose models agree.",
-          .spec = report::top_level(std::move(spec), "heat map of cosines between models")};
+  report::Matrix matrix{
+      .name = "cosines",
+      .caption =
+          "Cosines of what fine-tuning added to the weights, ordered by family and corpus: "
+          "squares along the diagonal are corpora whose models agree.",
+      .quantity = "cosine",
+      .models = {},
+      .values = {}};
+  for (const std::size_t i : order) {
+    matrix.models.push_back(model_label(models.models[i]));
+    for (const std::size_t j : order) matrix.values.push_back(vectors.all().cosine(i, j));
+  }
+  return report::matrix_figure(matrix);
 }
 
 report::Figure map_figure(const RegionModels& models, const RegionVectors& vectors) {
@@ -78,27 +65,21 @@ report::Figure map_figure(const RegionModels& models, const RegionVectors& vecto
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = 0; j < n; ++j)
       squares.push_back(vectors.all().squares[i * vectors.all().models() + j]);
-  const PlaneMap map = plane_map(squares, n);
-  Json values = Json::array();
+  const region::PlaneMap map = region::plane_map(squares, n);
+  report::Plane plane{.name = "map",
+                      .caption = fmt::format("Distances between models in two dimensions, which "
+                                             "hold {:.0f} % of the variance.",
+                                             100 * map.share),
+                      .colour = "corpus",
+                      .shape = "family",
+                      .points = {}};
   for (std::size_t i = 0; i < n; ++i)
-    values.push_back({{"x", rounded(map.x[i])},
-                      {"y", rounded(map.y[i])},
-                      {"corpus", models.models[i].corpus},
-                      {"family", models.family.at(models.models[i].corpus)}});
-  Json spec = {{"data", {{"values", values}}},
-               {"mark", {{"type", "point"}, {"filled", true}, {"size", 60}}},
-               {"width", 480},
-               {"height", 400},
-               {"encoding",
-                {{"x", report::axis("x", "first axis", false)},
-                 {"y", report::axis("y", "second axis", false)},
-                 {"color", nominal("corpus", "corpus")},
-                 {"shape", nominal("family", "family")}}}};
-  return {.name = "map",
-          .caption = fmt::format("Distances between models in two dimensions, which hold {:.0f} % "
-                                 "of the variance.",
-                                 100 * map.share),
-          .spec = report::top_level(std::move(spec), "models in the plane")};
+    plane.points.push_back({.x = map.x[i],
+                            .y = map.y[i],
+                            .model = model_label(models.models[i]),
+                            .colour = models.models[i].corpus,
+                            .shape = models.family.at(models.models[i].corpus)});
+  return report::plane_figure(plane);
 }
 
 report::Figure lines_figure(std::span<const LineResult> lines) {
@@ -188,40 +169,21 @@ report::Figure better_figure(const RegionTable& table,
 
 report::Figure triangle_figure(const RegionModels& models, const RegionLosses& losses) {
   const std::vector<std::size_t> corners = triangle_of(models);
-  std::vector<std::string> names;
-  for (const std::size_t corner : corners) names.push_back(models.models[corner].corpus);
-  Json values = Json::array();
-  const std::vector<std::vector<double>> grid =
-      corners.empty() ? std::vector<std::vector<double>>() : region::triangle_weights(10);
-  for (std::size_t i = 0; i < grid.size(); ++i) {
+  report::Triangle triangle{.name = "triangle",
+                            .caption = "Mean loss over three corpora between a model of each.",
+                            .quantity = "mean loss (nats)",
+                            .corners = {},
+                            .weights = {},
+                            .losses = {}};
+  for (const std::size_t corner : corners) triangle.corners.push_back(models.models[corner].corpus);
+  if (!corners.empty()) triangle.weights = region::triangle_weights(10);
+  for (std::size_t i = 0; i < triangle.weights.size(); ++i) {
     double loss = 0;
-    for (const std::string& corpus : names)
-      loss += losses.at(triangle_point(i), corpus) / static_cast<double>(names.size());
-    values.push_back({{"x", rounded(grid[i][1] + grid[i][2] / 2)},
-                      {"y", rounded(grid[i][2] * std::sqrt(3) / 2)},
-                      {"loss", rounded(loss)}});
+    for (const std::string& corpus : triangle.corners)
+      loss += losses.at(triangle_point(i), corpus) / static_cast<double>(triangle.corners.size());
+    triangle.losses.push_back(loss);
   }
-  Json bare = {{"type", "quantitative"}, {"axis", nullptr}, {"scale", {{"nice", false}}}};
-  Json x = bare, y = bare;
-  x["field"] = "x";
-  y["field"] = "y";
-  Json spec = {{"data", {{"values", values}}},
-               {"mark", {{"type", "point"}, {"filled", true}, {"size", 500}}},
-               {"width", 420},
-               {"height", 360},
-               {"encoding",
-                {{"x", x},
-                 {"y", y},
-                 {"color",
-                  {{"field", "loss"},
-                   {"type", "quantitative"},
-                   {"title", "mean loss (nats)"},
-                   {"scale", {{"scheme", "viridis"}, {"reverse", true}}}}}}}};
-  return {.name = "triangle",
-          .caption = fmt::format("Mean loss over three corpora between a model of each: {} (left "
-                                 "to right, then top).",
-                                 fmt::join(names, ", ")),
-          .spec = report::top_level(std::move(spec), "losses between three models")};
+  return report::triangle_figure(triangle);
 }
 
 }  // namespace ration::study

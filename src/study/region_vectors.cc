@@ -6,7 +6,6 @@
 #include <cmath>
 #include <deque>
 #include <limits>
-#include <numeric>
 
 #include "checkpoint/checkpoint.h"
 
@@ -115,45 +114,6 @@ DataTable pairs_table(const RegionVectors& vectors) {
                               gram.distance(i, j),
                               cell(gram.cosine(i, j))});
   return table;
-}
-
-PlaneMap plane_map(std::span<const double> squares, std::size_t n) {
-  // B = -1/2 J D J, J = I - 1/n; its two first eigenvectors by power iteration with deflation.
-  std::vector<double> rows(n, 0), b(n * n);
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = 0; j < n; ++j) rows[i] += squares[i * n + j] / static_cast<double>(n);
-  const double whole = mean(rows);
-  double trace = 0;
-  for (std::size_t i = 0; i < n; ++i)
-    for (std::size_t j = 0; j < n; ++j)
-      b[i * n + j] = -0.5 * (squares[i * n + j] - rows[i] - rows[j] + whole);
-  for (std::size_t i = 0; i < n; ++i) trace += b[i * n + i];
-
-  PlaneMap map;
-  for (std::vector<double>* axis : {&map.x, &map.y}) {
-    std::vector<double> v(n), next(n);
-    for (std::size_t i = 0; i < n; ++i)
-      v[i] = std::cos(static_cast<double>(i * i) + 1);  // no symmetry that data could have
-    double value = 0;
-    constexpr int kSteps = 2000;
-    for (int step = 0; step < kSteps; ++step) {
-      for (std::size_t i = 0; i < n; ++i)
-        next[i] = std::inner_product(
-            v.begin(), v.end(), b.begin() + static_cast<std::ptrdiff_t>(i * n), 0.0);
-      value = std::sqrt(std::inner_product(next.begin(), next.end(), next.begin(), 0.0));
-      if (!(value > 0)) break;
-      for (std::size_t i = 0; i < n; ++i) v[i] = next[i] / value;
-    }
-    // The largest entry is positive, so that the same data always give the same picture.
-    const auto largest = std::max_element(
-        v.begin(), v.end(), [](double p, double q) { return std::abs(p) < std::abs(q); });
-    const double sign = largest != v.end() && *largest < 0 ? -1 : 1;
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t j = 0; j < n; ++j) b[i * n + j] -= value * v[i] * v[j];
-    for (const double entry : v) axis->push_back(value > 0 ? sign * std::sqrt(value) * entry : 0.0);
-    map.share += trace > 0 ? value / trace : 0;
-  }
-  return map;
 }
 
 }  // namespace ration::study

@@ -1,7 +1,6 @@
 #pragma once
 
-// Where models lie: their task vectors' cosines, whether these follow a label, and a map in two
-// dimensions.
+// Where models lie: their task vectors' cosines, and whether these follow a label.
 
 #include <functional>
 #include <span>
@@ -46,12 +45,5 @@ Result<std::vector<Finding>> label_findings(const RegionTable& table,
 
 // Columns group, a, b, corpus_a, corpus_b, distance, cosine: a row a pair and group of tensors.
 DataTable pairs_table(const RegionVectors& vectors);
-
-// Classical multidimensional scaling of squared distances [n, n].
-struct PlaneMap {
-  std::vector<double> x, y;
-  double share = 0;  // of the variance that the two axes hold
-};
-PlaneMap plane_map(std::span<const double> squares, std::size_t n);
 
 }  // namespace ration::study

@@ -254,5 +254,19 @@ TEST(Gram, RefusesModelsThatDoNotFitAndNumbersThatAreNone) {
               HasSubstr("tensor \"b\" of nan holds NaN or infinity at element 1"));
 }
 
+TEST(Gram, OfSomeModelsHasTheirEntriesInTheOrderGiven) {
+  const Gram gram{.group = "all",
+                  .elements = 9,
+                  .names = {"a", "b", "c"},
+                  .products = {1, 2, 3, 2, 4, 5, 3, 5, 6},
+                  .squares = {0, 1, 2, 1, 0, 3, 2, 3, 0}};
+
+  const Gram some = region::some_of(gram, std::vector<std::size_t>{2, 0});
+
+  EXPECT_EQ(some.names, (std::vector<std::string>{"c", "a"}));
+  EXPECT_EQ(some.products, (std::vector<double>{6, 3, 3, 1}));
+  EXPECT_EQ(some.squares, (std::vector<double>{0, 2, 2, 0}));
+}
+
 }  // namespace
 }  // namespace ration
