@@ -5,7 +5,7 @@
 #include "cli/commands.h"
 #include "cli/option_reader.h"
 #include "cli/page_file.h"
-#include "cli/region_clusters.h"
+#include "cli/region_cluster_text.h"
 
 namespace ration::cli {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "cli/page_file.h"
-#include "cli/region_clusters.h"
+#include "cli/region_cluster_text.h"
 #include "region/plane_map.h"
 #include "report/model_figures.h"
 

@@ -56,6 +56,37 @@ std::vector<report::Figure> line_figures(std::span<const double> alphas,
            .spec = line_spec(all, true)}};
 }
 
+report::Figure excess_figure(const std::vector<std::string>& corpora,
+                             const std::vector<region::LineIntervals>& intervals) {
+  Json rows = Json::array();
+  for (std::size_t c = 0; c < corpora.size(); ++c)
+    for (std::size_t i = 0; i < intervals[c].alphas.size(); ++i)
+      rows.push_back({{"alpha", intervals[c].alphas[i]},
+                      {"excess", rounded(intervals[c].excess[i])},
+                      {"low", rounded(intervals[c].excess_in[i].low)},
+                      {"high", rounded(intervals[c].excess_in[i].high)},
+                      {"corpus", corpora[c]}});
+  const Json alpha = axis("alpha", "alpha", false);
+  Json curve = report::line(rows, alpha, axis("excess", "excess loss (nats a token)", false));
+  curve["mark"]["point"] = true;
+  curve["encoding"]["color"] = colour("corpus", "corpus");
+  Json band = report::line(rows, alpha, axis("low", "excess loss (nats a token)", false));
+  band["mark"] = {{"type", "area"}, {"opacity", 0.25}};
+  band["encoding"]["y2"] = {{"field", "high"}};
+  band["encoding"]["color"] = colour("corpus", "corpus");
+  const Json zero = {{"data", {{"values", Json::array({{{"excess", 0}}})}}},
+                     {"mark", {{"type", "rule"}, {"color", "gray"}}},
+                     {"encoding", {{"y", axis("excess", "excess loss (nats a token)", false)}}}};
+  return {.name = "excess",
+          .caption =
+              "Loss between the models above the straight line from the one loss to the "
+              "other; its highest point above 0 is the barrier. The bands hold at all "
+              "alphas at once.",
+          .spec = report::top_level(
+              {{"width", 560}, {"height", 280}, {"layer", Json::array({zero, band, curve})}},
+              "excess loss between two models")};
+}
+
 report::Figure hull_figure(const HullLosses& losses) {
   Json rows = Json::array();
   const auto add = [&](const char* kind, double loss) {

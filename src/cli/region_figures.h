@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "region/line.h"
 #include "report/page.h"
 
 namespace ration::cli {
@@ -15,6 +16,11 @@ namespace ration::cli {
 std::vector<report::Figure> line_figures(std::span<const double> alphas,
                                          const std::vector<std::string>& corpora,
                                          const std::vector<std::vector<double>>& losses);
+
+// Loss between the models beyond the straight line from the one loss to the other, with its
+// intervals; a line a corpus.
+report::Figure excess_figure(const std::vector<std::string>& corpora,
+                             const std::vector<region::LineIntervals>& intervals);
 
 struct HullLosses {
   std::string corpus;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/clock.h"
@@ -92,6 +93,7 @@ run::PointList list_of(const std::vector<std::string>& runs,
   run::PointList list;
   for (const std::string& id : runs) list.models[id] = {.run = id, .step = 0, .sha256 = {}};
   list.corpora = std::move(corpora);
+  list.sequences = true;  // for intervals
   for (const RegionPoint& point : points) {
     Json recipe = {{"method", point.weights.empty() ? "average" : "linear"}, {"models", runs}};
     if (!point.weights.empty()) recipe["weights"] = point.weights;
@@ -108,6 +110,20 @@ std::string tokens_text(const PointLosses& losses) {
     parts.push_back(fmt::format(
         "{}{} of {}", losses.tokens[c], c == 0 ? " held-out tokens" : "", losses.corpora[c]));
   return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string interval_cell(const region::Interval& interval, int decimals) {
+  if (!interval.known()) return "-";
+  const auto end = [&](double value) {  // without the sign of what is rounded to 0
+    const bool zero = std::abs(value) < 0.5 * std::pow(10, -decimals);
+    return fmt::format("{:.{}f}", zero ? 0.0 : value, decimals);
+  };
+  return end(interval.low) + " to " + end(interval.high);
+}
+
+Json interval_json(const region::Interval& interval) {
+  if (!interval.known()) return nullptr;
+  return Json::array({interval.low, interval.high});
 }
 
 std::vector<Option> point_options() {
@@ -172,13 +188,17 @@ Result<PointLosses> losses_of_points(const Arguments& arguments,
                             {real_files(), system_clock(), observer, &signals},
                             {.parts = static_cast<std::size_t>(jobs->value_or(1))});
   if (!found) return std::move(found).error();
-  PointLosses losses{.runs = std::move(*runs), .corpora = {}, .losses = {}, .tokens = {}};
+  PointLosses losses{
+      .runs = std::move(*runs), .corpora = {}, .losses = {}, .tokens = {}, .windows = {}};
   for (const run::PointCorpus& corpus : list.corpora) losses.corpora.push_back(corpus.name);
   losses.losses.resize(losses.corpora.size());
   losses.tokens.resize(losses.corpora.size());
+  losses.windows.resize(losses.corpora.size());
   for (std::size_t i = 0; i < found->size(); ++i) {
-    losses.losses[i % losses.corpora.size()].push_back((*found)[i].loss);
-    losses.tokens[i % losses.corpora.size()] = (*found)[i].tokens;
+    const std::size_t corpus = i % losses.corpora.size();
+    losses.losses[corpus].push_back((*found)[i].loss);
+    losses.tokens[corpus] = (*found)[i].tokens;
+    losses.windows[corpus].push_back(std::move((*found)[i].sequences));
   }
   return losses;
 }

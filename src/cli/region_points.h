@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "region/intervals.h"
 
 namespace ration::cli {
 
@@ -20,7 +21,17 @@ struct PointLosses {
   std::vector<std::string> corpora;         // the last parts of their folders
   std::vector<std::vector<double>> losses;  // [corpus, point], nats a token; NaN where none
   std::vector<std::int64_t> tokens;         // evaluated of each corpus, the same for all points
+  std::vector<region::OfWindows> windows;   // [corpus][point, window], nats a token
 };
+
+// What the intervals of both commands are, in a sentence.
+inline constexpr const char* kIntervalWords =
+    "intervals resample the held-out windows, the same for all points: other text, these very runs";
+
+// "0.12 to 0.34"; "-" where there is none.
+std::string interval_cell(const region::Interval& interval, int decimals);
+// [low, high]; null where there is none.
+Json interval_json(const region::Interval& interval);
 
 // "4096 held-out tokens of prose and 512 of code".
 std::string tokens_text(const PointLosses& losses);

@@ -45,7 +45,7 @@ Interval drop_of(const std::vector<Interval>& changes) {
     lowest.low = std::min(lowest.low, std::max(from_begin.low, from_end.low));
     lowest.high = std::min(lowest.high, std::max(from_begin.high, from_end.high));
   }
-  return {-lowest.high, -lowest.low};
+  return {0 - lowest.high, 0 - lowest.low};  // no 0 with a sign
 }
 
 }  // namespace

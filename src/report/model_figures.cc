@@ -55,6 +55,7 @@ Figure matrix_figure(const Matrix& matrix) {
   const int side = static_cast<int>(std::clamp<std::size_t>(n * 24, 160, 480));
   const auto place = [&](const char* field) {
     Json axis = nominal(field, "");
+    axis["sort"] = matrix.models;  // as given, also where the first cells are blank
     axis["axis"] = {{"labelFontSize", n > 12 ? 8 : 11}};
     return axis;
   };
@@ -79,6 +80,7 @@ Figure plane_figure(const Plane& plane) {
                     {"colour", point.colour},
                     {"shape", point.shape}});
   Json encoding = {{"x", axis("x", "first axis", false)}, {"y", axis("y", "second axis", false)}};
+  for (const char* place : {"x", "y"}) encoding[place]["scale"]["padding"] = 16;  // pixels
   if (!plane.colour.empty()) encoding["color"] = nominal("colour", plane.colour);
   if (!plane.shape.empty()) encoding["shape"] = nominal("shape", plane.shape);
   encoding["tooltip"] = Json::array({nominal("model", "model")});

@@ -1,4 +1,4 @@
-#include "cli/region_clusters.h"
+#include "cli/region_cluster_text.h"
 
 #include <fmt/format.h>
 
