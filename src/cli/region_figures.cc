@@ -59,13 +59,21 @@ std::vector<report::Figure> line_figures(std::span<const double> alphas,
 report::Figure excess_figure(const std::vector<std::string>& corpora,
                              const std::vector<region::LineIntervals>& intervals) {
   Json rows = Json::array();
-  for (std::size_t c = 0; c < corpora.size(); ++c)
-    for (std::size_t i = 0; i < intervals[c].alphas.size(); ++i)
-      rows.push_back({{"alpha", intervals[c].alphas[i]},
-                      {"excess", rounded(intervals[c].excess[i])},
-                      {"low", rounded(intervals[c].excess_in[i].low)},
-                      {"high", rounded(intervals[c].excess_in[i].high)},
+  for (std::size_t c = 0; c < corpora.size(); ++c) {
+    const region::LineIntervals& found = intervals[c];
+    const auto add = [&](double alpha, double excess, const region::Interval& in) {
+      rows.push_back({{"alpha", alpha},
+                      {"excess", rounded(excess)},
+                      {"low", rounded(in.low)},
+                      {"high", rounded(in.high)},
                       {"corpus", corpora[c]}});
+    };
+    if (found.alphas.empty()) continue;
+    add(0, 0, {0, 0});  // the ends lie on the straight line
+    for (std::size_t i = 0; i < found.alphas.size(); ++i)
+      add(found.alphas[i], found.excess[i], found.excess_in[i]);
+    add(1, 0, {0, 0});
+  }
   const Json alpha = axis("alpha", "alpha", false);
   Json curve = report::line(rows, alpha, axis("excess", "excess loss (nats a token)", false));
   curve["mark"]["point"] = true;

@@ -77,7 +77,7 @@ Command region_hull_command() {
               "uniformly from the\nsimplex, and of the mean. \"Below\" is the share of pairs in "
               "which the first has the lower loss, ties\nhalf. Intervals resample the held-out "
               "windows. Runs are named by the beginning of "
-              "their id, or by their folder.\n\n"
+              "their id, or by their folder, also by a link.\n\n"
               "  ration region hull 1f3a 77c0 9b12 --data data/prose --triangle --page hull.html",
           .execute = run_hull};
 }

@@ -69,7 +69,7 @@ Command region_line_command() {
           "The held-out loss of theta_a + alpha (theta_b - theta_a). The barrier is the most "
           "that it exceeds the\nstraight line between its ends. Intervals resample the held-out "
           "windows. Runs are named by the beginning "
-          "of their id, or by their folder.\n\n"
+          "of their id, or by their folder, also by a link.\n\n"
           "  ration region line 1f3a 77c0 --data data/prose --data data/code --page line.html",
       .execute = run_line};
 }

@@ -27,12 +27,20 @@ std::string last_part(const Path& path) {
   return (plain.has_filename() ? plain : plain.parent_path()).filename().string();
 }
 
+// What names a run in the store: the beginning of its id, or of its folder, also through a link,
+// the last part.
+std::string name_of_run(const std::string& word) {
+  std::error_code gone;
+  const Path folder = std::filesystem::canonical(word, gone);
+  if (!gone && std::filesystem::exists(folder / "run.json", gone)) return folder.filename();
+  return word.find('/') == std::string::npos ? word : last_part(word);
+}
+
 Result<std::vector<std::string>> run_ids(const Arguments& arguments, const store::Reader& store) {
   std::vector<std::string> ids;
   std::vector<Error> problems;
   for (const std::string& word : arguments.positional) {
-    const bool folder = word.find('/') != std::string::npos;
-    Result<store::RunRow> row = store.find_run(folder ? last_part(word) : word);
+    Result<store::RunRow> row = store.find_run(name_of_run(word));
     if (!row)
       problems.push_back(std::move(row).error());
     else if (std::find(ids.begin(), ids.end(), row->run) != ids.end())
