@@ -144,6 +144,16 @@ std::span<const std::byte> Checkpoint::bytes(const TensorInfo& tensor) const {
   return shards_[shard_of_[position(tensor)]]->file.bytes(tensor);
 }
 
+bool Checkpoint::whole(const TensorInfo& tensor) const {
+  return shards_[shard_of_[position(tensor)]]->file.whole();
+}
+
+Result<void> Checkpoint::check_whole() const {
+  for (const auto& shard : shards_)
+    if (Result<void> whole = shard->file.check_whole(); !whole) return whole;
+  return {};
+}
+
 void Checkpoint::release(const TensorInfo& tensor, std::uint64_t begin, std::uint64_t end) const {
   shards_[shard_of_[position(tensor)]]->file.release(tensor.begin + begin, tensor.begin + end);
 }

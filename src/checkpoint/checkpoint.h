@@ -38,8 +38,13 @@ class Checkpoint {
   // touched.
   void release(const TensorInfo& tensor, std::uint64_t begin, std::uint64_t end) const;
 
+  // Of the file that holds a tensor, and of all files: see TensorFile::whole.
+  bool whole(const TensorInfo& tensor) const;
+  Result<void> check_whole() const;
+
   // The digest of the file, as sha256sum prints it; of shards, that of a line "HEX  NAME\n" a
   // shard in byte-wise order of name. Reads everything. Several threads may ask at once.
+  // Of a file that is whole no more it is nothing to rely on: check_whole() tells.
   std::string sha256() const;
   // Those of several checkpoints, two at a time on each of `threads` threads (0 = all).
   static std::vector<std::string> sha256_of(std::span<const Checkpoint* const> checkpoints,

@@ -23,12 +23,13 @@ const unsigned char* data(const TensorFile& file) {
 // Mixes whole blocks of one file, from byte `begin` on, and returns its digest.
 std::string finish(const TensorFile& file, Sha256State state, std::uint64_t begin) {
   const std::uint64_t size = file.all().size();
-  while (size - begin >= kSha256Block) {
+  while (size - begin >= kSha256Block && file.whole()) {
     const std::uint64_t piece = std::min(kPiece, (size - begin) / kSha256Block * kSha256Block);
     mix_sha256(state, data(file) + begin, piece / kSha256Block);
     begin += piece;
     file.release_all();
   }
+  if (!file.whole()) return {};
   std::string digest = end_sha256(state, {data(file) + begin, size - begin}, size);
   file.release_all();
   return digest;
@@ -39,7 +40,7 @@ std::array<std::string, 2> digests_of_both(const TensorFile& a, const TensorFile
   const std::uint64_t common =
       std::min(a.all().size(), b.all().size()) / kSha256Block * kSha256Block;
   std::uint64_t begin = 0;
-  while (begin < common) {
+  while (begin < common && a.whole() && b.whole()) {
     const std::uint64_t piece = std::min(kPiece, common - begin);
     mix_two_sha256(
         {&states[0], &states[1]}, {data(a) + begin, data(b) + begin}, piece / kSha256Block);

@@ -134,6 +134,7 @@ Result<TensorFile> TensorFile::open(Files& files, const Path& path) {
   if (!mapped) return std::move(mapped).error();
   TensorFile file;
   file.file_ = std::move(*mapped);
+  file.watched_ = std::make_shared<Watched>(files, std::filesystem::absolute(path));
   const std::span<const std::byte> all = file.file_->bytes();
   std::uint64_t length = 0;
   if (all.size() < kLengthBytes) return refused(path, {"it is shorter than 8 bytes"});
@@ -183,6 +184,22 @@ const TensorInfo* TensorFile::find(std::string_view name) const {
 
 std::span<const std::byte> TensorFile::bytes(const TensorInfo& tensor) const {
   return file_->bytes().subspan(data_begin_ + tensor.begin, tensor.end - tensor.begin);
+}
+
+bool TensorFile::whole() const {
+  if (watched_->shrank) return false;
+  const Result<std::uint64_t> size = watched_->files.size(watched_->path);
+  if (size && *size < all().size()) watched_->shrank = true;
+  return !watched_->shrank;
+}
+
+Result<void> TensorFile::check_whole() const {
+  if (whole()) return {};
+  return Error{
+      .kind = ErrorKind::input,
+      .what = fmt::format(
+          "{} lost some of its {} bytes while it was read", watched_->path.string(), all().size()),
+      .hint = "something else writes to it: wait until it is done, then run this again"};
 }
 
 void TensorFile::release(std::uint64_t begin, std::uint64_t end) const {

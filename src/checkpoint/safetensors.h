@@ -7,6 +7,7 @@
 //   Result<TensorFile> file = TensorFile::open(files, "model.safetensors");
 //   std::span<const std::byte> bytes = file->bytes(*file->find("wte"));
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -50,6 +51,10 @@ Result<void> write_safetensors(Files& files,
 // JSON deeper than 8 levels, unknown dtypes, more than 2^20 tensors, names that are repeated or
 // exceed 4096 bytes, shapes whose size overflows, offsets that overlap, leave gaps, run backwards
 // or disagree with the shape, and data that does not end where the file does.
+//
+// Reading bytes that a file has lost since it was opened ends the program (SIGBUS). So whoever
+// reads much asks whole() before each piece; what is cut off between the question and the reading
+// of that piece still does harm.
 class TensorFile {
  public:
   static Result<TensorFile> open(Files& files, const Path& path);
@@ -60,11 +65,25 @@ class TensorFile {
   std::span<const std::byte> bytes(const TensorInfo& tensor) const;
   std::span<const std::byte> all() const { return file_->bytes(); }  // header and data
 
+  // Whether the file holds all bytes that it had when it was opened. Once false, it stays so. One
+  // stat(); any threads. `files` of open() must live. A path that leads nowhere any more counts as
+  // whole, for the mapping keeps the file.
+  bool whole() const;
+  // ErrorKind::input where it is not.
+  Result<void> check_whole() const;
+
   // Lets the pages of the data's bytes [begin, end) leave memory; they are read again when touched.
   void release(std::uint64_t begin, std::uint64_t end) const;
   void release_all() const;  // of the header, too
 
  private:
+  struct Watched {
+    Files& files;
+    Path path;
+    std::atomic<bool> shrank = false;
+  };
+
+  std::shared_ptr<Watched> watched_;
   std::shared_ptr<const MappedFile> file_;
   std::uint64_t data_begin_ = 0;
   std::vector<TensorInfo> tensors_;

@@ -118,6 +118,8 @@ Result<std::vector<Comparison>> compare(const Inputs& inputs, double k, const Op
   std::vector<Scratch> states(static_cast<std::size_t>(thread_count(options.threads)));
   for_pieces(pieces.size(), std::span(states), [&](std::size_t p, Scratch& scratch) {
     scratch.finite = true;
+    finite[p] = whole(*pieces[p].tensor);
+    if (finite[p] == 0) return;
     parts[p] = comparer.of_piece(pieces[p], scratch);
     finite[p] = scratch.finite;
   });

@@ -65,6 +65,7 @@ void Drop::prepare(const Layout& layout, int threads) {
   std::vector<Norms> norms(pieces.size() * models);
   std::vector<Scratch> states(static_cast<std::size_t>(thread_count(threads)));
   for_pieces(pieces.size(), std::span(states), [&](std::size_t p, Scratch& scratch) {
+    if (!whole(*pieces[p].tensor)) return;  // merging refuses it
     for_chunks(pieces[p], [&](std::uint64_t first, std::size_t count) {
       for (std::size_t i = 0; i < models; ++i) {
         const std::span<double> tau = scratch.array(0, count);

@@ -84,6 +84,10 @@ class Fisher final : public Operator {
     std::vector<Sums> parts(pieces.size() * models);
     std::vector<Scratch> states(static_cast<std::size_t>(thread_count(threads_)));
     for_pieces(pieces.size(), std::span(states), [&](std::size_t p, Scratch& scratch) {
+      if (!whole(tensor)) {
+        scratch.finite = false;
+        return;
+      }
       for_chunks(pieces[p], [&](std::uint64_t first, std::size_t count) {
         for (std::size_t i = 0; i < models; ++i) {
           const std::span<double> numbers = scratch.array(0, count);

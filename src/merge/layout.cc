@@ -323,6 +323,10 @@ Error refuse_number(const Tensor& tensor, std::uint64_t element, bool subtracts)
   for (const Source& model : tensor.models) sources.emplace_back(&model, "");
   for (const Source& source : tensor.statistics)
     sources.emplace_back(&source, "the statistics of ");
+  for (const auto& [source, kind] : sources)
+    if (source->bytes != nullptr)
+      if (Result<void> whole = source->checkpoint->check_whole(); !whole)
+        return std::move(whole).error();
   std::optional<std::uint64_t> lowest;
   std::string who;
   for (const auto& [source, kind] : sources) {

@@ -48,9 +48,10 @@ Result<Layout> match(const Recipe& recipe, const Inputs& inputs, const Options& 
 // The elements of a shape.
 std::uint64_t elements(const std::vector<std::uint64_t>& shape);
 
-// Why a number of this tensor cannot be used: the first NaN or infinity of an input in order of
-// index; else, where the method subtracts the base, the first difference that overflows; else that
-// the result at `element` is beyond the range of the output's dtype.
+// Why a number of this tensor cannot be used: an input's file that lost bytes; else the first NaN
+// or infinity of an input in order of index; else, where the method subtracts the base, the first
+// difference that overflows; else that the result at `element` is beyond the range of the output's
+// dtype.
 Error refuse_number(const Tensor& tensor, std::uint64_t element, bool subtracts);
 
 // The first of `bytes` bytes in which two tensors differ; their memory is let go on the way.

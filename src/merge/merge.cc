@@ -55,12 +55,18 @@ class Merger {
         states_(static_cast<std::size_t>(thread_count(threads))) {}
 
   Result<void> merge(const Tensor& tensor, std::byte* bytes) {
+    if (!whole(tensor)) return refuse_number(tensor, 0, subtracts_);
     if (Result<void> done = method_.begin(tensor); !done) return done;
     const std::vector<Piece> pieces = pieces_of(tensor);
     const double limit = overflow_limit(tensor.out.dtype);
     std::mutex mutex;
     std::uint64_t wrong = UINT64_MAX;
     for_pieces(pieces.size(), std::span(states_), [&](std::size_t p, Scratch& scratch) {
+      if (!whole(tensor)) {
+        const std::scoped_lock lock(mutex);
+        wrong = std::min(wrong, pieces[p].begin);
+        return;
+      }
       for_chunks(pieces[p], [&](std::uint64_t first, std::size_t count) {
         const std::span<double> out = scratch.out(count);
         scratch.finite = true;
@@ -156,6 +162,18 @@ std::vector<std::string> idle_models(const Layout& layout, const Inputs& inputs)
   return warnings;
 }
 
+// Digests, and numbers that a method sums up beforehand, are no good where this fails.
+Result<void> check_whole(const Inputs& inputs) {
+  std::vector<const Checkpoint*> all;
+  if (inputs.base != nullptr) all.push_back(inputs.base->checkpoint);
+  for (const Named& model : inputs.models)
+    for (const Checkpoint* checkpoint : {model.checkpoint, model.statistics})
+      if (checkpoint != nullptr) all.push_back(checkpoint);
+  for (const Checkpoint* checkpoint : all)
+    if (Result<void> whole = checkpoint->check_whole(); !whole) return whole;
+  return {};
+}
+
 // Merges one tensor while the one before is being written.
 Result<void> stream(
     const Layout& layout, Operator& method, bool subtracts, Sink& sink, const Options& options) {
@@ -177,6 +195,7 @@ Result<void> stream(
     std::span<const std::byte> bytes(tensor.origin.bytes,
                                      tensor.origin.info->end - tensor.origin.info->begin);
     Result<void> merged;
+    if (!tensor.merged) merged = tensor.origin.checkpoint->check_whole();
     if (tensor.merged) {
       std::byte* const buffer = buffers[i % 2].get();
       merged = merger.merge(tensor, buffer);
@@ -270,6 +289,7 @@ Result<Summary> merge(const Recipe& recipe,
     return std::move(done).error();
 
   method->end();
+  if (Result<void> whole = check_whole(inputs); !whole) return std::move(whole).error();
 
   summary.tensors = layout->tensors.size();
   summary.elements = layout->elements;

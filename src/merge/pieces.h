@@ -91,6 +91,16 @@ void for_chunks(const Piece& piece, const Work& work) {
     work(first, static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, piece.end - first)));
 }
 
+// Whether the files of a tensor's inputs hold all their bytes: to be asked before each piece, for
+// reading what a file has lost ends the program. Where not, refuse_number says so.
+inline bool whole(const Tensor& tensor) {
+  const auto one = [](const Source& source) {
+    return source.bytes == nullptr || source.checkpoint->whole(*source.info);
+  };
+  return one(tensor.base) && std::all_of(tensor.models.begin(), tensor.models.end(), one) &&
+         std::all_of(tensor.statistics.begin(), tensor.statistics.end(), one);
+}
+
 // Lets the memory of a piece's inputs go, once it was read.
 inline void release(const Piece& piece) {
   const auto one = [&](const Source& source) {

@@ -26,6 +26,10 @@ class Slerp final : public Operator {
     std::vector<Products> parts(pieces.size());
     std::vector<Scratch> states(static_cast<std::size_t>(thread_count(threads_)));
     for_pieces(pieces.size(), std::span(states), [&](std::size_t p, Scratch& scratch) {
+      if (!whole(tensor)) {
+        scratch.finite = false;
+        return;
+      }
       for_chunks(pieces[p], [&](std::uint64_t first, std::size_t count) {
         const std::span<double> a = vector(tensor, 0, first, scratch, scratch.array(0, count));
         const std::span<double> b = vector(tensor, 1, first, scratch, scratch.array(1, count));

@@ -139,6 +139,7 @@ class TauOperator final : public Operator {
     std::vector<std::int64_t> sums(pieces.size());
     std::vector<Scratch> states(static_cast<std::size_t>(thread_count(threads_)));
     for_pieces(pieces.size(), std::span(states), [&](std::size_t p, Scratch& scratch) {
+      if (!whole(*pieces[p].tensor)) return;  // merging refuses it
       for_chunks(pieces[p], [&](std::uint64_t first, std::size_t count) {
         const std::vector<std::span<double>> tau =
             thinned(*pieces[p].tensor, first, scratch, count);

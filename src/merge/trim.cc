@@ -69,7 +69,8 @@ class Selection {
       if (searches_[i].open) cuts[i].threshold = number_of(searches_[i].prefix);
       if (taken == 0) cuts[i].threshold = std::numeric_limits<double>::infinity();
     }
-    if (!keep.inclusive) find_ends(cuts);
+    if (!keep.inclusive)
+      if (Result<void> done = find_ends(cuts); !done) return std::move(done).error();
     return cuts;
   }
 
@@ -81,6 +82,8 @@ class Selection {
     for_pieces(pieces_.size(), std::span(states_), [&](std::size_t p, State& state) {
       const Piece& piece = pieces_[p];
       state.scratch.finite = true;
+      finite[p] = whole(*piece.tensor);
+      if (finite[p] == 0) return;
       for_chunks(piece, [&](std::uint64_t first, std::size_t count) {
         for (std::size_t i = 0; i < searches_.size(); ++i) {
           if (!searches_[i].open) continue;
@@ -93,6 +96,12 @@ class Selection {
       release(piece);
     });
     return finite;
+  }
+
+  Result<void> check_finite(const std::vector<char>& finite) const {
+    for (std::size_t p = 0; p < pieces_.size(); ++p)
+      if (finite[p] == 0) return refuse_number(*pieces_[p].tensor, pieces_[p].begin, true);
+    return {};
   }
 
   Result<void> find_digits() {
@@ -112,8 +121,7 @@ class Selection {
                 ++counts[(key >> shift) & 0xffff];
             }
           });
-      for (std::size_t p = 0; p < pieces_.size(); ++p)
-        if (finite[p] == 0) return refuse_number(*pieces_[p].tensor, pieces_[p].begin, true);
+      if (Result<void> usable = check_finite(finite); !usable) return usable;
       for (std::size_t i = 0; i < searches_.size(); ++i) take_digit(i);
     }
     for (State& state : states_) state.counts = {};
@@ -134,19 +142,23 @@ class Selection {
   }
 
   // Where the last of the entries that equal the threshold lies, for those that do not take all.
-  void find_ends(std::vector<Cut>& cuts) {
+  Result<void> find_ends(std::vector<Cut>& cuts) {
     bool any = false;
     for (Search<Key>& search : searches_) {
       search.open = search.open && search.wanted < search.sharing;
       any = any || search.open;
     }
-    if (!any) return;
+    if (!any) return {};
     std::vector<Counts> equal(searches_.size(), Counts(pieces_.size()));  // model, piece
-    for_all([&](State&, std::size_t p, std::size_t i, std::uint64_t, auto tau) {
-      for (const double number : tau) equal[i][p] += std::fabs(number) == cuts[i].threshold ? 1 : 0;
-    });
+    const std::vector<char> finite =
+        for_all([&](State&, std::size_t p, std::size_t i, std::uint64_t, auto tau) {
+          for (const double number : tau)
+            equal[i][p] += std::fabs(number) == cuts[i].threshold ? 1 : 0;
+        });
+    if (Result<void> usable = check_finite(finite); !usable) return usable;
     for (std::size_t i = 0; i < searches_.size(); ++i)
       if (searches_[i].open) find_end(i, equal[i], cuts[i]);
+    return {};
   }
 
   void find_end(std::size_t model, const Counts& equal, Cut& cut) {

@@ -41,6 +41,8 @@ Result<std::vector<std::vector<double>>> sum_by_set(const merge::Layout& layout,
       const merge::Piece& piece = pieces[begin + p];
       parts[p].assign(size, 0.0);
       scratch.finite = true;
+      finite[p] = merge::whole(*piece.tensor);
+      if (finite[p] == 0) return;
       merge::for_chunks(piece, [&](std::uint64_t first, std::size_t count) {
         work(*piece.tensor, first, count, scratch, std::span<double>(parts[p]));
       });

@@ -260,5 +260,89 @@ TEST_F(Refusal, CutsRowsOnlyWhereColumnsAgree) {
   EXPECT_THAT(refused(recipe_of("average", {"a", "b"}), options), HasSubstr("shape [2,2] in a"));
 }
 
+// Two tensors, each of several pages of memory.
+std::vector<GivenTensor> two_tensors(double seed) {
+  std::vector<GivenTensor> tensors = {{"a", {100, 100}, {}}, {"b", {100, 100}, {}}};
+  for (GivenTensor& tensor : tensors)
+    for (int i = 0; i < 10'000; ++i) tensor.numbers.push_back(std::sin(seed * i + 1));
+  return tensors;
+}
+
+class LostBytes : public Refusal {
+ protected:
+  void SetUp() override {
+    models_.add("base", two_tensors(0.1));
+    models_.add("x", two_tensors(0.2));
+    models_.add("y", two_tensors(0.3));
+  }
+  void cut(const std::string& name) { std::filesystem::resize_file(models_.path(name), 100); }
+};
+
+TEST_F(LostBytes, BeforeAMethodReadsAreToldByFile) {
+  cut("x");
+
+  Recipe slerp = recipe_of("slerp", {"x", "y"});
+  slerp.t = 0.5;
+  for (const Recipe& recipe : {recipe_of("average", {"x", "y"}),
+                               recipe_of("median", {"x", "y"}),
+                               recipe_of("ties", {"x", "y"}, "base"),
+                               recipe_of("dare_ties", {"x", "y"}, "base"),
+                               slerp})
+    EXPECT_THAT(refused(recipe, {.threads = 1}),
+                AllOf(HasSubstr("x lost some of its"), HasSubstr("while it was read")))
+        << recipe.method;
+}
+
+TEST_F(LostBytes, BetweenTwoTensorsAreTold) {
+  for (const char* method : {"average", "ties"}) {
+    SetUp();
+    Options options{.threads = 1, .input_digests = false};
+    options.progress = [&](std::uint64_t, std::uint64_t) { cut("y"); };
+
+    EXPECT_THAT(refused(recipe_of(method, {"x", "y"}, "base"), options), HasSubstr("y lost some"));
+  }
+}
+
+TEST_F(LostBytes, LeaveNoFile) {
+  Options options{.threads = 1};
+  options.progress = [&](std::uint64_t, std::uint64_t) { cut("y"); };
+  const Recipe recipe = recipe_of("average", {"x", "y"});
+  const Path output = models_.folder() / "out.safetensors";
+
+  EXPECT_FALSE(merge::merge_to_file(real_files(), recipe, models_.inputs(recipe), output, options));
+
+  EXPECT_FALSE(std::filesystem::exists(output));
+}
+
+TEST_F(LostBytes, OfACopiedTensorAreTold) {
+  Options options{.threads = 1, .ignore = "b"};
+  options.progress = [&](std::uint64_t, std::uint64_t) { cut("x"); };
+
+  EXPECT_THAT(refused(recipe_of("average", {"x", "y"}), options), HasSubstr("x lost some"));
+}
+
+TEST_F(LostBytes, OfComparedModelsAreTold) {
+  cut("y");
+
+  const auto found =
+      merge::compare(models_.inputs(recipe_of("ties", {"x", "y"}, "base")), 0.2, {.threads = 1});
+
+  ASSERT_FALSE(found);
+  EXPECT_THAT(found.error().describe(), HasSubstr("y lost some"));
+}
+
+TEST_F(LostBytes, DoNotReturn) {
+  const Recipe recipe = recipe_of("average", {"x", "y"});
+  const merge::Inputs inputs = models_.inputs(recipe);
+  const auto size = std::filesystem::file_size(models_.path("x"));
+  cut("x");
+  EXPECT_FALSE(inputs.models[0].checkpoint->check_whole());
+
+  std::filesystem::resize_file(models_.path("x"), size);  // other bytes in the old place
+
+  EXPECT_FALSE(inputs.models[0].checkpoint->check_whole());
+  EXPECT_TRUE(inputs.models[1].checkpoint->check_whole());
+}
+
 }  // namespace
 }  // namespace ration
