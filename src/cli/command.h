@@ -39,9 +39,10 @@ struct Console {
   bool live = false;   // stderr is a terminal: progress may be redrawn in place
   int width = 80;
 
-  void print(std::string_view text) const;      // stdout: the answer
-  void print_json(const Json& document) const;  // stdout: one JSON document, with its "schema"
-  void note(std::string_view text) const;       // stderr: a line for people; nothing when quiet
+  void print(std::string_view text) const;        // stdout: the answer
+  void print_json(const Json& document) const;    // stdout: one JSON document, with its "schema"
+  void print_error(std::string_view text) const;  // stderr, as it is, even when quiet
+  void note(std::string_view text) const;         // stderr: a line for people; nothing when quiet
   void progress(std::string_view line)
       const;  // stderr: replaces the last progress line on a terminal, else one plain line
 };
@@ -79,12 +80,5 @@ struct Command {
   std::function<Result<int>(const Arguments&)> execute;  // the exit code, or an error
   bool hidden = false;
 };
-
-// All subcommands, in the order of the help page.
-std::vector<Command> all_commands();
-
-// Runs the program: returns its exit code. Prints errors to stderr (as JSON on stdout under
-// --json).
-int run_program(int argc, const char* const* argv);
 
 }  // namespace ration::cli

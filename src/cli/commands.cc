@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 namespace ration::cli {
+namespace {
 
 std::vector<Command> all_commands() {
   return {
@@ -29,6 +30,22 @@ std::vector<Command> all_commands() {
       completion_command(),   version_command(),
       supervise_command(),    slurm_task_command(),
   };
+}
+
+}  // namespace
+
+Program ration_program() {
+  return {
+      .name = "ration",
+      .headline =
+          "I have U unique tokens and C FLOPs. Which model size, how many epochs, how sure?",
+      .exit_codes =
+          "Exit codes: 0 ok · 1 some runs failed · 2 wrong usage or unusable input · 3 a resource "
+          "is missing or full\n"
+          "4 the fit is not to be trusted (--force overrides) · 5 interrupted, state saved · 70 a "
+          "bug of ration\n",
+      .more_help = "`ration help settings` the keys of a sweep file",
+      .commands = all_commands()};
 }
 
 }  // namespace ration::cli

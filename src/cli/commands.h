@@ -1,10 +1,13 @@
 #pragma once
 
-// One factory a subcommand; each stands in the file of its name. all_commands() fixes their order.
+// One factory a subcommand; each stands in the file of its name. ration_program() fixes their
+// order.
 
-#include "cli/command.h"
+#include "cli/program.h"
 
 namespace ration::cli {
+
+Program ration_program();
 
 Command cancel_command();
 Command completion_command();

@@ -1,17 +1,17 @@
 #include <fmt/format.h>
 
+#include "base/command.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/data_progress.h"
 #include "cli/table.h"
 #include "data/corpora.h"
-#include "scheduler/slurm/command.h"
 
 namespace ration::cli {
 namespace {
 
 Result<std::string> run_program_words(const std::vector<std::string>& words, double seconds) {
-  Result<scheduler::slurm::Answer> answer = scheduler::slurm::call(words, seconds);
+  Result<Answer> answer = call(words, seconds);
   if (!answer) return std::move(answer).error();
   if (answer->ok()) return answer->out;
   return Error{.kind = ErrorKind::resource,

@@ -1,3 +1,6 @@
+#include "cli/program.h"
+
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -5,14 +8,11 @@
 #include <algorithm>
 #include <array>
 #include <boost/program_options.hpp>
-#include <cmath>
-#include <cstdio>
+#include <csignal>
 #include <cstdlib>
 
 #include "base/text.h"
-#include "cli/command.h"
 #include "cli/help.h"
-#include "cli/terminal_text.h"
 
 namespace ration::cli {
 namespace {
@@ -53,16 +53,17 @@ std::pair<const Command*, std::size_t> find_command(const std::vector<Command>& 
   return {nullptr, 0};
 }
 
-Error unknown_command(const std::vector<Command>& commands, const std::vector<std::string>& words) {
+Error unknown_command(const Program& program, const std::vector<std::string>& words) {
   std::string group;
-  for (const Command& command : commands)
+  for (const Command& command : program.commands)
     if (!command.hidden && command.name.starts_with(words[0] + " "))
       group += (group.empty() ? "" : ", ") + command.name;
   if (!group.empty())
     return usage_error(fmt::format("\"{}\" needs a second word", words[0]), "one of: " + group);
-  std::string hint = did_you_mean(words[0], names_of(commands));
-  return usage_error(fmt::format("unknown command \"{}\"", words[0]),
-                     hint.empty() ? "`ration help` lists the commands" : hint);
+  std::string hint = did_you_mean(words[0], names_of(program.commands));
+  return usage_error(
+      fmt::format("unknown command \"{}\"", words[0]),
+      hint.empty() ? fmt::format("`{} help` lists the commands", program.name) : hint);
 }
 
 po::options_description describe(const Command& command) {
@@ -110,7 +111,9 @@ std::optional<Error> find_empty(const Command& command, const Arguments& argumen
   return std::nullopt;
 }
 
-Result<Arguments> parse(const Command& command, const std::vector<std::string>& words) {
+Result<Arguments> parse(const Program& program,
+                        const Command& command,
+                        const std::vector<std::string>& words) {
   const po::options_description known = describe(command);
   std::vector<std::string> option_names;
   for (const auto& option : known.options()) option_names.push_back("--" + option->long_name());
@@ -123,7 +126,8 @@ Result<Arguments> parse(const Command& command, const std::vector<std::string>& 
     for (const auto& option : parsed.options) {
       if (option.unregistered) {
         std::string hint = did_you_mean(option.original_tokens.front(), option_names);
-        if (hint.empty()) hint = fmt::format("`ration {} --help` lists its options", command.name);
+        if (hint.empty())
+          hint = fmt::format("`{} {} --help` lists its options", program.name, command.name);
         return usage_error(fmt::format("unknown option {}", option.original_tokens.front()),
                            std::move(hint));
       }
@@ -135,8 +139,8 @@ Result<Arguments> parse(const Command& command, const std::vector<std::string>& 
                                       option.value.empty() ? "true" : option.value.back());
     }
   } catch (const po::error& e) {
-    return usage_error(e.what(),
-                       fmt::format("`ration {} --help` shows how to use it", command.name));
+    return usage_error(
+        e.what(), fmt::format("`{} {} --help` shows how to use it", program.name, command.name));
   }
   if (arguments.flag("help")) return arguments;
   if (std::optional<Error> repeated = find_repeated(command, arguments)) return *repeated;
@@ -149,7 +153,7 @@ Result<Arguments> parse(const Command& command, const std::vector<std::string>& 
     return usage_error(count < command.min_arguments
                            ? "an argument is missing"
                            : fmt::format("unexpected argument \"{}\"", arguments.positional.back()),
-                       "usage: " + synopsis(command));
+                       "usage: " + synopsis(program, command));
   return arguments;
 }
 
@@ -175,100 +179,44 @@ Json to_json(const Error& error) {
   return document;
 }
 
-// What finds no room is not worth the end of the command, unlike with fmt::print.
-void print_to(std::FILE* stream, std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stream);
-}
-
 int report(const Error& error, const Console& console) {
   const int code = exit_code(error.kind);
   if (console.json)
     console.print_json(
         Json{{"schema", "ration.error/1"}, {"exit", code}, {"error", to_json(error)}});
   else
-    print_to(stderr, without_control_bytes(error.describe()));
+    console.print_error(error.describe());
   return code;
+}
+
+// Of the three usual streams those that are closed, as daemons leave them: what would be printed
+// goes nowhere, and no other file gets their numbers.
+void open_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) < 0 && open("/dev/null", O_RDWR) != stream) std::abort();
 }
 
 }  // namespace
 
-void Console::print(std::string_view text) const { print_to(stdout, text); }
-
-void Console::print_json(const Json& document) const {
-  print(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-}
-
-void Console::note(std::string_view text) const {
-  if (quiet) return;
-  print_to(stderr, fmt::format("{}{}\n", live ? "\r\x1b[K" : "", without_control_bytes(text)));
-}
-
-void Console::progress(std::string_view line) const {
-  if (quiet) return;
-  if (live)
-    print_to(stderr, fmt::format("\r\x1b[K{}", line.substr(0, static_cast<std::size_t>(width))));
-  else
-    print_to(stderr, fmt::format("{}\n", line));
-  std::fflush(stderr);
-}
-
-std::optional<std::string> Arguments::text(std::string_view name) const {
-  for (auto value = values.rbegin(); value != values.rend(); ++value)
-    if (value->first == name) return value->second;
-  return std::nullopt;
-}
-
-std::vector<std::string> Arguments::all(std::string_view name) const {
-  std::vector<std::string> texts;
-  for (const auto& [key, value] : values)
-    if (key == name) texts.push_back(value);
-  return texts;
-}
-
-Result<std::optional<double>> Arguments::quantity(std::string_view name,
-                                                  std::string_view unit) const {
-  const std::optional<std::string> given = text(name);
-  if (!given) return std::optional<double>();
-  Result<double> value = parse_quantity(*given, unit);
-  if (!value) return std::move(value).error().with_context(fmt::format("--{}", name));
-  return std::optional<double>(*value);
-}
-
-Result<std::optional<std::int64_t>> Arguments::whole(std::string_view name,
-                                                     std::int64_t low,
-                                                     std::int64_t high) const {
-  Result<std::optional<double>> value = quantity(name, "");
-  if (!value) return std::move(value).error();
-  if (!*value) return std::optional<std::int64_t>();
-  if (std::floor(**value) != **value)
-    return usage_error(fmt::format("--{} takes a whole number, not {}", name, *text(name)),
-                       "leave the fraction out");
-  if (**value < static_cast<double>(low) || **value > static_cast<double>(high))
-    return usage_error(fmt::format("--{} {} is out of range", name, *text(name)),
-                       fmt::format("allowed: {} to {}", low, high));
-  return std::optional(static_cast<std::int64_t>(**value));
-}
-
-int run_program(int argc, const char* const* argv) {
-  const std::vector<Command> commands = all_commands();
+int run_program(const Program& program, int argc, const char* const* argv) {
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   if (words.empty() || words[0] == "--help" || words[0] == "-h") {
-    fmt::print("{}", overview(commands));
+    fmt::print("{}", overview(program));
     return 0;
   }
   if (words[0] == "--version") words = {"version"};
 
-  const auto [command, taken] = find_command(commands, words);
-  if (command == nullptr) return report(unknown_command(commands, words), Console{});
+  const auto [command, taken] = find_command(program.commands, words);
+  if (command == nullptr) return report(unknown_command(program, words), Console{});
   words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(taken));
 
-  Result<Arguments> arguments = parse(*command, words);
+  Result<Arguments> arguments = parse(program, *command, words);
   if (!arguments) {
     const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
     return report(arguments.error(), Console{.json = json});
   }
   if (arguments->flag("help")) {
-    fmt::print("{}", help_page(*command));
+    fmt::print("{}", help_page(program, *command));
     return 0;
   }
   arguments->console = make_console(*arguments);
@@ -276,12 +224,19 @@ int run_program(int argc, const char* const* argv) {
     Result<int> code = command->execute(*arguments);
     return code ? *code : report(code.error(), arguments->console);
   } catch (const std::exception& e) {
-    const Error bug{.kind = ErrorKind::internal,
-                    .what = fmt::format(
-                        "ration {} ended by an unexpected exception: {}", command->name, e.what()),
-                    .hint = "this is a bug: please report it with the command you typed"};
+    const Error bug{
+        .kind = ErrorKind::internal,
+        .what = fmt::format(
+            "{} {} ended by an unexpected exception: {}", program.name, command->name, e.what()),
+        .hint = "this is a bug: please report it with the command you typed"};
     return report(bug, arguments->console);
   }
+}
+
+int run_process(const Program& program, int argc, const char* const* argv) {
+  open_closed_streams();
+  std::signal(SIGXFSZ, SIG_IGN);
+  return run_program(program, argc, argv);
 }
 
 }  // namespace ration::cli

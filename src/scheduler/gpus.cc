@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <optional>
 
-#include "scheduler/slurm/command.h"
+#include "base/command.h"
 
 namespace ration::scheduler {
 namespace {
@@ -65,7 +65,7 @@ std::vector<Gpu> read_gpus(std::string_view answer, const char* visible) {
 }
 
 FoundGpus find_gpus() {
-  const Result<slurm::Answer> answer = slurm::call(
+  const Result<Answer> answer = call(
       {"nvidia-smi", "--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits"}, kDeadline);
   if (answer && answer->timed_out)
     return {.gpus = {},

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "../store/store_fixture.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "fit/law.h"
 
 namespace ration::cli {
@@ -23,7 +23,8 @@ Outcome ration(std::vector<std::string> words) {
   for (const std::string& word : words) argv.push_back(word.c_str());
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  Outcome outcome{.code = run_program(static_cast<int>(argv.size()), argv.data())};
+  Outcome outcome{.code =
+                      run_program(ration_program(), static_cast<int>(argv.size()), argv.data())};
   outcome.out = testing::internal::GetCapturedStdout();
   outcome.err = testing::internal::GetCapturedStderr();
   return outcome;

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "scheduler/sweep.h"
 #include "support/temporary_folder.h"
 
@@ -17,7 +17,7 @@ class InitCommand : public testing::Test {
     const std::vector<const char*> argv = {"ration", "init", file.c_str(), "--data", "my data"};
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
-    const int code = run_program(static_cast<int>(argv.size()), argv.data());
+    const int code = run_program(ration_program(), static_cast<int>(argv.size()), argv.data());
     out_ = testing::internal::GetCapturedStdout();
     err_ = testing::internal::GetCapturedStderr();
     return code;

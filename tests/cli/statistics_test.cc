@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "support/temporary_folder.h"
 
 namespace ration::cli {
@@ -27,7 +27,7 @@ class MergeStatistics : public testing::Test {
     for (const std::string& word : words) argv.push_back(word.c_str());
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
-    const int code = run_program(static_cast<int>(argv.size()), argv.data());
+    const int code = run_program(ration_program(), static_cast<int>(argv.size()), argv.data());
     testing::internal::GetCapturedStdout();
     said_ = testing::internal::GetCapturedStderr();
     return code;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "scheduler/slurm/command.h"
 #include "scheduler/slurm/ending.h"
 #include "scheduler/slurm/queue.h"
 #include "support/temporary_folder.h"
@@ -144,25 +143,6 @@ TEST(SlurmBatch, AJobOutsideItsArrayDoesNothing) {
     EXPECT_EQ(status.error().kind, ErrorKind::input);
   }
   EXPECT_FALSE(real_files().exists(folder / "r"));
-}
-
-TEST(SlurmCommand, OneThatStallsIsEndedWithItsChildren) {
-  const double began = system_clock().monotonic_seconds();
-
-  const Answer answer = call({"sh", "-c", "echo first; sleep 60 & wait"}, 0.3).value();
-
-  EXPECT_TRUE(answer.timed_out);
-  EXPECT_EQ(answer.out, "first\n");
-  EXPECT_LT(system_clock().monotonic_seconds() - began, 20);
-}
-
-TEST(SlurmCommand, StatusAndWordsAreKept) {
-  const Answer answer =
-      call({"sh", "-c", "echo out; echo one >&2; echo two >&2; exit 3"}, 20).value();
-
-  EXPECT_EQ(answer.status, 3);
-  EXPECT_EQ(answer.words(), "two");
-  EXPECT_FALSE(call({"no-such-command-of-slurm"}, 1));
 }
 
 TEST(SlurmEnding, EveryWordOfTheQueueHasItsClass) {

@@ -8,7 +8,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "scheduler/slurm/command.h"
+#include "base/command.h"
 
 namespace ration::scheduler::slurm {
 namespace {
@@ -99,6 +99,15 @@ std::string percent_doubled(const std::string& text) {
   std::string doubled;
   for (const char c : text) doubled += c == '%' ? std::string("%%") : std::string(1, c);
   return doubled;
+}
+
+// One of SLURM's commands.
+Result<Answer> ask(const std::vector<std::string>& words, const SlurmConfig& config) {
+  Result<Answer> answer = call(words, config.deadline_seconds);
+  if (!answer)
+    answer.error().hint =
+        "SLURM's commands must be on PATH: run this on a login node of the cluster";
+  return answer;
 }
 
 }  // namespace
@@ -200,7 +209,7 @@ std::vector<std::string> sbatch_words(const Batch& batch, const SlurmConfig& con
 }
 
 int Queue::array_size() const {
-  const Result<Answer> answer = call({"scontrol", "show", "config"}, config_.deadline_seconds);
+  const Result<Answer> answer = ask({"scontrol", "show", "config"}, config_);
   if (!answer || !answer->ok()) return kUsualArraySize;
   for (std::string_view line : lines_of(answer->out)) {
     if (!line.starts_with("MaxArraySize")) continue;
@@ -211,19 +220,19 @@ int Queue::array_size() const {
 }
 
 Result<Submission> Queue::submit(const Batch& batch) const {
-  Result<Answer> answer = call(sbatch_words(batch, config_), config_.deadline_seconds);
+  Result<Answer> answer = ask(sbatch_words(batch, config_), config_);
   if (!answer) return std::move(answer).error();
   return read_submission(answer->status, answer->timed_out, answer->out, answer->words());
 }
 
 Result<Listing> Queue::list() const {
-  Result<Answer> answer = call({"squeue",
-                                "--noheader",
-                                "--array",
-                                "--states=all",
-                                fmt::format("--user={}", getuid()),
-                                fmt::format("--format={}", kFormat)},
-                               config_.deadline_seconds);
+  Result<Answer> answer = ask({"squeue",
+                               "--noheader",
+                               "--array",
+                               "--states=all",
+                               fmt::format("--user={}", getuid()),
+                               fmt::format("--format={}", kFormat)},
+                              config_);
   if (!answer) return std::move(answer).error();
   if (!answer->ok())
     return Error{.kind = ErrorKind::resource,
@@ -232,14 +241,14 @@ Result<Listing> Queue::list() const {
 }
 
 std::optional<Listing> Queue::accounting(const std::vector<std::int64_t>& jobs) const {
-  const Result<Answer> answer = call({"sacct",
-                                      "--noheader",
-                                      "--parsable2",
-                                      "--allocations",
-                                      "--duplicates",
-                                      fmt::format("--jobs={}", fmt::join(jobs, ",")),
-                                      "--format=JobID,JobName,State"},
-                                     config_.deadline_seconds);
+  const Result<Answer> answer = ask({"sacct",
+                                     "--noheader",
+                                     "--parsable2",
+                                     "--allocations",
+                                     "--duplicates",
+                                     fmt::format("--jobs={}", fmt::join(jobs, ",")),
+                                     "--format=JobID,JobName,State"},
+                                    config_);
   if (!answer || !answer->ok()) return std::nullopt;
   return read_sacct(answer->out);
 }
@@ -253,7 +262,7 @@ void Queue::scancel(const Batch& batch,
     for (std::size_t i = begin; i < std::min(begin + kTasksPerCall, tasks.size()); ++i)
       all.push_back(fmt::format("{}_{}", batch.job, tasks[i]));
     // It says "done" to anything: the next look at the queue tells.
-    const Result<Answer> ignored = call(all, config_.deadline_seconds);
+    const Result<Answer> ignored = ask(all, config_);
     (void)ignored;
   }
 }

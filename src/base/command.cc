@@ -1,10 +1,11 @@
-#include "scheduler/slurm/command.h"
+#include "base/command.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 
 #include "base/clock.h"
 
-namespace ration::scheduler::slurm {
+namespace ration {
 namespace {
 
 // More than any queue has to say, in bytes.
@@ -55,18 +56,52 @@ bool drain(int descriptor, std::string& text) {
   return got > 0 || (got < 0 && errno == EINTR);
 }
 
-Result<pid_t> spawn(const std::vector<std::string>& words, const Pipe& out, const Pipe& err) {
+// A file in memory with the text, read from its beginning: unlike a pipe it never makes anyone
+// wait. -1 where it cannot be made.
+int open_input(std::string_view text) {
+  if (text.empty()) return open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const int file = memfd_create("input", MFD_CLOEXEC);
+  while (file >= 0 && !text.empty()) {
+    const ssize_t written = write(file, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      close(file);
+      return -1;
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (file >= 0) lseek(file, 0, SEEK_SET);
+  return file;
+}
+
+Result<pid_t> spawn(const std::vector<std::string>& words,
+                    const CallOptions& options,
+                    const Pipe& out,
+                    const Pipe& err) {
+  const int input = open_input(options.input);
+  if (input < 0)
+    return Error{
+        .kind = ErrorKind::resource,
+        .what = fmt::format("cannot keep what {} is to read: {}", words[0], std::strerror(errno)),
+        .hint = "free some memory, or raise `ulimit -n`"};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, out.write, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.write, STDERR_FILENO);
+  if (!options.folder.empty())
+    posix_spawn_file_actions_addchdir_np(&actions, options.folder.c_str());
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  sigset_t usual;  // what this program ignores is none of the other's business
+  sigemptyset(&usual);
+  sigaddset(&usual, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &usual);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::vector<std::string> copies = words;
   std::vector<char*> argv;
   for (std::string& word : copies) argv.push_back(word.data());
@@ -75,10 +110,11 @@ Result<pid_t> spawn(const std::vector<std::string>& words, const Pipe& out, cons
   const int code = posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
+  close(input);
   if (code == 0) return pid;
   return Error{.kind = ErrorKind::resource,
                .what = fmt::format("cannot start {}: {}", words.front(), std::strerror(code)),
-               .hint = "SLURM's commands must be on PATH: run this on a login node of the cluster"};
+               .hint = "it must be on PATH, and its folder must exist"};
 }
 
 // Reads both pipes to their ends; false when the deadline came first, or more than anyone needs.
@@ -109,7 +145,9 @@ std::string Answer::words() const {
   return std::string(text.substr(0, 500));
 }
 
-Result<Answer> call(const std::vector<std::string>& words, double seconds) {
+Result<Answer> call(const std::vector<std::string>& words,
+                    double seconds,
+                    const CallOptions& options) {
   Pipe out;
   Pipe err;
   if (const int code = std::max(out.error, err.error); code != 0)
@@ -117,7 +155,7 @@ Result<Answer> call(const std::vector<std::string>& words, double seconds) {
         .kind = ErrorKind::resource,
         .what = fmt::format("cannot make a pipe to {}: {}", words.front(), std::strerror(code)),
         .hint = "end other programs of yours, or raise `ulimit -n`"};
-  Result<pid_t> pid = spawn(words, out, err);
+  Result<pid_t> pid = spawn(words, options, out, err);
   if (!pid) return std::move(pid).error();
   out.close_write();
   err.close_write();
@@ -144,4 +182,4 @@ Result<Answer> call(const std::vector<std::string>& words, double seconds) {
   return answer;
 }
 
-}  // namespace ration::scheduler::slurm
+}  // namespace ration

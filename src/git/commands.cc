@@ -1,0 +1,18 @@
+#include "git/commands.h"
+
+namespace ration::git {
+
+cli::Program git_program() {
+  return {.name = "git ration",
+          .headline = "versions of checkpoints in git, none of which loses a bit.",
+          .exit_codes =
+              "Exit codes: 0 ok · 1 something was found: conflicts, damage, differences · 2 wrong "
+              "usage or unusable input\n"
+              "3 a resource is missing or full · 5 interrupted · 70 a bug of ration\n",
+          .commands = {
+              help_command(),
+              version_command(),
+          }};
+}
+
+}  // namespace ration::git
