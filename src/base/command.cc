@@ -87,7 +87,11 @@ Result<pid_t> spawn(const std::vector<std::string>& words,
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, out.write, STDOUT_FILENO);
+  if (options.output.empty())
+    posix_spawn_file_actions_adddup2(&actions, out.write, STDOUT_FILENO);
+  else
+    posix_spawn_file_actions_addopen(
+        &actions, STDOUT_FILENO, options.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
   posix_spawn_file_actions_adddup2(&actions, err.write, STDERR_FILENO);
   if (!options.folder.empty())
     posix_spawn_file_actions_addchdir_np(&actions, options.folder.c_str());

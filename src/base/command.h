@@ -28,6 +28,7 @@ struct Answer {
 struct CallOptions {
   Path folder = {};             // where it runs; empty = here
   std::string_view input = {};  // what it reads from its standard input
+  Path output = {};             // a file for what it prints, instead of Answer::out; empty = none
 };
 
 // Runs `words`, the first of which is looked for on PATH, in a process group of its own that is

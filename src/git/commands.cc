@@ -11,6 +11,14 @@ cli::Program git_program() {
               "3 a resource is missing or full · 5 interrupted · 70 a bug of ration\n",
           .commands = {
               help_command(),
+              push_command(),
+              fetch_command(),
+              pull_command(),
+              pre_push_command(),
+              gc_command(),
+              repack_command(),
+              fsck_command(),
+              stats_command(),
               version_command(),
           }};
 }

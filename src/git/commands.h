@@ -10,6 +10,14 @@ namespace ration::git {
 cli::Program git_program();
 
 cli::Command help_command();
+cli::Command gc_command();
+cli::Command repack_command();
+cli::Command fsck_command();
+cli::Command stats_command();
+cli::Command push_command();
+cli::Command fetch_command();
+cli::Command pull_command();
+cli::Command pre_push_command();
 cli::Command version_command();
 
 }  // namespace ration::git

@@ -1,0 +1,109 @@
+#include "git/workshop.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+
+namespace ration::git {
+namespace {
+
+// A server may be slow, and objects are large.
+constexpr double kDay = 86400;
+
+Result<Answer> checked(const std::vector<std::string>& words,
+                       const CallOptions& options,
+                       const std::vector<std::string>& shown) {
+  Result<Answer> answer = call(words, kDay, options);
+  if (!answer || answer->ok()) return answer;
+  return Error{.kind = ErrorKind::resource,
+               .what = fmt::format("`git {}` failed: {}", fmt::join(shown, " "), answer->words()),
+               .hint =
+                   "see whether git itself can reach the remote, then repeat the command: what was "
+                   "sent stays"};
+}
+
+}  // namespace
+
+Result<Workshop> Workshop::open(const Repository& repository) {
+  static std::atomic<int> counter{0};
+  const Path folder =
+      repository.store_folder() / "tmp" / fmt::format("workshop-{}-{}", getpid(), counter++);
+  if (Result<void> done = real_files().make_folders(folder); !done) return std::move(done).error();
+  Workshop workshop(folder, repository.work_tree().value_or(repository.git_dir()));
+  Result<std::string> made = workshop.ask({"init", "--quiet", "--bare", folder.string()});
+  if (!made) return std::move(made).error();
+  return workshop;
+}
+
+Workshop::Workshop(Workshop&& other) noexcept
+    : folder_(std::move(other.folder_)), top_(std::move(other.top_)) {
+  other.folder_.clear();
+}
+
+Workshop::~Workshop() {
+  std::error_code ignored;
+  if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+}
+
+// The environment that git gives to hooks would lead elsewhere. Objects are packed already.
+std::vector<std::string> Workshop::command(const std::vector<std::string>& words) const {
+  std::vector<std::string> all = {"env"};
+  for (const char* name : {"GIT_DIR",
+                           "GIT_WORK_TREE",
+                           "GIT_INDEX_FILE",
+                           "GIT_OBJECT_DIRECTORY",
+                           "GIT_PREFIX",
+                           "GIT_COMMON_DIR"}) {
+    all.emplace_back("-u");
+    all.emplace_back(name);
+  }
+  for (const char* who : {"AUTHOR", "COMMITTER"}) {
+    all.push_back(fmt::format("GIT_{}_NAME=ration", who));
+    all.push_back(fmt::format("GIT_{}_EMAIL=ration@localhost", who));
+    all.push_back(fmt::format("GIT_{}_DATE=1 +0000", who));
+  }
+  for (const char* word : {"git",
+                           "-c",
+                           "core.compression=0",
+                           "-c",
+                           "core.looseCompression=0",
+                           "-c",
+                           "pack.compression=0",
+                           "-c",
+                           "gc.auto=0",
+                           "-c",
+                           "fetch.fsckObjects=false"})
+    all.emplace_back(word);
+  all.push_back("--git-dir=" + folder_.string());
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
+}
+
+Result<std::string> Workshop::ask(const std::vector<std::string>& words,
+                                  std::string_view input) const {
+  Result<Answer> answer = checked(command(words), {.folder = top_, .input = input}, words);
+  if (!answer) return std::move(answer).error();
+  std::string text = std::move(answer->out);
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+Result<void> Workshop::save(const std::string& name, const Path& file) const {
+  const std::vector<std::string> words = {"cat-file", "blob", name};
+  Result<Answer> answer = checked(command(words), {.folder = top_, .output = file}, words);
+  if (!answer) return std::move(answer).error();
+  return {};
+}
+
+Result<std::string> Workshop::commit(
+    std::span<const std::pair<std::string, std::string>> files) const {
+  std::string lines;
+  for (const auto& [name, blob] : files) lines += fmt::format("100644 blob {}\t{}\n", blob, name);
+  Result<std::string> tree = ask({"mktree"}, lines);
+  if (!tree) return tree;
+  return ask({"commit-tree", *tree, "-m", "Objects of ration"});
+}
+
+}  // namespace ration::git
