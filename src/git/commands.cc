@@ -10,6 +10,7 @@ cli::Program git_program() {
               "usage or unusable input\n"
               "3 a resource is missing or full · 5 interrupted · 70 a bug of ration\n",
           .commands = {
+              filter_process_command(),
               help_command(),
               push_command(),
               fetch_command(),

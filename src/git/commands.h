@@ -9,6 +9,7 @@ namespace ration::git {
 
 cli::Program git_program();
 
+cli::Command filter_process_command();
 cli::Command help_command();
 cli::Command gc_command();
 cli::Command repack_command();

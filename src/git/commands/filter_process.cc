@@ -1,0 +1,40 @@
+#include "git/filter_process.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "git/commands.h"
+#include "git/filter.h"
+
+namespace ration::git {
+namespace {
+
+using cli::Arguments;
+
+Result<int> run_filter_process(const Arguments& arguments) {
+  Result<Repository> repository = Repository::discover();
+  if (!repository) return std::move(repository).error();
+  RationFilter filter(*repository, arguments.console);
+  PacketReader from_git(reader_of(STDIN_FILENO));
+  PacketWriter to_git(writer_of(STDOUT_FILENO));
+  const FilterStreams streams{
+      .from_git = from_git,
+      .to_git = to_git,
+      .spool_folder = repository->store_folder() / "tmp",
+      .say = [&](const Error& error) { arguments.console.print_error(error.describe()); }};
+  if (Result<void> done = serve(filter, streams); !done) return std::move(done).error();
+  return 0;
+}
+
+}  // namespace
+
+cli::Command filter_process_command() {
+  return {.name = "filter-process",
+          .summary = "Turn checkpoints into manifests and back, as git asks (git starts this)",
+          .description =
+              "git starts it as filter.ration.process, which `git ration install` sets, and talks "
+              "to it on\nstdin and stdout.",
+          .execute = run_filter_process};
+}
+
+}  // namespace ration::git
