@@ -10,8 +10,10 @@ cli::Program git_program() {
               "usage or unusable input\n"
               "3 a resource is missing or full · 5 interrupted · 70 a bug of ration\n",
           .commands = {
-              filter_process_command(),
-              help_command(),
+              install_command(),
+              uninstall_command(),
+              track_command(),
+              untrack_command(),
               push_command(),
               fetch_command(),
               pull_command(),
@@ -20,6 +22,8 @@ cli::Program git_program() {
               repack_command(),
               fsck_command(),
               stats_command(),
+              filter_process_command(),
+              help_command(),
               version_command(),
           }};
 }

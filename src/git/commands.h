@@ -10,6 +10,10 @@ namespace ration::git {
 cli::Program git_program();
 
 cli::Command filter_process_command();
+cli::Command install_command();
+cli::Command uninstall_command();
+cli::Command track_command();
+cli::Command untrack_command();
 cli::Command help_command();
 cli::Command gc_command();
 cli::Command repack_command();

@@ -17,7 +17,14 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-// The fields of git's lists under -z.
+Path absolute(const Path& folder, const std::string& path) {
+  std::error_code code;
+  const Path whole = std::filesystem::weakly_canonical(folder / path, code);
+  return code ? folder / path : whole;
+}
+
+}  // namespace
+
 std::vector<std::string> fields_of(std::string_view text) {
   std::vector<std::string> fields;
   while (!text.empty()) {
@@ -27,14 +34,6 @@ std::vector<std::string> fields_of(std::string_view text) {
   }
   return fields;
 }
-
-Path absolute(const Path& folder, const std::string& path) {
-  std::error_code code;
-  const Path whole = std::filesystem::weakly_canonical(folder / path, code);
-  return code ? folder / path : whole;
-}
-
-}  // namespace
 
 Result<Repository> Repository::discover(const Path& folder) {
   // The last question fails where there is no work tree; the others are answered before it.

@@ -34,6 +34,8 @@ class Repository {
   const Path& common_dir() const { return common_dir_; }  // shared by all worktrees
   // The top of the work tree; ErrorKind::usage in a bare repository.
   Result<Path> work_tree() const;
+  // Where git runs: the top of the work tree, or the git folder of a bare repository.
+  const Path& folder() const { return folder_; }
   // Where the command was typed, below the top: "" or "models/".
   const std::string& prefix() const { return prefix_; }
   const Settings& settings() const { return settings_; }
@@ -42,7 +44,7 @@ class Repository {
   Path store_folder() const { return common_dir_ / "ration"; }
   versions::ObjectStore store() const;
 
-  // Runs `git WORD…` at the top of the work tree, or in the git folder of a bare one.
+  // Runs `git WORD…` in folder().
   Result<Answer> git(std::vector<std::string> words,
                      std::string_view input = {},
                      double seconds = kPatience) const;
@@ -61,7 +63,7 @@ class Repository {
  private:
   Repository() = default;
 
-  Path folder_;  // where git runs
+  Path folder_;
   Path git_dir_;
   Path common_dir_;
   std::optional<Path> work_tree_;
@@ -69,6 +71,9 @@ class Repository {
   Settings settings_;
   std::unique_ptr<CatFile> cat_file_;
 };
+
+// The fields of git's lists under -z.
+std::vector<std::string> fields_of(std::string_view text);
 
 // A path as typed in a folder of the work tree (`prefix` of the repository), from its top.
 // ErrorKind::usage where it lies outside.

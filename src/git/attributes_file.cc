@@ -1,0 +1,97 @@
+#include "git/attributes_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ration::git {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r";
+constexpr std::string_view kAttributes = "filter=ration merge=ration diff=ration -text";
+
+// Takes a line with its newline from the front.
+std::string_view take_line(std::string_view& text) {
+  const std::size_t end = text.find('\n');
+  const std::string_view line =
+      text.substr(0, end == std::string_view::npos ? text.size() : end + 1);
+  text.remove_prefix(line.size());
+  return line;
+}
+
+std::string_view take_word(std::string_view& line) {
+  line.remove_prefix(std::min(line.size(), line.find_first_not_of(kBlanks)));
+  const std::string_view word = line.substr(0, line.find_first_of(kBlanks));
+  line.remove_prefix(word.size());
+  return word;
+}
+
+// A pattern in quotes, which may hold blanks; the usual escapes, but not those by number.
+std::string take_quoted(std::string_view& line) {
+  std::string pattern;
+  std::size_t i = 1;
+  for (; i < line.size() && line[i] != '"'; ++i) {
+    if (line[i] == '\\' && i + 1 < line.size()) ++i;
+    pattern += line[i];
+  }
+  line.remove_prefix(std::min(line.size(), i + 1));
+  return pattern;
+}
+
+// The pattern of a line that sets filter=ration; empty for other lines.
+std::string pattern_of(std::string_view line) {
+  if (line.ends_with('\n')) line.remove_suffix(1);
+  line.remove_prefix(std::min(line.size(), line.find_first_not_of(kBlanks)));
+  if (line.empty() || line.front() == '#') return "";
+  const std::string pattern =
+      line.front() == '"' ? take_quoted(line) : std::string(take_word(line));
+  while (!line.empty())
+    if (take_word(line) == "filter=ration") return pattern;
+  return "";
+}
+
+std::string quoted(const std::string& pattern) {
+  const bool plain = pattern.find_first_of(" \t\"\\") == std::string::npos && pattern[0] != '#';
+  if (plain) return pattern;
+  std::string text = "\"";
+  for (const char c : pattern) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + "\"";
+}
+
+}  // namespace
+
+std::vector<std::string> tracked_patterns(std::string_view attributes) {
+  std::vector<std::string> patterns;
+  while (!attributes.empty())
+    if (std::string pattern = pattern_of(take_line(attributes)); !pattern.empty())
+      patterns.push_back(std::move(pattern));
+  return patterns;
+}
+
+Result<std::string> with_pattern(std::string_view attributes, const std::string& pattern) {
+  const bool usable = !pattern.empty() && pattern.front() != '!' &&
+                      pattern.find_first_of(std::string_view("\n\r\0", 3)) == std::string::npos;
+  if (!usable)
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format("\"{}\" is no pattern of .gitattributes", pattern),
+                 .hint = "for example '*.safetensors', or models/**"};
+  std::string text(attributes);
+  const std::vector<std::string> there = tracked_patterns(attributes);
+  if (std::find(there.begin(), there.end(), pattern) != there.end()) return text;
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  return text + fmt::format("{} {}\n", quoted(pattern), kAttributes);
+}
+
+std::string without_pattern(std::string_view attributes, const std::string& pattern) {
+  std::string text;
+  while (!attributes.empty()) {
+    const std::string_view line = take_line(attributes);
+    if (pattern_of(line) != pattern) text += line;
+  }
+  return text;
+}
+
+}  // namespace ration::git
