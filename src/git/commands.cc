@@ -14,6 +14,8 @@ cli::Program git_program() {
               uninstall_command(),
               track_command(),
               untrack_command(),
+              status_command(),
+              ls_command(),
               push_command(),
               fetch_command(),
               pull_command(),

@@ -14,6 +14,8 @@ cli::Command install_command();
 cli::Command uninstall_command();
 cli::Command track_command();
 cli::Command untrack_command();
+cli::Command status_command();
+cli::Command ls_command();
 cli::Command help_command();
 cli::Command gc_command();
 cli::Command repack_command();

@@ -113,7 +113,9 @@ Result<int> run_untrack(const Arguments& arguments) {
           .hint = "`git ration track` lists the patterns and the files that they stand in"};
     text = std::move(less);
   }
-  if (Result<void> done = real_files().write_whole(file->path, text); !done)
+  if (Result<void> done = text.empty() ? real_files().remove_all(file->path)
+                                       : real_files().write_whole(file->path, text);
+      !done)
     return std::move(done).error();
   arguments.console.note(
       "versions in history stay manifests; `git add --renormalize .` adds the files themselves");
