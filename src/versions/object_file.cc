@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mapped_pages.h"
@@ -220,6 +221,7 @@ Result<void> ObjectWriter::append(const EncodedBlock& block) {
   const std::string_view payload = text_of(block.payload);
   written_ += payload.size();
   info_.blocks.push_back({block.mode, written_, crc32c(payload)});
+  fault_point("object-before-block");
   return payload.empty() ? Result<void>() : file_->append(payload);
 }
 
@@ -230,6 +232,7 @@ Result<std::uint64_t> ObjectWriter::finish() {
       });
   if (alone && info_.rank == 0) info_.parent.reset();
   const std::string tail = tail_of(to_json(info_).dump());
+  fault_point("object-before-end");
   if (Result<void> done = file_->append(tail); !done) return std::move(done).error();
   if (Result<void> done = file_->sync(); !done) return std::move(done).error();
   return written_ + tail.size();

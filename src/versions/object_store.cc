@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/fault.h"
 #include "base/part_file.h"
 #include "versions/encoder.h"
 
@@ -64,7 +65,9 @@ Result<Stored> ObjectStore::replace(const Content& content,
   const Path part = part_beside(*files_, path);
   if (Result<void> done = files_->remove_all(part); !done) return std::move(done).error();
   Result<std::uint64_t> bytes = encode_object(*this, content, part, threads, limits);
+  fault_point("object-before-rename");
   Result<void> renamed = bytes ? files_->rename(part, path) : Result<void>();
+  fault_point("object-after-rename");
   if (bytes && renamed) return Stored{.bytes = *bytes};
   const Result<void> ignored = files_->remove_all(part);
   (void)ignored;
