@@ -16,6 +16,7 @@ cli::Program git_program() {
               untrack_command(),
               status_command(),
               ls_command(),
+              commit_run_command(),
               push_command(),
               fetch_command(),
               pull_command(),

@@ -16,6 +16,7 @@ cli::Command track_command();
 cli::Command untrack_command();
 cli::Command status_command();
 cli::Command ls_command();
+cli::Command commit_run_command();
 cli::Command help_command();
 cli::Command gc_command();
 cli::Command repack_command();
