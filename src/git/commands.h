@@ -10,6 +10,8 @@ namespace ration::git {
 cli::Program git_program();
 
 cli::Command filter_process_command();
+cli::Command clean_command();
+cli::Command smudge_command();
 cli::Command install_command();
 cli::Command uninstall_command();
 cli::Command track_command();

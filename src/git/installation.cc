@@ -22,6 +22,9 @@ constexpr std::string_view kHook =
 const std::vector<std::pair<std::string, std::string>>& installed_keys() {
   static const std::vector<std::pair<std::string, std::string>> keys = {
       {"filter.ration.process", "git-ration filter-process"},
+      // What other programs than git understand.
+      {"filter.ration.clean", "git-ration clean %f"},
+      {"filter.ration.smudge", "git-ration smudge %f"},
       // Without the program git must not take a checkpoint for what it stores, nor the reverse.
       {"filter.ration.required", "true"},
       {"diff.ration.command", "git-ration diff-driver"},
