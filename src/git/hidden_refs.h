@@ -5,7 +5,9 @@
 // asks for new lists only.
 //
 //   refs/ration/<kind>/lists/<batch>    a commit of one file, `list`: a line for each object
-//   refs/ration/<kind>/objects/<batch>  a commit of a file for each object, where git keeps them
+//   refs/ration/<kind>/objects/<batch>  a commit of one file, `objects`: their files, one behind
+//   the
+//                                       other, where git keeps them
 
 #include <map>
 #include <span>

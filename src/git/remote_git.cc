@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <charconv>
+#include <map>
 #include <unordered_map>
 
 #include "git/hidden_refs.h"
@@ -12,8 +13,29 @@ namespace {
 using versions::ObjectId;
 using versions::ObjectStore;
 
-// Objects that are pushed in one go: an interrupted push loses no more, and servers limit a push.
-constexpr std::uint64_t kBatchBytes = std::uint64_t{256} << 20;
+// Objects of a batch, in one blob: servers limit the size of files, and look for likenesses between
+// the blobs that they send, in vain for these, so one fetch shall find one.
+constexpr std::uint64_t kBatchBytes = std::uint64_t{48} << 20;
+// Of batches that are pushed in one go: an interrupted push loses no more.
+constexpr std::uint64_t kPushBytes = std::uint64_t{256} << 20;
+constexpr const char* kBlob = "objects";
+
+// Where an object lies in the blob of its batch.
+struct Place {
+  std::string batch;
+  std::uint64_t begin = 0;
+  std::uint64_t size = 0;
+};
+
+// "<begin> <size>", behind the id in a list.
+std::optional<Place> place_of(const std::string& batch, const std::string& text) {
+  Place place{.batch = batch};
+  const char* const end = text.data() + text.size();
+  const auto begin = std::from_chars(text.data(), end, place.begin);
+  if (begin.ec != std::errc() || begin.ptr == end || *begin.ptr != ' ') return std::nullopt;
+  const auto size = std::from_chars(begin.ptr + 1, end, place.size);
+  return size.ec == std::errc() && size.ptr == end ? std::optional(place) : std::nullopt;
+}
 
 class GitServer final : public Remote {
  public:
@@ -25,42 +47,30 @@ class GitServer final : public Remote {
   Result<std::unordered_set<ObjectId>> list() override {
     if (Result<void> done = read(); !done) return std::move(done).error();
     std::unordered_set<ObjectId> ids;
-    for (const auto& [id, batch] : batch_of_) ids.insert(id);
+    for (const auto& [id, place] : place_of_) ids.insert(id);
     return ids;
   }
 
   Result<void> send(const ObjectStore& store,
                     std::span<const ObjectId> ids,
                     const TransferProgress& progress) override {
-    for (std::size_t first = 0; first < ids.size();) {
-      if (progress) progress(first, ids.size());
-      std::size_t count = 0;
-      for (std::uint64_t bytes = 0; first + count < ids.size() && bytes < kBatchBytes; ++count)
-        bytes += store.files().size(store.path_of(ids[first + count])).value_or(0);
-      if (Result<void> done = send_batch(store, ids.subspan(first, count)); !done) return done;
-      first += count;
+    for (std::size_t done = 0; done < ids.size();) {
+      if (progress) progress(done, ids.size());
+      Result<std::size_t> sent = send_some(store, ids.subspan(done));
+      if (!sent) return std::move(sent).error();
+      done += *sent;
     }
     return {};
   }
 
   Result<void> fetch(std::span<const ObjectId> ids, const Path& folder) override {
     if (Result<void> done = read(); !done) return done;
-    std::unordered_map<std::string, std::vector<ObjectId>> wanted;
+    std::map<std::string, std::vector<ObjectId>> wanted;
     for (const ObjectId& id : ids)
-      if (const auto found = batch_of_.find(id); found != batch_of_.end())
-        wanted[found->second].push_back(id);
-    for (const auto& [batch, objects] : wanted) {
-      Result<Workshop> workshop = Workshop::open(*repository_);
-      if (!workshop) return std::move(workshop).error();
-      const std::string ref = refs_.objects_ref(batch);
-      Result<std::string> fetched = workshop->ask(
-          {"fetch", "--quiet", "--depth=1", "--no-tags", refs_.url(), fmt::format("{0}:{0}", ref)});
-      if (!fetched) return std::move(fetched).error();
-      for (const ObjectId& id : objects)
-        if (Result<void> done = workshop->save(fmt::format("{}:{}", ref, id.hex), folder / id.hex);
-            !done)
-          return done;
-    }
+      if (const auto found = place_of_.find(id); found != place_of_.end())
+        wanted[found->second.batch].push_back(id);
+    for (const auto& [batch, objects] : wanted)
+      if (Result<void> done = fetch_batch(batch, objects, folder); !done) return done;
     return {};
   }
 
@@ -70,46 +80,91 @@ class GitServer final : public Remote {
     Result<std::vector<Batch>> batches = refs_.read();
     if (!batches) return std::move(batches).error();
     for (const Batch& batch : *batches)
-      for (const BatchLine& line : batch.lines) batch_of_.emplace(line.id, batch.name);
+      for (const BatchLine& line : batch.lines)
+        if (std::optional<Place> place = place_of(batch.name, line.more))
+          place_of_.emplace(line.id, *place);
     known_ = true;
     return {};
   }
 
-  Result<void> send_batch(const ObjectStore& store, std::span<const ObjectId> ids) {
+  Result<void> fetch_batch(const std::string& batch,
+                           std::span<const ObjectId> ids,
+                           const Path& folder) {
     Result<Workshop> workshop = Workshop::open(*repository_);
     if (!workshop) return std::move(workshop).error();
-    std::string paths;
+    const std::string ref = refs_.objects_ref(batch);
+    Result<std::string> fetched = workshop->ask(
+        {"fetch", "--quiet", "--depth=1", "--no-tags", refs_.url(), fmt::format("{0}:{0}", ref)});
+    if (!fetched) return std::move(fetched).error();
+    const Path blob = folder / batch;
+    if (Result<void> done = workshop->save(fmt::format("{}:{}", ref, kBlob), blob); !done)
+      return done;
+    for (const ObjectId& id : ids) {
+      const Place& place = place_of_.at(id);
+      const Result<std::string> bytes = real_files().read_range(blob, place.begin, place.size);
+      if (!bytes) return bytes.error();
+      if (Result<void> done = real_files().write_whole(folder / id.hex, *bytes); !done) return done;
+    }
+    return real_files().remove_all(blob);
+  }
+
+  // A blob of the first objects of `ids`, as many as make a batch; its list.
+  Result<std::pair<std::string, Batch>> make_blob(const ObjectStore& store,
+                                                  const Workshop& workshop,
+                                                  std::span<const ObjectId> ids) {
+    const Path file = workshop.folder() / "batch";
+    if (Result<void> done = real_files().remove_all(file); !done) return std::move(done).error();
+    Result<std::unique_ptr<AppendFile>> blob = real_files().open_append(file);
+    if (!blob) return std::move(blob).error();
     std::vector<BatchLine> lines;
+    std::uint64_t written = 0;
     for (const ObjectId& id : ids) {
-      paths += std::filesystem::absolute(store.path_of(id)).string() + "\n";
-      lines.push_back({id, {}});
+      Result<std::unique_ptr<MappedFile>> object = store.files().map(store.path_of(id));
+      if (!object) return std::move(object).error();
+      const std::span<const std::byte> bytes = (*object)->bytes();
+      if (written > 0 && written + bytes.size() > kBatchBytes) break;
+      if (Result<void> done =
+              (*blob)->append({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+          !done)
+        return std::move(done).error();
+      lines.push_back({id, fmt::format("{} {}", written, bytes.size())});
+      written += bytes.size();
     }
-    Result<std::string> blobs =
-        workshop->ask({"hash-object", "-w", "--no-filters", "--stdin-paths"}, paths);
-    if (!blobs) return std::move(blobs).error();
-    std::vector<std::pair<std::string, std::string>> files;
-    std::size_t at = 0;
-    for (const ObjectId& id : ids) {
-      const std::size_t end = std::min(blobs->find('\n', at), blobs->size());
-      files.emplace_back(id.hex, blobs->substr(at, end - at));
-      at = end + 1;
+    Result<std::string> id = workshop.ask({"hash-object", "-w", "--no-filters", file.string()});
+    if (!id) return std::move(id).error();
+    return std::pair(std::move(*id), HiddenRefs::batch_of(std::move(lines)));
+  }
+
+  // Pushes batches of the first objects of `ids`; how many objects they hold.
+  Result<std::size_t> send_some(const ObjectStore& store, std::span<const ObjectId> ids) {
+    Result<Workshop> workshop = Workshop::open(*repository_);
+    if (!workshop) return std::move(workshop).error();
+    std::vector<std::string> words = {"push", "--quiet", refs_.url()};
+    std::vector<Batch> batches;
+    std::size_t count = 0;
+    for (std::uint64_t bytes = 0; count < ids.size() && bytes < kPushBytes; bytes += kBatchBytes) {
+      auto made = make_blob(store, *workshop, ids.subspan(count));
+      if (!made) return std::move(made).error();
+      const auto& [blob, batch] = *made;
+      const std::vector<std::pair<std::string, std::string>> files = {{kBlob, blob}};
+      Result<std::string> commit = workshop->commit(files);
+      if (!commit) return std::move(commit).error();
+      words.push_back(fmt::format("+{}:{}", *commit, refs_.objects_ref(batch.name)));
+      count += batch.lines.size();
+      batches.push_back(batch);
     }
-    Result<std::string> commit = workshop->commit(files);
-    if (!commit) return std::move(commit).error();
-    const Batch batch = HiddenRefs::batch_of(std::move(lines));
-    Result<std::string> pushed =
-        workshop->ask({"push",
-                       "--quiet",
-                       refs_.url(),
-                       fmt::format("+{}:{}", *commit, refs_.objects_ref(batch.name))});
+    Result<std::string> pushed = workshop->ask(words);
     if (!pushed) return std::move(pushed).error();
-    return refs_.publish(*workshop, batch);
+    for (const Batch& batch : batches)
+      if (Result<void> done = refs_.publish(*workshop, batch); !done)
+        return std::move(done).error();
+    return count;
   }
 
   const Repository* repository_;
   HiddenRefs refs_;
   bool known_ = false;
-  std::unordered_map<ObjectId, std::string> batch_of_;
+  std::unordered_map<ObjectId, Place> place_of_;
 };
 
 }  // namespace

@@ -47,7 +47,8 @@ Workshop::~Workshop() {
   if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }
 
-// The environment that git gives to hooks would lead elsewhere. Objects are packed already.
+// The environment that git gives to hooks would lead elsewhere. Objects are packed already, and
+// looking for likenesses between them would take minutes.
 std::vector<std::string> Workshop::command(const std::vector<std::string>& words) const {
   std::vector<std::string> all = {"env"};
   for (const char* name : {"GIT_DIR",
@@ -62,7 +63,7 @@ std::vector<std::string> Workshop::command(const std::vector<std::string>& words
   for (const char* who : {"AUTHOR", "COMMITTER"}) {
     all.push_back(fmt::format("GIT_{}_NAME=ration", who));
     all.push_back(fmt::format("GIT_{}_EMAIL=ration@localhost", who));
-    all.push_back(fmt::format("GIT_{}_DATE=1 +0000", who));
+    all.push_back(fmt::format("GIT_{}_DATE=@1 +0000", who));
   }
   for (const char* word : {"git",
                            "-c",
@@ -73,6 +74,8 @@ std::vector<std::string> Workshop::command(const std::vector<std::string>& words
                            "pack.compression=0",
                            "-c",
                            "gc.auto=0",
+                           "-c",
+                           "core.bigFileThreshold=1k",
                            "-c",
                            "fetch.fsckObjects=false"})
     all.emplace_back(word);

@@ -35,7 +35,8 @@ std::string amount(const Transferred& sum) {
 
 TransferProgress shown(const cli::Console& console, const std::string& place) {
   return [&console, place](std::uint64_t done, std::uint64_t total) {
-    console.progress(fmt::format("push to {}: {} of {}", place, done, counted(total, "object")));
+    if (console.live)
+      console.progress(fmt::format("push to {}: {} of {}", place, done, counted(total, "object")));
   };
 }
 
@@ -161,6 +162,7 @@ Result<std::uint64_t> fill_work_tree(Repository& repository) {
   const Result<std::vector<FoundManifest>> found = manifests_of_tree(repository, "HEAD");
   if (!found) return found.error();
   std::uint64_t filled = 0;
+  std::string paths;
   for (const FoundManifest& entry : *found) {
     const Path path = *top / entry.path;
     const Result<std::string> begin =
@@ -173,9 +175,12 @@ Result<std::uint64_t> fill_work_tree(Repository& repository) {
         !done)
       return std::move(done).error();
     ++filled;
+    // What is staged is the user's.
+    const Result<std::optional<std::string>> staged = repository.blob(":0:" + entry.path);
+    if (staged && *staged == *text) paths += entry.path + '\0';
   }
-  // git compares the new files with its index when it is asked, and finds them unchanged.
-  Result<Answer> refreshed = repository.git({"update-index", "-q", "--refresh"});
+  // git takes a file of another size for changed until it has seen the manifest of it.
+  Result<Answer> refreshed = repository.git({"update-index", "-q", "-z", "--stdin"}, paths);
   if (!refreshed) return std::move(refreshed).error();
   return filled;
 }
