@@ -5,16 +5,34 @@
 
 #include "git/commands.h"
 #include "git/filter.h"
+#include "git/remote.h"
+#include "git/transfer.h"
 
 namespace ration::git {
 namespace {
 
 using cli::Arguments;
 
+// Gets what a checkout lacks from the place that ration.remote names; nothing without one.
+FetchMissing fetch_from_remote(const Repository& repository) {
+  if (repository.settings().remote.empty()) return {};
+  return [&repository, remote = std::shared_ptr<Remote>()](
+             std::span<const versions::Manifest> manifests) mutable -> Result<void> {
+    if (!remote) {
+      Result<std::unique_ptr<Remote>> opened = open_remote(repository, "origin");
+      if (!opened) return std::move(opened).error();
+      remote = std::move(*opened);
+    }
+    Result<Fetched> fetched = fetch_objects(repository.store(), *remote, manifests);
+    if (!fetched) return std::move(fetched).error();
+    return {};
+  };
+}
+
 Result<int> run_filter_process(const Arguments& arguments) {
   Result<Repository> repository = Repository::discover();
   if (!repository) return std::move(repository).error();
-  RationFilter filter(*repository, arguments.console);
+  RationFilter filter(*repository, arguments.console, fetch_from_remote(*repository));
   PacketReader from_git(reader_of(STDIN_FILENO));
   PacketWriter to_git(writer_of(STDOUT_FILENO));
   const FilterStreams streams{
