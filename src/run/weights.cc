@@ -41,7 +41,7 @@ Result<Weights> parse_weights(std::string_view text) {
   }
   return problem(fmt::format("\"{}\" names no weights", text),
                  "write run:ID or run:ID@STEP with a run-id of 32 hex digits; a sweep also takes "
-                 "file:PATH and block:NAME");
+                 "file:PATH, git:REV:PATH and block:NAME");
 }
 
 std::string text(const Weights& weights) {

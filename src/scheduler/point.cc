@@ -17,6 +17,7 @@ using run::Value;
 
 // Before the path of a file in a setting.
 constexpr std::string_view kFile = "file:";
+constexpr std::string_view kGit = "git:";
 
 std::string shown(const Value& value) {
   return std::visit([](const auto& v) { return fmt::format("{}", v); }, value);
@@ -240,8 +241,11 @@ std::optional<Value> Point::finished(int slot, Value value) {
 
 // What a run is to begin with, as its spec has it.
 std::optional<Value> Point::init_of(const std::string& text) {
-  if (text.starts_with(kFile)) {
-    const Result<WeightsCatalog::Entry>& entry = weights_.weights(text.substr(kFile.size()));
+  const bool committed = text.starts_with(kGit);
+  if (committed || text.starts_with(kFile)) {
+    const Result<WeightsCatalog::Entry>& entry = committed
+                                                     ? weights_.committed(text.substr(kGit.size()))
+                                                     : weights_.weights(text.substr(kFile.size()));
     if (!entry) return report(place_of(init_), "init: " + entry.error().what, entry.error().hint);
     init_file_ = &*entry;
     return Value(entry->setting);

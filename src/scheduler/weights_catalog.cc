@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/command.h"
 #include "base/hash.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/finite.h"
 #include "data/manifest.h"
 #include "merge/recipe.h"
 #include "run/points.h"
+#include "scheduler/local_executor.h"
 
 namespace ration::scheduler {
 namespace {
@@ -16,6 +18,13 @@ namespace {
 bool is_float(checkpoint::DType dtype) {
   using checkpoint::DType;
   return dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f32 || dtype == DType::f64;
+}
+
+// Of an error's text, what went wrong.
+std::string_view first_line(std::string_view text) {
+  constexpr std::string_view kError = "error: ";
+  if (text.starts_with(kError)) text.remove_prefix(kError.size());
+  return text.substr(0, text.find('\n'));
 }
 
 Result<void> check_recipe(const run::Point& point) {
@@ -80,6 +89,12 @@ const Result<WeightsCatalog::Entry>& WeightsCatalog::weights(const std::string& 
   return weights_.emplace(path, read_weights((base_ / path).lexically_normal())).first->second;
 }
 
+const Result<WeightsCatalog::Entry>& WeightsCatalog::committed(const std::string& name) {
+  const auto found = committed_.find(name);
+  if (found != committed_.end()) return found->second;
+  return committed_.emplace(name, read_committed(name)).first->second;
+}
+
 const Result<WeightsCatalog::Entry>& WeightsCatalog::points(const std::string& path) {
   const auto found = points_.find(path);
   if (found != points_.end()) return found->second;
@@ -108,6 +123,24 @@ Result<WeightsCatalog::Entry> WeightsCatalog::read_weights(Path path) const {
     if (is_float(tensor.dtype))
       entry.numbers += weights->bytes(tensor).size() / checkpoint::item_bytes(tensor.dtype);
   return entry;
+}
+
+Result<WeightsCatalog::Entry> WeightsCatalog::read_committed(const std::string& name) const {
+  constexpr double kSeconds = 3600;  // a remote may have to send it first
+  const Path beside = this_program().parent_path() / "git-ration";
+  const std::string program = files_.exists(beside) ? beside.string() : "git-ration";
+  Result<Answer> answer = call({program, "export", name}, kSeconds, {.folder = base_});
+  if (!answer) {
+    Error error = std::move(answer).error();
+    error.hint = "git-ration is built and installed together with ration: put it on PATH";
+    return error;
+  }
+  if (!answer->ok())
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("git has no weights \"{}\": {}", name, first_line(answer->err)),
+                 .hint = "write git:REV:PATH with the path from the top of the repository, as "
+                         "git:v1:models/base.safetensors"};
+  return read_weights(answer->out.substr(0, answer->out.find('\n')));
 }
 
 Result<WeightsCatalog::Entry> WeightsCatalog::read_points(const Path& path) const {
