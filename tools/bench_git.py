@@ -5,7 +5,7 @@ Every tool has a repository of its own; each version is added by all of them in 
 sparse (1 % of the values change), rank8 (updates of rank 8 of six matrices), all (every value changes by about 0.1 %). Prints, for each
 case and tool: bytes of .git at the end, and as `git gc` leaves it with --gc; medians of the seconds of add, commit and `git status` with
 nothing changed, and with the file touched; of the checkout of the oldest version and back; the peak memory of an add; and whether all
-versions came back byte for byte. Needs numpy; files lie in a folder that is removed at the end.
+versions came back byte for byte. --part sizes instead: seconds and peak memory of `git ration` as the checkpoint grows. Needs numpy; files lie in a folder that is removed at the end.
 """
 
 import argparse
@@ -169,6 +169,8 @@ def run_case(case, arguments, folder):
     for version in versions(case, arguments.versions, arguments.mb, files):
         digests.append(hashlib.sha256(version.read_bytes()).hexdigest())
         for tool in list(tools):
+            if tool.name == "git-theta" and len(digests) > arguments.theta_versions:
+                continue
             try:
                 tool.add(version)
             except RuntimeError as error:
@@ -177,10 +179,11 @@ def run_case(case, arguments, folder):
         version.unlink()
         print(f"{case}: {len(digests)} of {arguments.versions} versions", file=sys.stderr)
     for tool in tools:
-        whole = tool.check_out(arguments.versions - 1, digests)
+        count = min(arguments.theta_versions, len(digests)) if tool.name == "git-theta" else len(digests)
+        whole = tool.check_out(count - 1, digests[:count])
         size = tool.size()
         median = {what: statistics.median(values) for what, values in tool.times.items()}
-        row = (f"{case:7} {tool.name:9} .git {size:7.1f} MB  add {median['add']:6.2f} s  commit {median['commit']:5.2f} s  "
+        row = (f"{case:7} {tool.name:9} {count:2} versions  .git {size:7.1f} MB  add {median['add']:6.2f} s  commit {median['commit']:5.2f} s  "
                f"checkout {median['checkout']:5.2f} s  status {1000 * median['status']:5.0f} ms  touched {1000 * median['touched']:6.0f} ms  "
                f"peak {tool.peak:5.0f} MiB  {'all versions whole' if whole else 'VERSIONS DIFFER'}")
         if arguments.gc:
@@ -189,17 +192,46 @@ def run_case(case, arguments, folder):
         print(row, flush=True)
 
 
+def run_sizes(arguments, folder):
+    """One version, a sparse change of it, and the checkout of both, of checkpoints of growing size."""
+    path = f"{ROOT / 'build/bin'}:{os.environ['PATH']}"
+    for megabytes in map(float, arguments.sizes.split(",")):
+        tool = Tool(f"ration-{megabytes:.0f}", folder, path, ["git-ration install --local", f"git-ration track {FILE}"])
+        largest, digests = 0, []
+        for version in versions("sparse", 2, megabytes, folder):
+            largest = math.prod(shapes(megabytes)["wte"]) * 4 / 2**20
+            digests.append(hashlib.sha256(version.read_bytes()).hexdigest())
+            shutil.copyfile(version, tool.folder / FILE)
+            version.unlink()
+            tool.run(["git", "add", FILE], "add")
+            tool.run(["git", "commit", "--quiet", "-m", version.name])
+        whole = tool.check_out(1, digests)
+        first, second = tool.times["add"]
+        checkout = statistics.median(tool.times["checkout"])
+        gigabytes = megabytes / 1000
+        print(f"sizes   {megabytes:6.0f} MB  first add {first:6.2f} s ({first / gigabytes:.2f} s/GB)  changed {second:6.2f} s "
+              f"({second / gigabytes:.2f})  checkout {checkout:6.2f} s ({checkout / gigabytes:.2f})  peak {tool.peak:5.0f} MiB "
+              f"(2 largest tensors + 64: {2 * largest + 64:.0f})  {'all versions whole' if whole else 'VERSIONS DIFFER'}", flush=True)
+        shutil.rmtree(tool.folder)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mb", type=float, default=54.5, help="size of the checkpoint")
     parser.add_argument("--versions", type=int, default=10)
     parser.add_argument("--cases", default="sparse,rank8,all")
     parser.add_argument("--theta", help="folder of Git-Theta's programs (bin of a virtual environment)")
+    parser.add_argument("--part", choices=["versions", "sizes"], default="versions")
+    parser.add_argument("--sizes", default="50,200,800,2000", help="MB of the checkpoints of --part sizes")
+    parser.add_argument("--theta-versions", type=int, default=3, help="versions for Git-Theta, which takes long")
     parser.add_argument("--gc", action="store_true", help="also the size after `git gc`, which takes plain git minutes")
     parser.add_argument("--scratch", help="folder for the repositories")
     arguments = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ration-bench-git-", dir=arguments.scratch))
     try:
+        if arguments.part == "sizes":
+            run_sizes(arguments, folder)
+            return
         for case in arguments.cases.split(","):
             run_case(case, arguments, folder)
             shutil.rmtree(folder / case)
