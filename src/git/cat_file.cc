@@ -132,7 +132,9 @@ Result<void> CatFile::take(std::uint64_t bytes, std::string* to) {
   return {};
 }
 
-Result<std::optional<std::string>> CatFile::blob(std::string_view name, std::uint64_t limit) {
+Result<std::optional<std::string>> CatFile::blob(std::string_view name,
+                                                 std::uint64_t limit,
+                                                 std::string_view begin) {
   // A question is a line.
   if (name.empty() || name.find_first_of(std::string_view("\n\0", 2)) != std::string_view::npos)
     return std::optional<std::string>();
@@ -141,10 +143,13 @@ Result<std::optional<std::string>> CatFile::blob(std::string_view name, std::uin
   if (!answer) return std::move(answer).error();
   const std::optional<Found> found = read_answer(*answer);
   if (!found) return std::optional<std::string>();
-  const bool wanted = found->blob && found->bytes <= limit;
   std::string content;
-  if (Result<void> done = take(found->bytes, wanted ? &content : nullptr); !done)
+  const std::uint64_t first = std::min<std::uint64_t>(begin.size(), found->bytes);
+  if (Result<void> done = take(first, &content); !done) return std::move(done).error();
+  const bool wanted = found->blob && found->bytes <= limit && content == begin;
+  if (Result<void> done = take(found->bytes - first, wanted ? &content : nullptr); !done)
     return std::move(done).error();
+  // Behind the content stands a newline.
   if (Result<void> done = take(1, nullptr); !done) return std::move(done).error();
   return wanted ? std::optional(std::move(content)) : std::nullopt;
 }

@@ -24,9 +24,11 @@ class CatFile {
 
   // The blob that `name` stands for ("HEAD:models/a.safetensors", ":0:path", an id); nothing where
   // there is none, or it is no blob, or longer than `limit` bytes. A revision is looked up when it
-  // is asked for, the index once. ErrorKind::resource when git is gone.
+  // is asked for, the index once. With `begin`, nothing for one that begins otherwise: however long
+  // it is, it takes no memory. ErrorKind::resource when git is gone.
   Result<std::optional<std::string>> blob(std::string_view name,
-                                          std::uint64_t limit = std::uint64_t{1} << 30);
+                                          std::uint64_t limit = std::uint64_t{1} << 30,
+                                          std::string_view begin = {});
 
  private:
   CatFile() = default;

@@ -50,7 +50,7 @@ std::vector<Manifest> RationFilter::committed(const std::string& path) {
   for (const char* where : {"HEAD:", ":0:"}) {
     // A git that cannot be asked costs bytes only.
     const Result<std::optional<std::string>> text =
-        repository_.blob(where + path, kLongestManifest);
+        repository_.blob(where + path, kLongestManifest, versions::kManifestBegin);
     if (!text || !*text) continue;
     Result<Manifest> manifest = versions::parse_manifest(**text);
     if (manifest && std::find(manifests.begin(), manifests.end(), *manifest) == manifests.end())

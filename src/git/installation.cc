@@ -35,6 +35,12 @@ const std::vector<std::pair<std::string, std::string>>& installed_keys() {
   return keys;
 }
 
+Result<bool> is_installed(const Repository& repository) {
+  Result<Answer> answer = repository.git({"config", "--get", installed_keys().front().first});
+  if (!answer) return std::move(answer).error();
+  return answer->ok() && !answer->out.empty();
+}
+
 Result<Hook> find_hook(const Repository& repository) {
   // A relative answer counts from where git runs.
   Result<std::string> folder = repository.ask({"rev-parse", "--git-path", "hooks"});

@@ -13,6 +13,9 @@ namespace ration::git {
 // Keys of git's configuration and the values that they get.
 const std::vector<std::pair<std::string, std::string>>& installed_keys();
 
+// Whether git calls git-ration here. Where it does not, it takes tracked files as they are.
+Result<bool> is_installed(const Repository& repository);
+
 enum class HookState {
   ours,     // written by install
   chained,  // another hook that calls ours

@@ -96,13 +96,15 @@ Result<std::string> Repository::ask(std::vector<std::string> words, std::string_
   return text;
 }
 
-Result<std::optional<std::string>> Repository::blob(std::string_view name, std::uint64_t limit) {
+Result<std::optional<std::string>> Repository::blob(std::string_view name,
+                                                    std::uint64_t limit,
+                                                    std::string_view begin) {
   if (!cat_file_) {
     Result<std::unique_ptr<CatFile>> started = CatFile::start(folder_);
     if (!started) return std::move(started).error();
     cat_file_ = std::move(*started);
   }
-  return cat_file_->blob(name, limit);
+  return cat_file_->blob(name, limit, begin);
 }
 
 Result<std::vector<std::string>> Repository::attribute(

@@ -53,7 +53,8 @@ class Repository {
 
   // The blob that a name of git's stands for; nothing where there is none. See CatFile::blob().
   Result<std::optional<std::string>> blob(std::string_view name,
-                                          std::uint64_t limit = std::uint64_t{1} << 30);
+                                          std::uint64_t limit = std::uint64_t{1} << 30,
+                                          std::string_view begin = {});
 
   // The values of one attribute for several paths below the top, as .gitattributes has them:
   // "unspecified", "set", "unset", or a value.

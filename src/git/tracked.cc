@@ -16,11 +16,19 @@ using versions::ManifestTensor;
 constexpr std::uint64_t kLongest = std::uint64_t{1} << 28;
 
 Result<std::optional<Manifest>> manifest_at(Repository& repository, const std::string& name) {
-  Result<std::optional<std::string>> text = repository.blob(name, kLongest);
+  Result<std::optional<std::string>> text =
+      repository.blob(name, kLongest, versions::kManifestBegin);
   if (!text) return std::move(text).error();
   if (!*text) return std::optional<Manifest>();
   Result<Manifest> manifest = versions::parse_manifest(**text);
   return manifest ? std::optional(std::move(*manifest)) : std::nullopt;
+}
+
+Result<std::set<std::string>> names(const Repository& repository, std::vector<std::string> words) {
+  Result<std::string> listed = repository.ask(std::move(words));
+  if (!listed) return std::move(listed).error();
+  const std::vector<std::string> fields = fields_of(*listed);
+  return std::set<std::string>(fields.begin(), fields.end());
 }
 
 WorkFile look_at(const Path& path, bool modified) {
@@ -66,10 +74,12 @@ Result<std::vector<TrackedFile>> tracked_files(Repository& repository) {
   // Files whose times alone changed are compared, and told no more.
   if (Result<Answer> refreshed = repository.git({"update-index", "-q", "--refresh"}); !refreshed)
     return std::move(refreshed).error();
-  Result<std::string> changed = repository.ask({"diff-files", "-z", "--name-only"});
-  if (!changed) return std::move(changed).error();
-  const std::vector<std::string> names = fields_of(*changed);
-  const std::set<std::string> modified(names.begin(), names.end());
+  const Result<std::set<std::string>> modified =
+      names(repository, {"diff-files", "-z", "--name-only"});
+  if (!modified) return modified.error();
+  const Result<std::set<std::string>> conflicts =
+      names(repository, {"diff", "-z", "--name-only", "--no-ext-diff", "--diff-filter=U"});
+  if (!conflicts) return conflicts.error();
 
   std::vector<TrackedFile> files;
   for (std::size_t i = 0; i < paths.size(); ++i) {
@@ -81,7 +91,9 @@ Result<std::vector<TrackedFile>> tracked_files(Repository& repository) {
     if (!head) return std::move(head).error();
     file.index = std::move(*index);
     file.head = std::move(*head);
-    file.work = look_at(*top / file.path, modified.contains(file.path));
+    file.work = conflicts->contains(file.path)
+                    ? WorkFile::conflict
+                    : look_at(*top / file.path, modified->contains(file.path));
     if (file.index) {
       Result<std::vector<versions::ObjectId>> missing =
           versions::missing_objects(repository.store(), *file.index);

@@ -28,7 +28,8 @@ enum class WorkFile {
   gone,        // not in the work tree
   manifest,    // a manifest stands in the place of the checkpoint, because objects were missing
   unmodified,  // as in the index
-  modified
+  modified,
+  conflict  // both sides of a merge changed it; the index has no version of its own
 };
 
 struct TrackedFile {

@@ -5,6 +5,7 @@
 #include "base/part_file.h"
 #include "git/commands.h"
 #include "git/finished_run.h"
+#include "git/installation.h"
 #include "git/repository.h"
 
 namespace ration::git {
@@ -27,6 +28,9 @@ Result<void> check_target(const Repository& repository, const std::string& path)
   if (filter->front() != "ration")
     return refused(fmt::format("{} does not go through git-ration", path),
                    fmt::format("`git ration track '{}'`, and commit .gitattributes", path));
+  Result<bool> installed = is_installed(repository);
+  if (!installed) return std::move(installed).error();
+  if (!*installed) return refused("git does not call git-ration here", "`git ration install`");
   Result<std::string> changes =
       repository.ask({"status", "--porcelain", "-z", "--ignored", "--", ":(literal)" + path});
   if (!changes) return std::move(changes).error();

@@ -26,12 +26,14 @@ std::string_view word_of(WorkFile work) {
       return "";
     case WorkFile::modified:
       return "modified";
+    case WorkFile::conflict:
+      return "in a conflict";
   }
   return "";
 }
 
 std::string text_of(const TrackedFile& file, const TensorChanges& changes) {
-  if (!file.head) return "new file";
+  if (!file.head) return "first version";
   std::vector<std::string> parts;
   const auto say = [&](std::size_t count, const char* word) {
     if (count > 0) parts.push_back(fmt::format("{} {}", count, word));
@@ -73,7 +75,8 @@ struct Line {
 };
 
 Json to_json(const Line& line) {
-  constexpr std::array<const char*, 4> kWork = {"gone", "manifest", "unmodified", "modified"};
+  constexpr std::array<const char*, 5> kWork = {
+      "gone", "manifest", "unmodified", "modified", "conflict"};
   Json json = {{"path", line.file.path},
                {"work_tree", kWork.at(static_cast<std::size_t>(line.file.work))},
                {"missing_objects", line.file.missing_objects},
@@ -84,7 +87,7 @@ Json to_json(const Line& line) {
   if (!line.newest) return json;
   json["bytes"] = line.newest->size;
   json["tensors"] = line.newest->tensors.size();
-  json["new_file"] = !line.file.head.has_value();
+  json["first_version"] = !line.file.head.has_value();
   json["against_head"] = {{"changed", line.changes.changed},
                           {"added", line.changes.added},
                           {"removed", line.changes.removed},
@@ -97,7 +100,10 @@ std::vector<std::string> row_of(const Line& line) {
   if (line.file.missing_objects > 0)
     state += fmt::format(
         "{}{} missing", state.empty() ? "" : ", ", counted(line.file.missing_objects, "object"));
-  if (!line.newest) return {line.file.path, "plain", "-", "-", "-", state};
+  if (!line.newest) {
+    const char* kind = line.file.work == WorkFile::conflict ? "-" : "plain";
+    return {line.file.path, kind, "-", "-", "-", state};
+  }
   return {line.file.path,
           line.newest->opaque() ? "opaque" : "checkpoint",
           format_quantity(static_cast<double>(line.newest->size), "B"),

@@ -4,6 +4,7 @@
 
 #include "git/attributes_file.h"
 #include "git/commands.h"
+#include "git/installation.h"
 #include "git/repository.h"
 
 namespace ration::git {
@@ -90,6 +91,10 @@ Result<int> run_track(const Arguments& arguments) {
       return std::move(done).error();
     hint_at_plain_files(*repository, arguments.positional, arguments.console);
   }
+  if (const Result<bool> installed = is_installed(*repository); installed && !*installed)
+    arguments.console.note(
+        "git does not call git-ration here yet and would take such files as they are: "
+        "`git ration install`");
   if (arguments.console.json)
     arguments.console.print_json(Json{{"schema", kSchema},
                                       {"file", file->path.string()},
