@@ -25,23 +25,13 @@ std::optional<std::uint64_t> byte_count(const std::vector<std::uint64_t>& shape,
   return count;
 }
 
-Result<std::string> begin_safetensors(std::vector<TensorInfo>& layout,
-                                      const Path& path,
-                                      const Metadata& metadata) {
+std::string header_json(std::vector<TensorInfo>& layout, const Metadata& metadata) {
   std::string text = "{";
   if (!metadata.empty()) text += fmt::format("\"{}\":{},", kMetadata, dumped(metadata));
   std::uint64_t offset = 0;
-  for (std::size_t i = 0; i < layout.size(); ++i) {
-    TensorInfo& tensor = layout[i];
-    const std::optional<std::uint64_t> bytes = byte_count(tensor.shape, tensor.dtype);
-    const bool repeated = i > 0 && tensor.name <= layout[i - 1].name;
-    if (repeated || tensor.name == kMetadata || !bytes)
-      return Error{.kind = ErrorKind::internal,
-                   .what = fmt::format("tensor \"{}\" for {} repeats a name or has a wrong size",
-                                       tensor.name,
-                                       path.string())};
+  for (TensorInfo& tensor : layout) {
     tensor.begin = offset;
-    tensor.end = offset += *bytes;
+    tensor.end = offset += byte_count(tensor.shape, tensor.dtype).value_or(0);
     text += fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}},",
                         dumped(tensor.name),
                         name(tensor.dtype),
@@ -53,6 +43,22 @@ Result<std::string> begin_safetensors(std::vector<TensorInfo>& layout,
   text += '}';
   const std::uint64_t used = (kLengthBytes + text.size()) % kAlignment;
   if (used != 0) text.append(kAlignment - used, ' ');
+  return text;
+}
+
+Result<std::string> begin_safetensors(std::vector<TensorInfo>& layout,
+                                      const Path& path,
+                                      const Metadata& metadata) {
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const TensorInfo& tensor = layout[i];
+    const bool repeated = i > 0 && tensor.name <= layout[i - 1].name;
+    if (repeated || tensor.name == kMetadata || !byte_count(tensor.shape, tensor.dtype))
+      return Error{.kind = ErrorKind::internal,
+                   .what = fmt::format("tensor \"{}\" for {} repeats a name or has a wrong size",
+                                       tensor.name,
+                                       path.string())};
+  }
+  const std::string text = header_json(layout, metadata);
   std::string bytes(kLengthBytes, '\0');
   const std::uint64_t length = text.size();
   std::memcpy(bytes.data(), &length, kLengthBytes);

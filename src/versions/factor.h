@@ -39,4 +39,9 @@ Result<std::optional<Factor>> find_factor(std::span<const std::byte> plain,
                                           const Layout& layout,
                                           const ReadBlock& parent);
 
+// The rank of such a factor, for two matrices of which neither lies in memory.
+Result<std::optional<int>> find_rank(const Layout& layout,
+                                     const ReadBlock& matrix,
+                                     const ReadBlock& parent);
+
 }  // namespace ration::versions

@@ -1,6 +1,7 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/random.h"
 #include "merge/numbers.h"
@@ -32,49 +33,75 @@ std::optional<int> rank_of(const Eigen::VectorXd& values) {
   return rank;
 }
 
-// Rows [first, first + count) of plain - parent.
-class Difference {
+// The numbers of a matrix, whose last block is kept.
+class Numbers {
  public:
-  Difference(std::span<const std::byte> plain, const Layout& layout, const ReadBlock& parent)
-      : plain_(plain), layout_(layout), parent_(parent), block_(kBlockBytes) {}
+  Numbers(const Layout& layout, const ReadBlock& read)
+      : layout_(layout), read_(read), block_(std::min(layout.bytes, kBlockBytes)) {}
 
-  Result<RowMajor> rows(std::uint64_t first, std::uint64_t count) {
-    RowMajor difference(static_cast<Eigen::Index>(count),
-                        static_cast<Eigen::Index>(layout_.columns));
-    const std::span<double> numbers(difference.data(), count * layout_.columns);
-    const std::uint64_t begin = first * layout_.columns;
-    merge::widen(*layout_.dtype, plain_.data(), begin, numbers);
-    std::vector<double> old;
-    for (std::uint64_t done = 0; done < numbers.size();) {
-      const std::uint64_t at = (begin + done) * layout_.item_bytes;
+  // work(begin, numbers) for runs of the `count` numbers from `first` on; `begin` counts from 0.
+  template <class Work>
+  Result<void> for_runs(std::uint64_t first, std::uint64_t count, const Work& work) {
+    for (std::uint64_t done = 0; done < count;) {
+      const std::uint64_t at = (first + done) * layout_.item_bytes;
       Result<std::span<const std::byte>> block = load(at / kBlockBytes);
       if (!block) return std::move(block).error();
       const std::uint64_t within = at % kBlockBytes / layout_.item_bytes;
-      const std::uint64_t some = std::min<std::uint64_t>(
-          numbers.size() - done, block->size() / layout_.item_bytes - within);
-      old.resize(some);
-      merge::widen(*layout_.dtype, block->data(), within, old);
-      for (std::uint64_t j = 0; j < some; ++j) numbers[done + j] -= old[j];
-      done += some;
+      run_.resize(
+          std::min<std::uint64_t>(count - done, block->size() / layout_.item_bytes - within));
+      merge::widen(*layout_.dtype, block->data(), within, run_);
+      work(done, std::span<const double>(run_));
+      done += run_.size();
     }
-    return difference;
+    return {};
   }
 
  private:
   Result<std::span<const std::byte>> load(std::uint64_t index) {
     const std::span<std::byte> bytes(block_.data(), bytes_of_block(layout_.bytes, index));
     if (index != loaded_) {
-      if (Result<void> done = parent_(index, bytes); !done) return std::move(done).error();
+      if (Result<void> done = read_(index, bytes); !done) return std::move(done).error();
       loaded_ = index;
     }
     return std::span<const std::byte>(bytes);
   }
 
-  std::span<const std::byte> plain_;
   const Layout& layout_;
-  const ReadBlock& parent_;
+  const ReadBlock& read_;
   std::vector<std::byte> block_;
+  std::vector<double> run_;
   std::uint64_t loaded_ = ~std::uint64_t{0};
+};
+
+// Rows of matrix - parent.
+class Difference {
+ public:
+  Difference(const Layout& layout, const ReadBlock& matrix, const ReadBlock& parent)
+      : columns_(layout.columns), matrix_(layout, matrix), parent_(layout, parent) {}
+
+  // Rows [first, first + count).
+  Result<RowMajor> rows(std::uint64_t first, std::uint64_t count) {
+    RowMajor difference(static_cast<Eigen::Index>(count), static_cast<Eigen::Index>(columns_));
+    double* to = difference.data();
+    Result<void> done = matrix_.for_runs(
+        first * columns_, count * columns_, [&](std::uint64_t begin, std::span<const double> run) {
+          std::copy(run.begin(), run.end(), to + begin);
+        });
+    if (done)
+      done = parent_.for_runs(first * columns_,
+                              count * columns_,
+                              [&](std::uint64_t begin, std::span<const double> run) {
+                                for (std::size_t j = 0; j < run.size(); ++j)
+                                  to[begin + j] -= run[j];
+                              });
+    if (!done) return std::move(done).error();
+    return difference;
+  }
+
+ private:
+  std::uint64_t columns_;
+  Numbers matrix_;
+  Numbers parent_;
 };
 
 // About a block's worth.
@@ -141,7 +168,35 @@ Result<Matrix> projection(Difference& difference, const Layout& layout, const Ma
   return sum;
 }
 
-Factor factor_of(const Matrix& basis, const Eigen::JacobiSVD<Matrix>& svd, int rank) {
+// Orthonormal columns Q that span the difference up to rounding, and the decomposition of
+// (Q^T D)^T, of the tall side, so that it has kColumns columns.
+struct Sketch {
+  Matrix basis;
+  Eigen::JacobiSVD<Matrix> svd;
+  int rank = 0;
+};
+
+Result<std::optional<Sketch>> sketch_of(Difference& difference, const Layout& layout) {
+  using Found = std::optional<Sketch>;
+  if (!layout.dtype || layout.rows < kSmallest || layout.columns < kSmallest) return Found();
+  Result<bool> low = looks_low(difference, layout);
+  if (!low) return std::move(low).error();
+  if (!*low) return Found();
+  Result<Matrix> range = range_of(difference, layout);
+  if (!range) return std::move(range).error();
+  if (!range->allFinite()) return Found();
+  Sketch sketch{.basis = orthonormal(*range), .svd = {}};
+  Result<Matrix> projected = projection(difference, layout, sketch.basis);
+  if (!projected) return std::move(projected).error();
+  sketch.svd.compute(projected->transpose(), Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const std::optional<int> rank = rank_of(sketch.svd.singularValues());
+  if (!rank) return Found();
+  sketch.rank = *rank;
+  return Found(std::move(sketch));
+}
+
+Factor factor_of(const Sketch& sketch) {
+  const auto& [basis, svd, rank] = sketch;
   const RowMajor u =
       basis * svd.matrixV().leftCols(rank) * svd.singularValues().head(rank).asDiagonal();
   const RowMajor v = svd.matrixU().leftCols(rank).transpose();
@@ -156,23 +211,23 @@ Factor factor_of(const Matrix& basis, const Eigen::JacobiSVD<Matrix>& svd, int r
 Result<std::optional<Factor>> find_factor(std::span<const std::byte> plain,
                                           const Layout& layout,
                                           const ReadBlock& parent) {
-  using Found = std::optional<Factor>;
-  if (!layout.dtype || layout.rows < kSmallest || layout.columns < kSmallest) return Found();
-  Difference difference(plain, layout, parent);
-  Result<bool> low = looks_low(difference, layout);
-  if (!low) return std::move(low).error();
-  if (!*low) return Found();
-  Result<Matrix> range = range_of(difference, layout);
-  if (!range) return std::move(range).error();
-  if (!range->allFinite()) return Found();
-  const Matrix basis = orthonormal(*range);
-  Result<Matrix> projected = projection(difference, layout, basis);
-  if (!projected) return std::move(projected).error();
-  // Of the tall side, so that the decomposition is of kColumns columns.
-  const Eigen::JacobiSVD<Matrix> svd(projected->transpose(),
-                                     Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const std::optional<int> rank = rank_of(svd.singularValues());
-  return rank ? Found(factor_of(basis, svd, *rank)) : Found();
+  const ReadBlock matrix = [&](std::uint64_t index, std::span<std::byte> block) {
+    std::memcpy(block.data(), plain.data() + index * kBlockBytes, block.size());
+    return Result<void>();
+  };
+  Difference difference(layout, matrix, parent);
+  Result<std::optional<Sketch>> sketch = sketch_of(difference, layout);
+  if (!sketch) return std::move(sketch).error();
+  return *sketch ? std::optional(factor_of(**sketch)) : std::optional<Factor>();
+}
+
+Result<std::optional<int>> find_rank(const Layout& layout,
+                                     const ReadBlock& matrix,
+                                     const ReadBlock& parent) {
+  Difference difference(layout, matrix, parent);
+  Result<std::optional<Sketch>> sketch = sketch_of(difference, layout);
+  if (!sketch) return std::move(sketch).error();
+  return *sketch ? std::optional((*sketch)->rank) : std::optional<int>();
 }
 
 }  // namespace ration::versions

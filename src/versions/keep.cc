@@ -31,37 +31,6 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The bytes of the JSON of a file that TensorFile took.
-std::span<const std::byte> header_of(const TensorFile& file) {
-  std::uint64_t length = 0;
-  std::memcpy(&length, file.all().data(), sizeof length);
-  return file.all().subspan(checkpoint::kLengthBytes, length);
-}
-
-// Ids of the tensors, several at a time.
-std::vector<ObjectId> digests_of(const TensorFile& file, int threads) {
-  const std::vector<TensorInfo>& tensors = file.tensors();
-  std::vector<std::size_t> order(tensors.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto size = [&](std::size_t i) { return tensors[i].end - tensors[i].begin; };
-  std::stable_sort(
-      order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size(a) > size(b); });
-  std::vector<ObjectId> ids(tensors.size());
-  parallel_for(order.size(), threads, [&](std::size_t i) {
-    const TensorInfo& tensor = tensors[order[i]];
-    Sha256 hash;
-    // By pieces, so that no more of the file than needed stays in memory.
-    const std::span<const std::byte> bytes = file.bytes(tensor);
-    for (std::uint64_t at = 0; at < bytes.size(); at += 16 * kBlockBytes) {
-      const std::uint64_t count = std::min<std::uint64_t>(16 * kBlockBytes, bytes.size() - at);
-      hash.update(bytes.subspan(at, count));
-      file.release(tensor.begin + at, tensor.begin + at + count);
-    }
-    ids[order[i]] = {hash.hex()};
-  });
-  return ids;
-}
-
 // Tensors of earlier versions by name.
 class Relatives {
  public:
@@ -156,6 +125,35 @@ std::vector<Piece> pieces_of(const TensorFile& file,
 }
 
 }  // namespace
+
+std::span<const std::byte> header_of(const TensorFile& file) {
+  std::uint64_t length = 0;
+  std::memcpy(&length, file.all().data(), sizeof length);
+  return file.all().subspan(checkpoint::kLengthBytes, length);
+}
+
+std::vector<ObjectId> digests_of(const TensorFile& file, int threads) {
+  const std::vector<TensorInfo>& tensors = file.tensors();
+  std::vector<std::size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto size = [&](std::size_t i) { return tensors[i].end - tensors[i].begin; };
+  std::stable_sort(
+      order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return size(a) > size(b); });
+  std::vector<ObjectId> ids(tensors.size());
+  parallel_for(order.size(), threads, [&](std::size_t i) {
+    const TensorInfo& tensor = tensors[order[i]];
+    Sha256 hash;
+    // By pieces, so that no more of the file than needed stays in memory.
+    const std::span<const std::byte> bytes = file.bytes(tensor);
+    for (std::uint64_t at = 0; at < bytes.size(); at += 16 * kBlockBytes) {
+      const std::uint64_t count = std::min<std::uint64_t>(16 * kBlockBytes, bytes.size() - at);
+      hash.update(bytes.subspan(at, count));
+      file.release(tensor.begin + at, tensor.begin + at + count);
+    }
+    ids[order[i]] = {hash.hex()};
+  });
+  return ids;
+}
 
 Result<Kept> keep(const ObjectStore& store, const Path& path, const KeepOptions& options) {
   // Nothing that is found there is collected meanwhile.

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "checkpoint/safetensors.h"
 #include "versions/manifest.h"
 #include "versions/object_store.h"
 
@@ -34,5 +35,10 @@ struct Kept {
 // file that is no valid safetensors file is kept as one opaque object. The file must not change
 // meanwhile. Memory: some blocks a thread. Errors: those of reading and writing files.
 Result<Kept> keep(const ObjectStore& store, const Path& file, const KeepOptions& options);
+
+// Ids of a file's tensors, in the order of their data, on `threads` threads (0 = all).
+std::vector<ObjectId> digests_of(const checkpoint::TensorFile& file, int threads);
+// The bytes of its JSON with the padding.
+std::span<const std::byte> header_of(const checkpoint::TensorFile& file);
 
 }  // namespace ration::versions

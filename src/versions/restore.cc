@@ -107,12 +107,11 @@ Error missing(const std::vector<ObjectId>& ids) {
           .hint = "`git ration fetch` gets objects from the remote"};
 }
 
-}  // namespace
-
-Result<void> restore(const ObjectStore& store,
-                     const Manifest& manifest,
-                     const ByteSink& sink,
-                     int threads) {
+// Hands on all bytes; their digest.
+Result<ObjectId> decode_all(const ObjectStore& store,
+                            const Manifest& manifest,
+                            const ByteSink& sink,
+                            int threads) {
   Result<std::vector<ObjectId>> absent = missing_objects(store, manifest);
   if (!absent) return std::move(absent).error();
   if (!absent->empty()) return missing(*absent);
@@ -123,17 +122,34 @@ Result<void> restore(const ObjectStore& store,
   };
   if (!manifest.opaque()) {
     const std::string length = length_of(*manifest.header);
-    if (Result<void> done = hashed(std::as_bytes(std::span(length))); !done) return done;
+    if (Result<void> done = hashed(std::as_bytes(std::span(length))); !done)
+      return std::move(done).error();
   }
   Decoder decoder(store, hashed, threads);
   for (const Part& part : parts_of(manifest))
-    if (Result<void> done = decoder.add(part); !done) return done;
-  if (Result<void> done = decoder.flush(); !done) return done;
-  if (hash.hex() == manifest.file.hex) return {};
+    if (Result<void> done = decoder.add(part); !done) return std::move(done).error();
+  if (Result<void> done = decoder.flush(); !done) return std::move(done).error();
+  return ObjectId{hash.hex()};
+}
+
+}  // namespace
+
+Result<void> restore(const ObjectStore& store,
+                     const Manifest& manifest,
+                     const ByteSink& sink,
+                     int threads) {
+  Result<ObjectId> digest = decode_all(store, manifest, sink, threads);
+  if (!digest) return std::move(digest).error();
+  if (*digest == manifest.file) return {};
   return Error{
       .kind = ErrorKind::input,
       .what = fmt::format("the objects of file sha256:{} give another file", manifest.file.hex),
       .hint = "`git ration fsck` lists all damaged objects; or the manifest was changed by hand"};
+}
+
+Result<ObjectId> digest_of_file(const ObjectStore& store, const Manifest& manifest, int threads) {
+  return decode_all(
+      store, manifest, [](std::span<const std::byte>) { return Result<void>(); }, threads);
 }
 
 Result<void> restore_to_file(const ObjectStore& store,

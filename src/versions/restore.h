@@ -23,6 +23,12 @@ Result<void> restore(const ObjectStore& store,
                      const ByteSink& sink,
                      int threads = 0);
 
+// The digest of what restore() would give, for a manifest whose `file` is not known yet. Reads
+// everything; errors as restore().
+Result<ObjectId> digest_of_file(const ObjectStore& store,
+                                const Manifest& manifest,
+                                int threads = 0);
+
 // Into a file that appears whole, or not at all.
 Result<void> restore_to_file(const ObjectStore& store,
                              const Manifest& manifest,
