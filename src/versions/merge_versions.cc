@@ -1,5 +1,7 @@
 #include "versions/merge_versions.h"
 
+#include <unordered_map>
+
 #include "base/hash.h"
 #include "checkpoint/safetensors_header.h"
 #include "versions/hold.h"
@@ -147,21 +149,28 @@ class Merger {
     return {};
   }
 
-  bool has_layout_of(const Manifest& side, const Metadata& metadata) const {
+  // Puts the tensors in the order of a side that has the same ones, with the same metadata.
+  bool arrange_like(const Manifest& side, const Metadata& metadata) {
     if (metadata != metadata_ || side.tensors.size() != tensors_.size()) return false;
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      const ManifestTensor& a = side.tensors[i];
-      const ManifestTensor& b = tensors_[i];
-      if (a.name != b.name || a.dtype != b.dtype || a.shape != b.shape) return false;
+    std::unordered_map<std::string_view, const ManifestTensor*> names;
+    for (const ManifestTensor& tensor : tensors_) names.emplace(tensor.name, &tensor);
+    std::vector<ManifestTensor> arranged;
+    for (const ManifestTensor& tensor : side.tensors) {
+      const auto found = names.find(tensor.name);
+      if (found == names.end()) return false;
+      const ManifestTensor& same = *found->second;
+      if (same.dtype != tensor.dtype || same.shape != tensor.shape) return false;
+      arranged.push_back(same);
     }
+    tensors_ = std::move(arranged);
     return true;
   }
 
   Result<void> finish_manifest() {
     Manifest& manifest = merged_.result.manifest;
-    if (has_layout_of(sides_.ours, ours_metadata_))
+    if (arrange_like(sides_.ours, ours_metadata_))
       manifest.header = sides_.ours.header;
-    else if (has_layout_of(sides_.theirs, theirs_metadata_))
+    else if (arrange_like(sides_.theirs, theirs_metadata_))
       manifest.header = sides_.theirs.header;
     else if (Result<void> done = store_new_header(); !done)
       return done;

@@ -39,8 +39,9 @@ struct MergeOptions {
   bool ancestor = false;  // of a merge of common ancestors: conflicts become part of the result
 };
 
-// Tensors by judge() (versions/three_way.h), in the order of ours and then of theirs; the metadata
-// key by key. The header is that of the side that has the same tensors and metadata, or a new one.
+// Tensors by judge() (versions/three_way.h), the metadata key by key. Header and order are those of
+// the side that has the same tensors and metadata, ours before theirs; else the header is a new one
+// with the tensors in the order of ours, then new ones of theirs.
 // An opaque file is taken or left as a whole. Numbers that a strategy cannot compute with (NaN,
 // infinity, overflow) are conflicts. ErrorKind::input for objects that are missing; reads every
 // tensor of the result, for the digest of the file.

@@ -30,12 +30,16 @@ std::optional<ManifestTensor> tensor_in(State state) {
   return tensor;
 }
 
-Outcome judged(State base, State ours, State theirs, Kind kind) {
+versions::Verdict verdict(State base, State ours, State theirs, Kind kind) {
   const auto x = tensor_in(base);
   const auto y = tensor_in(ours);
   const auto z = tensor_in(theirs);
   const auto pointer = [](const auto& tensor) { return tensor ? &*tensor : nullptr; };
-  return judge(pointer(x), pointer(y), pointer(z), {.kind = kind}).outcome;
+  return judge(pointer(x), pointer(y), pointer(z), {.kind = kind});
+}
+
+Outcome judged(State base, State ours, State theirs, Kind kind) {
+  return verdict(base, ours, theirs, kind).outcome;
 }
 
 // Git's rules for a file, with the strategies for what all three have in one form.
@@ -90,14 +94,12 @@ TEST(ThreeWay, MirrorsItsSides) {
 // The spec's section 2, defect 5: Git-Theta called these "deleted by them", "changed by them" and
 // "changed by both".
 TEST(ThreeWay, NamesAdditionsAndDeletionsForWhatTheyAre) {
-  EXPECT_EQ(judge(nullptr, &*tensor_in(a), &*tensor_in(b), {}).reason, "added by both");
+  EXPECT_EQ(verdict(absent, a, b, Kind::fail).reason, "added by both");
   EXPECT_EQ(judged(absent, a, a, Kind::fail), Outcome::ours) << "added alike by both";
   EXPECT_EQ(judged(a, a, absent, Kind::fail), Outcome::theirs) << "deleted by theirs: left out";
   EXPECT_EQ(judged(a, absent, absent, Kind::fail), Outcome::ours) << "deleted by both: left out";
-  EXPECT_EQ(judge(&*tensor_in(a), nullptr, &*tensor_in(b), {}).reason,
-            "deleted by ours, changed by theirs");
-  EXPECT_EQ(judge(&*tensor_in(a), &*tensor_in(b), nullptr, {}).reason,
-            "changed by ours, deleted by theirs");
+  EXPECT_EQ(verdict(a, absent, b, Kind::fail).reason, "deleted by ours, changed by theirs");
+  EXPECT_EQ(verdict(a, b, absent, Kind::fail).reason, "changed by ours, deleted by theirs");
 }
 
 TEST(ThreeWay, DoesNotMixWholeNumbers) {
@@ -147,7 +149,7 @@ TEST(ThreeWay, JudgesMetadataKeyByKey) {
     for (const Text& ours : texts)
       for (const Text& theirs : texts)
         for (const Kind kind : kKinds) {
-          const Outcome outcome = judge_text(base, ours, theirs, {.kind = kind}).outcome;
+          const Outcome outcome = versions::judge_text(base, ours, theirs, {.kind = kind}).outcome;
           const bool both = ours != theirs && ours != base && theirs != base;
           if (!both) {
             EXPECT_EQ(outcome, ours != theirs && ours == base ? Outcome::theirs : Outcome::ours);
@@ -193,7 +195,7 @@ TEST(Strategies, AreReadAndWritten) {
                            "Average",
                            "fail:0",
                            "average :0.5"})
-    EXPECT_EQ(versions::parse_strategy(text).has_value(), false) << text;
+    EXPECT_FALSE(versions::parse_strategy(text)) << text;
 }
 
 }  // namespace

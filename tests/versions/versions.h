@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/unsynced_files.h"
 #include "support/temporary_folder.h"
 #include "versions/keep.h"
 #include "versions/object_store.h"
@@ -36,7 +37,7 @@ class Versions {
   Path write(const std::vector<checkpoint::TensorView>& tensors,
              const checkpoint::Metadata& metadata = {}) {
     const Path path = folder_ / ("file-" + std::to_string(count_++));
-    const Result<void> done = write_safetensors(real_files(), path, tensors, metadata);
+    const Result<void> done = write_safetensors(unsynced_files(), path, tensors, metadata);
     if (!done) throw std::runtime_error(done.error().describe());
     return path;
   }
@@ -79,7 +80,7 @@ class Versions {
 
  private:
   TemporaryFolder folder_;
-  versions::ObjectStore store_{real_files(), folder_ / "ration"};
+  versions::ObjectStore store_{unsynced_files(), folder_ / "ration"};
   int count_ = 0;
 };
 
