@@ -28,6 +28,13 @@ cli::Command push_command();
 cli::Command fetch_command();
 cli::Command pull_command();
 cli::Command pre_push_command();
+cli::Command diff_command();
+cli::Command diff_driver_command();
+cli::Command export_command();
+cli::Command log_command();
+cli::Command merge_command();
+cli::Command merge_driver_command();
+cli::Command textconv_command();
 cli::Command version_command();
 
 }  // namespace ration::git

@@ -31,6 +31,10 @@ const std::vector<std::pair<std::string, std::string>>& installed_keys() {
       {"diff.ration.textconv", "git-ration textconv"},
       {"merge.ration.name", "checkpoints, tensor by tensor"},
       {"merge.ration.driver", "git-ration merge-driver %O %A %B %L %P"},
+      // Where histories cross, git first merges the common ancestors.
+      {"merge.ration.recursive", "ration-ancestor"},
+      {"merge.ration-ancestor.name", "common ancestors of checkpoints"},
+      {"merge.ration-ancestor.driver", "git-ration merge-driver --ancestor %O %A %B %L %P"},
   };
   return keys;
 }

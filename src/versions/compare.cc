@@ -195,7 +195,7 @@ double Movement::cosine() const {
 Difference compare(const Source& before, const Source& after, const CompareOptions& options) {
   const Manifest& a = before.manifest();
   const Manifest& b = after.manifest();
-  Difference difference{.tensors = pairs_of(a, b)};
+  Difference difference{.tensors = pairs_of(a, b), .bytes_before = a.size, .bytes_after = b.size};
   difference.opaque = a.opaque() || b.opaque();
   difference.file_changed = difference.opaque
                                 ? a.opaque() != b.opaque() || a.file != b.file

@@ -48,9 +48,11 @@ struct Difference {
   // those of equal rank by name.
   std::vector<TensorChange> tensors;
   std::vector<MetadataChange> metadata;  // by key
-  bool opaque = false;                   // one of the files is no safetensors file
-  bool file_changed = false;             // of an opaque file; of others, header or tensors
-  std::vector<std::string> unread;       // why some could not be compared, each once
+  std::uint64_t bytes_before = 0;        // of the files
+  std::uint64_t bytes_after = 0;
+  bool opaque = false;              // one of the files is no safetensors file
+  bool file_changed = false;        // of an opaque file; of others, header or tensors
+  std::vector<std::string> unread;  // why some could not be compared, each once
 };
 
 struct CompareOptions {

@@ -95,7 +95,7 @@ Result<std::string> Source::stored_header() const {
 
 Result<checkpoint::Metadata> Source::metadata() const {
   checkpoint::Metadata metadata;
-  if (manifest_.opaque()) return metadata;
+  if (manifest_.opaque() || manifest_.header->bytes == 0) return metadata;
   if (file_) return file_->metadata();
   Result<std::string> text = stored_header();
   if (!text) return std::move(text).error();

@@ -20,6 +20,11 @@ class Source {
   Source(const ObjectStore& store, Manifest manifest)
       : store_(&store), manifest_(std::move(manifest)) {}
 
+  // No file: without tensors, and not opaque.
+  static Source absent(const ObjectStore& store) {
+    return {store, Manifest{.file = {}, .size = 0, .header = ManifestHeader(), .tensors = {}}};
+  }
+
   // A file that holds a manifest, or the checkpoint itself, whose tensors are then hashed on
   // `threads` threads (0 = all); an empty file is an opaque one. Nothing is stored. Of a checkpoint
   // the manifest's `file` is known only where it is opaque. Errors: those of reading the file, and

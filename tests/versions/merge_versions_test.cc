@@ -77,6 +77,19 @@ TEST_F(MergeVersions, AverageOfOneAndOneIsOne) {
   EXPECT_EQ(merged.mixed, std::vector<std::string>{"w"});
 }
 
+// Defect 4: an average left a pair in the place of what describes a tensor.
+TEST_F(MergeVersions, AnAverageIsDescribedLikeAnyTensor) {
+  const Manifest base = disk.keep({{"w", {{2}, {0, 0}}}});
+  const Manifest ours = disk.keep({{"w", {{2}, {1, 4}}}});
+  const Manifest theirs = disk.keep({{"w", {{2}, {1, 2}}}});
+
+  const MergedVersion merged = merge(base, ours, theirs, "average");
+
+  const Result<Manifest> read = versions::parse_manifest(to_text(merged.result.manifest));
+  ASSERT_TRUE(read) << read.error().describe();
+  EXPECT_EQ(*read, disk.keep({{"w", {{2}, {1, 3}}}})) << "as if the file had been added";
+}
+
 TEST_F(MergeVersions, TakesWhatOnlyOneSideChanged) {
   const Manifest base = disk.keep({{"a", {{1}, {1}}}, {"b", {{1}, {2}}}, {"c", {{1}, {3}}}});
   const Manifest ours = disk.keep({{"a", {{1}, {10}}}, {"b", {{1}, {2}}}, {"n", {{1}, {5}}}});
