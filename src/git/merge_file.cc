@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "base/text.h"
 #include "cli/terminal_text.h"
+#include "git/missing.h"
 #include "versions/keep.h"
 
 namespace ration::git {
@@ -82,6 +85,9 @@ Result<versions::MergedVersion> merge_file(const Repository& repository,
     to.unclear_keys.insert(side.unclear_keys.begin(), side.unclear_keys.end());
   };
   for (const Ancestor& side : {*ours, *theirs}) unclear(side, *base);
+  const std::array manifests = {ours->manifest, theirs->manifest, base->manifest};
+  if (Result<void> done = fetch_missing(repository, manifests); !done)
+    return std::move(done).error();
   Result<versions::MergedVersion> merged =
       merge_versions(repository.store(),
                      {*base, ours->manifest, theirs->manifest},
@@ -112,6 +118,16 @@ std::string merge_report(const std::string& path,
                           listed(merged.mixed));
   }
   return cli::without_control_bytes(text);
+}
+
+Json to_json(const std::string& path, const versions::MergedVersion& merged) {
+  Json conflicts = Json::array();
+  for (const versions::MergeConflict& conflict : merged.conflicts)
+    conflicts.push_back({{"what", conflict.what}, {"reason", conflict.reason}});
+  return {{"path", path},
+          {"conflicts", std::move(conflicts)},
+          {"mixed", merged.mixed},
+          {"from_theirs", merged.from_theirs}};
 }
 
 }  // namespace ration::git

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/json.h"
 #include "git/repository.h"
 #include "versions/merge_versions.h"
 
@@ -29,5 +30,6 @@ Result<versions::MergedVersion> merge_file(const Repository& repository,
 std::string merge_report(const std::string& path,
                          const versions::MergedVersion& merged,
                          const versions::Strategy& strategy);
+Json to_json(const std::string& path, const versions::MergedVersion& merged);
 
 }  // namespace ration::git

@@ -110,7 +110,7 @@ Result<int> run_diff(const Arguments& arguments) {
       files.push_back(file->path);
     }
   }
-  if (console.json) console.print_json({{"schema", "ration.git.diff/1"}, {"files", files}});
+  if (console.json) console.print_json({{"schema", "ration.git-diff/1"}, {"files", files}});
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "git/commands.h"
+#include "git/missing.h"
 #include "git/repository.h"
 #include "versions/restore.h"
 
@@ -25,11 +26,15 @@ Result<int> run_export(const Arguments& arguments) {
   if ((*text)->starts_with(versions::kManifestBegin)) {
     Result<versions::Manifest> manifest = versions::parse_manifest(**text);
     if (!manifest) return std::move(manifest).error().with_context(name);
-    done = restore_to_file(store, *manifest, file, repository->settings().threads);
+    done = fetch_missing(*repository, std::span(&*manifest, 1));
+    if (done) done = restore_to_file(store, *manifest, file, repository->settings().threads);
   } else {
     done = store.files().write_whole(file, **text);
   }
   if (!done) return std::move(done).error().with_context(name);
+  if (arguments.console.json)
+    arguments.console.print_json(
+        Json{{"schema", "ration.git-export/1"}, {"name", name}, {"file", file.string()}});
   return 0;
 }
 

@@ -145,7 +145,7 @@ Result<int> run_log(const Arguments& arguments) {
                          did_you_mean(tensor, history.known_names())};
   for (const std::string& reason : history.unread()) console.note("not compared: " + reason);
   if (console.json)
-    console.print_json({{"schema", "ration.git.log/1"},
+    console.print_json({{"schema", "ration.git-log/1"},
                         {"tensor", tensor},
                         {"commits", json_of(history.entries())}});
   else

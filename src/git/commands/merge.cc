@@ -89,10 +89,11 @@ Result<void> resolve(const Repository& repository,
   return {};
 }
 
-Result<bool> merge_one(Repository& repository,
-                       const cli::Console& console,
-                       const std::string& path,
-                       const std::optional<Strategy>& wanted) {
+// The result may have conflicts; then nothing is changed.
+Result<MergedVersion> merge_one(Repository& repository,
+                                const cli::Console& console,
+                                const std::string& path,
+                                const std::optional<Strategy>& wanted) {
   Result<Stages> stages = stages_of(repository, path);
   if (!stages) return std::move(stages).error();
   Result<Strategy> strategy = wanted ? *wanted : strategy_for(repository, path);
@@ -110,11 +111,12 @@ Result<bool> merge_one(Repository& repository,
   Result<MergedVersion> merged =
       merge_file(repository, {*base_file, *our_file, *their_file}, *strategy, false);
   if (!merged) return std::move(merged).error().with_context(path);
-  console.print_error(merge_report(path, *merged, *strategy));
-  if (!merged->conflicts.empty()) return false;
+  if (!console.json && !(console.quiet && merged->conflicts.empty()))
+    console.print_error(merge_report(path, *merged, *strategy));
+  if (!merged->conflicts.empty()) return merged;
   if (Result<void> done = resolve(repository, path, stages->mode, to_text(merged->result)); !done)
     return std::move(done).error();
-  return true;
+  return merged;
 }
 
 Result<int> run_merge(const Arguments& arguments) {
@@ -127,13 +129,17 @@ Result<int> run_merge(const Arguments& arguments) {
     strategy = *parsed;
   }
   bool all = true;
+  Json files = Json::array();
   for (const std::string& typed : arguments.positional) {
     Result<std::string> path = path_from_top(*repository, typed);
     if (!path) return std::move(path).error();
-    Result<bool> merged = merge_one(*repository, arguments.console, *path, strategy);
+    Result<MergedVersion> merged = merge_one(*repository, arguments.console, *path, strategy);
     if (!merged) return std::move(merged).error();
-    all = all && *merged;
+    all = all && merged->conflicts.empty();
+    files.push_back(to_json(*path, *merged));
   }
+  if (arguments.console.json)
+    arguments.console.print_json({{"schema", "ration.git-merge/1"}, {"files", files}});
   return all ? 0 : 1;
 }
 
@@ -160,7 +166,7 @@ cli::Command merge_command() {
           .max_arguments = 1000,
           .options = {{.name = "strategy",
                        .value = "STRATEGY",
-                       .help = "What becomes of tensors that both sides changed; see below. "
+                       .help = "What becomes of tensors that both sides changed; see above. "
                                "Without it, that of the attribute ration-merge or of "
                                "ration.merge, as in `git merge`."}},
           .description = std::string(kStrategies) +
