@@ -136,10 +136,12 @@ Result<WeightsCatalog::Entry> WeightsCatalog::read_committed(const std::string& 
     return error;
   }
   if (!answer->ok())
-    return Error{.kind = ErrorKind::input,
-                 .what = fmt::format("git has no weights \"{}\": {}", name, first_line(answer->err)),
-                 .hint = "write git:REV:PATH with the path from the top of the repository, as "
-                         "git:v1:models/base.safetensors"};
+    return Error{
+        .kind = ErrorKind::input,
+        .what = fmt::format("git has no weights \"{}\": {}", name, first_line(answer->err)),
+        .hint =
+            "write git:REV:PATH with the path from the top of the repository, as "
+            "git:v1:models/base.safetensors"};
   return read_weights(answer->out.substr(0, answer->out.find('\n')));
 }
 
