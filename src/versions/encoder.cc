@@ -145,6 +145,8 @@ Result<std::uint64_t> encode_object(const ObjectStore& store,
       return std::move(done).error();
     for (const EncodedBlock& block : encoded)
       if (Result<void> done = writer->append(block); !done) return std::move(done).error();
+    if (content.release)
+      content.release(first * kBlockBytes, (first + encoded.size()) * kBlockBytes);
   }
   return writer->finish();
 }

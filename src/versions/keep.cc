@@ -65,8 +65,9 @@ class Relatives {
 };
 
 Result<Kept> keep_opaque(const ObjectStore& store,
-                         std::span<const std::byte> bytes,
+                         const MappedFile& file,
                          const KeepOptions& options) {
+  const std::span<const std::byte> bytes = file.bytes();
   Kept kept;
   kept.manifest.file = options.file ? *options.file : ObjectId{sha256_hex(text_of(bytes))};
   kept.manifest.size = bytes.size();
@@ -74,7 +75,10 @@ Result<Kept> keep_opaque(const ObjectStore& store,
   const Content content{.id = kept.manifest.file,
                         .bytes = bytes,
                         .layout = layout_of_bytes(bytes.size()),
-                        .relatives = Relatives(options.earlier).of_opaque(bytes.size())};
+                        .relatives = Relatives(options.earlier).of_opaque(bytes.size()),
+                        .release = [&file](std::uint64_t begin, std::uint64_t end) {
+                          release_pages(file, begin, end);
+                        }};
   Result<Stored> stored = store.add(content, options.threads, options.limits);
   if (!stored) return std::move(stored).error();
   kept.new_objects = stored->bytes > 0 ? 1 : 0;
@@ -98,30 +102,32 @@ Manifest manifest_of(const TensorFile& file, const KeepOptions& options) {
 }
 
 // What is to be stored, each id once.
-struct Piece {
-  Content content;
-  const TensorInfo* tensor = nullptr;  // nullptr: the header
-};
-
-std::vector<Piece> pieces_of(const TensorFile& file,
-                             const Manifest& manifest,
-                             const Relatives& relatives) {
-  std::vector<Piece> pieces;
+std::vector<Content> contents_of(const TensorFile& file,
+                                 const Manifest& manifest,
+                                 const Relatives& relatives) {
+  std::vector<Content> contents;
   std::unordered_set<ObjectId> seen;
   const std::span<const std::byte> header = header_of(file);
   if (!header.empty()) {
     seen.insert(manifest.header->id);
-    pieces.push_back({{manifest.header->id, header, layout_of_bytes(header.size()), {}}, nullptr});
+    contents.push_back({.id = manifest.header->id,
+                        .bytes = header,
+                        .layout = layout_of_bytes(header.size()),
+                        .relatives = {}});
   }
   for (std::size_t i = 0; i < manifest.tensors.size(); ++i) {
     const ManifestTensor& tensor = manifest.tensors[i];
     if (tensor.bytes == 0 || !seen.insert(tensor.id).second) continue;
     const TensorInfo& info = file.tensors()[i];
-    pieces.push_back(
-        {{tensor.id, file.bytes(info), layout_of(tensor.dtype, tensor.shape), relatives.of(tensor)},
-         &info});
+    contents.push_back({.id = tensor.id,
+                        .bytes = file.bytes(info),
+                        .layout = layout_of(tensor.dtype, tensor.shape),
+                        .relatives = relatives.of(tensor),
+                        .release = [&file, &info](std::uint64_t begin, std::uint64_t end) {
+                          file.release(info.begin + begin, std::min(info.begin + end, info.end));
+                        }});
   }
-  return pieces;
+  return contents;
 }
 
 }  // namespace
@@ -164,20 +170,21 @@ Result<Kept> keep(const ObjectStore& store, const Path& path, const KeepOptions&
     if (file.error().kind != ErrorKind::input) return std::move(file).error();
     Result<std::unique_ptr<MappedFile>> mapped = store.files().map(path);
     if (!mapped) return std::move(mapped).error();
-    return keep_opaque(store, (*mapped)->bytes(), options);
+    return keep_opaque(store, **mapped, options);
   }
   Kept kept{.manifest = manifest_of(*file, options)};
-  const std::vector<Piece> pieces = pieces_of(*file, kept.manifest, Relatives(options.earlier));
-  std::vector<const Piece*> shorts;
-  std::vector<const Piece*> longs;
-  for (const Piece& piece : pieces)
-    (block_count(piece.content.bytes.size()) < kLongBlocks ? shorts : longs).push_back(&piece);
+  const std::vector<Content> contents =
+      contents_of(*file, kept.manifest, Relatives(options.earlier));
+  std::vector<const Content*> shorts;
+  std::vector<const Content*> longs;
+  for (const Content& content : contents)
+    (block_count(content.bytes.size()) < kLongBlocks ? shorts : longs).push_back(&content);
 
   std::mutex mutex;
   Result<void> failed;
-  const auto add = [&](const Piece& piece, int threads) {
-    Result<Stored> stored = store.add(piece.content, threads, options.limits);
-    if (piece.tensor != nullptr) file->release(piece.tensor->begin, piece.tensor->end);
+  const auto add = [&](const Content& content, int threads) {
+    Result<Stored> stored = store.add(content, threads, options.limits);
+    if (content.release) content.release(0, content.bytes.size());
     const std::lock_guard lock(mutex);
     if (!stored) {
       failed = std::move(stored).error();
@@ -187,7 +194,7 @@ Result<Kept> keep(const ObjectStore& store, const Path& path, const KeepOptions&
     kept.new_bytes += stored->bytes;
   };
   parallel_for(shorts.size(), options.threads, [&](std::size_t i) { add(*shorts[i], 1); });
-  for (const Piece* piece : longs) add(*piece, options.threads);
+  for (const Content* content : longs) add(*content, options.threads);
   if (!failed) return std::move(failed).error();
   return kept;
 }

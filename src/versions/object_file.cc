@@ -204,6 +204,8 @@ Result<ObjectWriter> ObjectWriter::create(Files& files,
   Result<std::unique_ptr<AppendFile>> file = files.open_append(path);
   if (!file) return std::move(file).error();
   ObjectWriter writer;
+  writer.files_ = &files;
+  writer.path_ = path;
   writer.file_ = std::move(*file);
   writer.info_ = std::move(info);
   writer.info_.rank = factor == nullptr ? 0 : factor->rank;
@@ -234,7 +236,7 @@ Result<std::uint64_t> ObjectWriter::finish() {
   const std::string tail = tail_of(to_json(info_).dump());
   fault_point("object-before-end");
   if (Result<void> done = file_->append(tail); !done) return std::move(done).error();
-  if (Result<void> done = file_->sync(); !done) return std::move(done).error();
+  if (Result<void> done = files_->sync(path_); !done) return std::move(done).error();
   return written_ + tail.size();
 }
 

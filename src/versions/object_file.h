@@ -83,6 +83,8 @@ class ObjectWriter {
  private:
   ObjectWriter() = default;
 
+  Files* files_ = nullptr;
+  Path path_;
   std::unique_ptr<AppendFile> file_;
   ObjectInfo info_;
   std::uint64_t written_ = 0;

@@ -5,6 +5,7 @@
 // put another encoding of the same bytes in its place. Several processes may add at once.
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct Content {
   Layout layout;
   // Objects that may resemble it, the likeliest first; the first that saves a tenth is taken.
   std::vector<ObjectId> relatives;
+  // Lets go of the memory of bytes [begin, end), which are read again when touched; may be empty.
+  std::function<void(std::uint64_t begin, std::uint64_t end)> release = {};
 };
 
 struct Stored {

@@ -168,7 +168,7 @@ Result<void> restore_to_file(const ObjectStore& store,
         return (*file)->append({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
       },
       threads);
-  if (done) done = (*file)->sync();
+  if (done) done = files.sync(part);
   if (done) done = files.rename(part, path);
   if (done) return done;
   const Result<void> ignored = files.remove_all(part);
