@@ -78,7 +78,9 @@ Result<pid_t> spawn(const std::vector<std::string>& words,
                     const CallOptions& options,
                     const Pipe& out,
                     const Pipe& err) {
-  const int input = open_input(options.input);
+  const int input = options.input_file.empty()
+                        ? open_input(options.input)
+                        : open(options.input_file.c_str(), O_RDONLY | O_CLOEXEC);
   if (input < 0)
     return Error{
         .kind = ErrorKind::resource,

@@ -28,6 +28,7 @@ struct Answer {
 struct CallOptions {
   Path folder = {};             // where it runs; empty = here
   std::string_view input = {};  // what it reads from its standard input
+  Path input_file = {};         // or a file with that; empty = none
   Path output = {};             // a file for what it prints, instead of Answer::out; empty = none
 };
 

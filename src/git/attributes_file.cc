@@ -38,15 +38,19 @@ std::string take_quoted(std::string_view& line) {
   return pattern;
 }
 
-// The pattern of a line that sets filter=ration; empty for other lines.
-std::string pattern_of(std::string_view line) {
+// Takes the pattern from the front of a line; empty for lines that have none.
+std::string take_pattern(std::string_view& line) {
   if (line.ends_with('\n')) line.remove_suffix(1);
   line.remove_prefix(std::min(line.size(), line.find_first_not_of(kBlanks)));
   if (line.empty() || line.front() == '#') return "";
-  const std::string pattern =
-      line.front() == '"' ? take_quoted(line) : std::string(take_word(line));
+  return line.front() == '"' ? take_quoted(line) : std::string(take_word(line));
+}
+
+// The pattern of a line that has this attribute; empty for other lines.
+std::string pattern_of(std::string_view line, std::string_view attribute = "filter=ration") {
+  std::string pattern = take_pattern(line);
   while (!line.empty())
-    if (take_word(line) == "filter=ration") return pattern;
+    if (take_word(line) == attribute) return pattern;
   return "";
 }
 
@@ -59,6 +63,34 @@ std::string quoted(const std::string& pattern) {
     text += c;
   }
   return text + "\"";
+}
+
+std::string with_blanks(std::string pattern) {
+  constexpr std::string_view kBlank = "[[:space:]]";
+  for (std::size_t at = pattern.find(kBlank); at != std::string::npos; at = pattern.find(kBlank))
+    pattern.replace(at, kBlank.size(), " ");
+  return pattern;
+}
+
+// A line of git-lfs without its attributes; empty where no other is left.
+std::string line_without_lfs(std::string_view line) {
+  const std::size_t end = line.size() - (line.ends_with('\n') ? 1 : 0);
+  std::string_view rest = line;
+  take_pattern(rest);
+  std::string text(line.substr(0, end - rest.size()));
+  const std::size_t pattern_end = text.size();
+  for (std::string_view word = take_word(rest); !word.empty(); word = take_word(rest))
+    if (word != "filter=lfs" && word != "diff=lfs" && word != "merge=lfs" && word != "-text")
+      text += " " + std::string(word);
+  return text.size() == pattern_end ? "" : text + "\n";
+}
+
+// The pattern as it is written in a .gitattributes of `folder`; empty where it cannot be.
+std::string pattern_within(std::string_view folder, std::string_view pattern) {
+  const bool anywhere = pattern.starts_with("**/") || pattern.find('/') == std::string::npos;
+  if (folder.empty() || anywhere) return std::string(pattern);
+  if (pattern.starts_with('/')) pattern.remove_prefix(1);
+  return pattern.starts_with(folder) ? "/" + std::string(pattern.substr(folder.size())) : "";
 }
 
 }  // namespace
@@ -90,6 +122,34 @@ std::string without_pattern(std::string_view attributes, const std::string& patt
   while (!attributes.empty()) {
     const std::string_view line = take_line(attributes);
     if (pattern_of(line) != pattern) text += line;
+  }
+  return text;
+}
+
+std::string without_lfs(std::string_view attributes, const std::string& pattern) {
+  std::string text;
+  while (!attributes.empty()) {
+    const std::string_view line = take_line(attributes);
+    const std::string found = pattern_of(line, "filter=lfs");
+    text += found.empty() || with_blanks(found) != with_blanks(pattern) ? std::string(line)
+                                                                        : line_without_lfs(line);
+  }
+  return text;
+}
+
+Result<std::string> imported_attributes(std::string_view attributes,
+                                        std::string_view folder,
+                                        const std::vector<std::string>& patterns) {
+  std::string text(attributes);
+  for (const std::string& pattern : patterns)
+    text = without_lfs(text, pattern_within(folder, pattern));
+  if (!folder.empty() && text.find("filter") == std::string::npos) return text;
+  for (const std::string& pattern : patterns) {
+    const std::string here = pattern_within(folder, pattern);
+    if (here.empty()) continue;
+    Result<std::string> more = with_pattern(text, here);
+    if (!more) return more;
+    text = std::move(*more);
   }
   return text;
 }

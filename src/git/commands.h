@@ -20,6 +20,7 @@ cli::Command status_command();
 cli::Command ls_command();
 cli::Command commit_run_command();
 cli::Command help_command();
+cli::Command import_command();
 cli::Command gc_command();
 cli::Command repack_command();
 cli::Command fsck_command();

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "git/hidden_refs.h"
+#include "git/lfs_pointer.h"
 #include "git/remote.h"
 
 namespace ration::git {
@@ -15,27 +16,6 @@ using versions::ObjectStore;
 
 constexpr double kDay = 86400;  // a server may be slow, and objects are large
 constexpr std::size_t kAtOnce = 200;
-
-// What git-lfs knows a file by: its SHA-256 and size.
-struct LfsFile {
-  std::string oid;
-  std::uint64_t size = 0;
-};
-
-std::string pointer_of(const LfsFile& file) {
-  return fmt::format(
-      "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n", file.oid, file.size);
-}
-
-std::optional<LfsFile> read_pointer(std::string_view text) {
-  constexpr std::string_view kOid = "oid sha256:";
-  constexpr std::string_view kSize = "\nsize ";
-  const std::size_t oid = text.find(kOid);
-  const std::size_t size = text.find(kSize);
-  if (oid == std::string_view::npos || size == std::string_view::npos) return std::nullopt;
-  return LfsFile{std::string(text.substr(oid + kOid.size(), 64)),
-                 std::strtoull(std::string(text.substr(size + kSize.size())).c_str(), nullptr, 10)};
-}
 
 class LfsServer final : public Remote {
  public:
@@ -71,7 +51,7 @@ class LfsServer final : public Remote {
     for (const ObjectId& id : ids) {
       const auto found = file_of_.find(id);
       if (found == file_of_.end()) continue;
-      Result<Answer> answer = lfs({"smudge"}, pointer_of(found->second), folder / id.hex);
+      Result<Answer> answer = lfs({"smudge"}, to_text(found->second), folder / id.hex);
       if (!answer) return std::move(answer).error();
       forget(found->second.oid);
     }
@@ -116,8 +96,8 @@ class LfsServer final : public Remote {
         const std::size_t blank = line.more.find(' ');
         if (blank != 64) continue;
         file_of_.emplace(line.id,
-                         LfsFile{line.more.substr(0, blank),
-                                 std::strtoull(line.more.c_str() + blank, nullptr, 10)});
+                         LfsPointer{line.more.substr(0, blank),
+                                    std::strtoull(line.more.c_str() + blank, nullptr, 10)});
       }
     known_ = true;
     return {};
@@ -133,7 +113,7 @@ class LfsServer final : public Remote {
       Result<Answer> pointer =
           lfs({"clean"}, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
       if (!pointer) return std::move(pointer).error();
-      const std::optional<LfsFile> known = read_pointer(pointer->out);
+      const std::optional<LfsPointer> known = read_lfs_pointer(pointer->out);
       if (!known)
         return Error{.kind = ErrorKind::resource,
                      .what = "`git lfs clean` printed no pointer",
@@ -153,7 +133,7 @@ class LfsServer final : public Remote {
   std::string name_;
   HiddenRefs refs_;
   bool known_ = false;
-  std::unordered_map<ObjectId, LfsFile> file_of_;
+  std::unordered_map<ObjectId, LfsPointer> file_of_;
 };
 
 }  // namespace

@@ -4,7 +4,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
+#include <chrono>
 #include <filesystem>
+
+#include "base/process.h"
 
 namespace ration::git {
 namespace {
@@ -26,19 +30,43 @@ Result<Answer> checked(const std::vector<std::string>& words,
 
 }  // namespace
 
-Result<Workshop> Workshop::open(const Repository& repository) {
+Result<Workshop> Workshop::open(const Repository& repository, Objects objects) {
   static std::atomic<int> counter{0};
   const Path folder =
       repository.store_folder() / "tmp" / fmt::format("workshop-{}-{}", getpid(), counter++);
   if (Result<void> done = real_files().make_folders(folder); !done) return std::move(done).error();
   Workshop workshop(folder, repository.work_tree().value_or(repository.git_dir()));
-  Result<std::string> made = workshop.ask({"init", "--quiet", "--bare", folder.string()});
+  std::vector<std::string> words = {"init", "--quiet", "--bare", folder.string()};
+  if (objects == Objects::of_repository) {
+    Result<std::string> format = repository.ask({"rev-parse", "--show-object-format"});
+    if (!format) return std::move(format).error();
+    words.push_back("--object-format=" + *format);
+  }
+  Result<std::string> made = workshop.ask(words);
   if (!made) return std::move(made).error();
+  if (objects == Objects::of_repository) workshop.objects_ = repository.common_dir() / "objects";
   return workshop;
 }
 
+void Workshop::remove_leftovers(const Repository& repository) {
+  const Path folder = repository.store_folder() / "tmp";
+  constexpr std::string_view kPrefix = "workshop-";
+  const auto yesterday = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24);
+  for (const std::string& name : real_files().list(folder).value_or(std::vector<std::string>())) {
+    if (!name.starts_with(kPrefix)) continue;
+    std::int64_t pid = 0;
+    std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), pid);
+    std::error_code gone;
+    const auto written = std::filesystem::last_write_time(folder / name, gone);
+    if (!gone && written < yesterday && !identify(pid))
+      std::filesystem::remove_all(folder / name, gone);
+  }
+}
+
 Workshop::Workshop(Workshop&& other) noexcept
-    : folder_(std::move(other.folder_)), top_(std::move(other.top_)) {
+    : folder_(std::move(other.folder_)),
+      top_(std::move(other.top_)),
+      objects_(std::move(other.objects_)) {
   other.folder_.clear();
 }
 
@@ -91,6 +119,13 @@ Result<std::string> Workshop::ask(const std::vector<std::string>& words,
   std::string text = std::move(answer->out);
   if (text.ends_with('\n')) text.pop_back();
   return text;
+}
+
+Result<std::string> Workshop::ask_of_file(const std::vector<std::string>& words,
+                                          const Path& input) const {
+  Result<Answer> answer = checked(command(words), {.folder = top_, .input_file = input}, words);
+  if (!answer) return std::move(answer).error();
+  return std::move(answer->out);
 }
 
 Result<void> Workshop::save(const std::string& name, const Path& file) const {

@@ -13,7 +13,13 @@ namespace ration::git {
 
 class Workshop {
  public:
-  static Result<Workshop> open(const Repository& repository);
+  // Where its objects lie: for its own lifetime, or in the repository, for good. Refs are its own
+  // either way.
+  enum class Objects { own, of_repository };
+
+  static Result<Workshop> open(const Repository& repository, Objects objects = Objects::own);
+  // Removes those of processes that were killed, a day ago or longer.
+  static void remove_leftovers(const Repository& repository);
   Workshop(Workshop&& other) noexcept;
   Workshop& operator=(Workshop&&) = delete;
   ~Workshop();  // removes it
@@ -23,6 +29,8 @@ class Workshop {
   // What `git WORD…` prints there, without the last newline; the same input gives the same commits.
   // Paths that a URL names count from the top of the work tree. ErrorKind::resource where it fails.
   Result<std::string> ask(const std::vector<std::string>& words, std::string_view input = {}) const;
+  // The same with a file as input, which need not fit in memory.
+  Result<std::string> ask_of_file(const std::vector<std::string>& words, const Path& input) const;
   // The bytes of `name`, "COMMIT:FILE", into a file.
   Result<void> save(const std::string& name, const Path& file) const;
 
@@ -35,6 +43,7 @@ class Workshop {
 
   Path folder_;
   Path top_;
+  Path objects_;  // of the repository; empty = own
 };
 
 }  // namespace ration::git
