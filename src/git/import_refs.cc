@@ -45,8 +45,8 @@ Result<std::vector<ImportedRef>> all_refs(const Repository& repository) {
 
 // "refs/heads/main" of "main"; empty where it stands for no ref.
 std::string full_name(const Repository& repository, const std::string& name) {
-  return repository.ask({"rev-parse", "--symbolic-full-name", "--end-of-options", name})
-      .value_or("");
+  if (name.starts_with('-')) return "";  // no ref is named so
+  return repository.ask({"rev-parse", "--symbolic-full-name", name}).value_or("");
 }
 
 std::string head_branch(const Repository& repository) {

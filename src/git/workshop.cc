@@ -93,20 +93,17 @@ std::vector<std::string> Workshop::command(const std::vector<std::string>& words
     all.push_back(fmt::format("GIT_{}_EMAIL=ration@localhost", who));
     all.push_back(fmt::format("GIT_{}_DATE=@1 +0000", who));
   }
-  for (const char* word : {"git",
-                           "-c",
-                           "core.compression=0",
-                           "-c",
-                           "core.looseCompression=0",
-                           "-c",
-                           "pack.compression=0",
-                           "-c",
-                           "gc.auto=0",
-                           "-c",
-                           "core.bigFileThreshold=1k",
-                           "-c",
-                           "fetch.fsckObjects=false"})
+  if (!objects_.empty()) all.push_back("GIT_OBJECT_DIRECTORY=" + objects_.string());
+  for (const char* word : {"git", "-c", "gc.auto=0", "-c", "fetch.fsckObjects=false"})
     all.emplace_back(word);
+  if (objects_.empty())
+    for (const char* setting : {"core.compression=0",
+                                "core.looseCompression=0",
+                                "pack.compression=0",
+                                "core.bigFileThreshold=1k"}) {
+      all.emplace_back("-c");
+      all.emplace_back(setting);
+    }
   all.push_back("--git-dir=" + folder_.string());
   all.insert(all.end(), words.begin(), words.end());
   return all;
