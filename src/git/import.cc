@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "git/attributes_file.h"
+#include "git/import_paths.h"
 #include "git/import_stream.h"
 #include "git/workshop.h"
 #include "versions/hold.h"
@@ -19,46 +20,10 @@ namespace {
 constexpr double kDay = 86400;  // for git, over a long history
 constexpr std::string_view kAttributes = ".gitattributes";
 constexpr std::size_t kShown = 20;
-constexpr std::size_t kBuffer = std::size_t{1} << 20;
 
 bool is_attributes(std::string_view path) {
   return path == kAttributes || path.ends_with("/.gitattributes");
 }
-
-// A stream on its way into a file.
-class StreamFile {
- public:
-  static Result<StreamFile> create(const Path& path) {
-    Result<std::unique_ptr<AppendFile>> file = real_files().open_append(path);
-    if (!file) return std::move(file).error();
-    return StreamFile(std::move(*file));
-  }
-
-  Result<void> write(std::string_view text) {
-    waiting_ += text;
-    return waiting_.size() < kBuffer ? Result<void>() : flush();
-  }
-  Result<void> flush() {
-    Result<void> done = file_->append(waiting_);
-    waiting_.clear();
-    return done;
-  }
-  // A blob of its own; how commits refer to it.
-  Result<std::string> blob(std::string_view text) {
-    const std::string mark = fmt::format(":{}", ++last_mark_);
-    Result<void> done = write(fmt::format("blob\nmark {}\ndata {}\n{}\n", mark, text.size(), text));
-    if (!done) return std::move(done).error();
-    return mark;
-  }
-  void set_last_mark(std::uint64_t mark) { last_mark_ = mark; }
-
- private:
-  explicit StreamFile(std::unique_ptr<AppendFile> file) : file_(std::move(file)) {}
-
-  std::unique_ptr<AppendFile> file_;
-  std::string waiting_;
-  std::uint64_t last_mark_ = 0;
-};
 
 // What history holds, by the names that it gives to things.
 struct History {
@@ -113,12 +78,9 @@ class Import {
   Result<void> write_stream();
   Result<void> read_stream();
   Result<void> check_tips();
-  Result<void> check_tip(const std::string& id);
   Result<void> move();
 
   Result<std::string> to_file(std::vector<std::string> words, const char* name) const;
-  Result<std::vector<std::string>> filters(const std::vector<std::string>& words,
-                                           const std::vector<std::string>& paths) const;
   std::string new_content(const StreamPart& part) const;
 
   Repository& repository_;
@@ -128,7 +90,7 @@ class Import {
   ContentImport content_;
   ImportReport report_;
   History history_;
-  std::unordered_set<std::string> matching_;                         // paths
+  PathSet matching_;                                                 // paths
   std::vector<OldContent> contents_;                                 // the oldest first
   std::unordered_map<std::string, std::string> mark_of_content_;     // by blob
   std::unordered_map<std::string, std::string> mark_of_attributes_;  // by path and blob
@@ -190,46 +152,17 @@ Result<void> Import::read_history() {
   }
 }
 
-// The attribute `filter` of paths, as `git WORD… check-attr` knows it in the workshop.
-Result<std::vector<std::string>> Import::filters(const std::vector<std::string>& words,
-                                                 const std::vector<std::string>& paths) const {
-  std::string input;
-  for (const std::string& path : paths) input += path + '\0';
-  Result<std::string> answer = workshop_.ask(words, input);
-  if (!answer) return std::move(answer).error();
-  const std::vector<std::string> fields = fields_of(*answer);
-  std::vector<std::string> values;
-  for (std::size_t i = 2; i < fields.size(); i += 3) values.push_back(fields[i]);
-  if (values.size() == paths.size()) return values;
-  return Error{.kind = ErrorKind::internal, .what = "git check-attr left paths out"};
-}
-
-// git itself says which paths the patterns mean.
 Result<void> Import::match() {
-  std::string attributes;
-  for (const std::string& pattern : options_.patterns) {
-    Result<std::string> more = with_pattern(attributes, pattern);
-    if (!more) return std::move(more).error();
-    attributes = std::move(*more);
-  }
-  const Path file = workshop_.folder() / "patterns";
-  if (Result<void> done = real_files().write_whole(file, attributes); !done) return done;
-  std::vector<std::string> paths = {std::string(kAttributes)};
-  std::unordered_set<std::string> seen;
+  std::vector<std::string> paths;
+  PathSet seen;
   for (const auto& [path, blob] : history_.files)
     if (seen.insert(path).second) paths.push_back(path);
-  Result<std::vector<std::string>> values = filters(
-      {"-c", "core.attributesFile=" + file.string(), "check-attr", "-z", "--stdin", "filter"},
-      paths);
-  if (!values) return std::move(values).error();
-  if (values->front() == "ration")
-    return Error{.kind = ErrorKind::usage,
-                 .what = "a pattern means .gitattributes, too, which git itself must read",
-                 .hint = "name the files more closely, for example by '*.safetensors'"};
-  for (std::size_t i = 1; i < paths.size(); ++i)
-    if ((*values)[i] == "ration") matching_.insert(paths[i]);
+  Result<PathSet> matching = matching_paths(workshop_, options_.patterns, paths);
+  if (!matching) return std::move(matching).error();
+  matching_ = std::move(*matching);
   report_.files = matching_.size();
-  return {};
+  return is_checked_out(repository_, report_.refs) ? check_no_other_filter(repository_, matching_)
+                                                   : Result<void>();
 }
 
 // Of commits; those of tags were counted when they were left out.
@@ -368,40 +301,13 @@ Result<void> Import::read_stream() {
 }
 
 // Other lines may win over those of the import: in a .gitattributes further down, or by a macro.
-Result<void> Import::check_tip(const std::string& id) {
-  Result<std::string> read = workshop_.ask({"read-tree", id});
-  if (!read) return std::move(read).error();
-  Result<std::string> listed = workshop_.ask({"ls-files", "-z", "--stage"});
-  if (!listed) return std::move(listed).error();
-  std::vector<std::string> paths;
-  for (const std::string& field : fields_of(*listed)) {
-    const std::string path = field.substr(std::min(field.size(), field.find('\t') + 1));
-    if (field.starts_with("100") && matching_.contains(path)) paths.push_back(path);
-  }
-  if (paths.empty()) return {};
-  const Result<std::vector<std::string>> values =
-      filters({"check-attr", "--cached", "-z", "--stdin", "filter"}, paths);
-  if (!values) return values.error();
-  for (std::size_t i = 0; i < paths.size(); ++i)
-    if ((*values)[i] != "ration")
-      return Error{.kind = ErrorKind::usage,
-                   .what = fmt::format("{} would still have filter={}, by another line of a "
-                                       ".gitattributes; nothing was rewritten",
-                                       paths[i],
-                                       (*values)[i]),
-                   .hint =
-                       "`git check-attr filter` and the .gitattributes above the file tell "
-                       "which; change or remove that line in a commit, then repeat the command"};
-  return {};
-}
-
 Result<void> Import::check_tips() {
   std::unordered_set<std::string> trees;
   for (const auto& [name, id] : new_ids_) {
     Result<std::string> tree = workshop_.ask({"rev-parse", "--verify", id + "^{tree}"});
     if (!tree) return std::move(tree).error();
     if (!trees.insert(*tree).second) continue;
-    if (Result<void> done = check_tip(*tree); !done) return done;
+    if (Result<void> done = check_tree(workshop_, *tree, matching_); !done) return done;
   }
   return {};
 }

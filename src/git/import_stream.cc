@@ -10,6 +10,7 @@ namespace {
 using Kind = StreamPart::Kind;
 
 constexpr std::string_view kAttributes = ".gitattributes";
+constexpr std::size_t kBuffer = std::size_t{1} << 20;
 
 Error unexpected(std::string_view line) {
   return {.kind = ErrorKind::internal,
@@ -137,6 +138,30 @@ Result<void> rewrite_stream(std::string_view stream,
     if (Result<void> done = write(text); !done) return done;
     if (part->kind == Kind::end) return {};
   }
+}
+
+Result<StreamFile> StreamFile::create(const Path& path) {
+  Result<std::unique_ptr<AppendFile>> file = real_files().open_append(path);
+  if (!file) return std::move(file).error();
+  return StreamFile(std::move(*file));
+}
+
+Result<void> StreamFile::write(std::string_view text) {
+  waiting_ += text;
+  return waiting_.size() < kBuffer ? Result<void>() : flush();
+}
+
+Result<void> StreamFile::flush() {
+  Result<void> done = file_->append(waiting_);
+  waiting_.clear();
+  return done;
+}
+
+Result<std::string> StreamFile::blob(std::string_view text) {
+  std::string mark = fmt::format(":{}", ++last_mark_);
+  Result<void> done = write(fmt::format("blob\nmark {}\ndata {}\n{}\n", mark, text.size(), text));
+  if (!done) return std::move(done).error();
+  return mark;
 }
 
 }  // namespace ration::git

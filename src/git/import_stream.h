@@ -5,10 +5,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
+#include "base/files.h"
 
 namespace ration::git {
 
@@ -63,5 +64,26 @@ using TextSink = std::function<Result<void>(std::string_view)>;
 Result<void> rewrite_stream(std::string_view stream,
                             const StreamChanges& changes,
                             const TextSink& write);
+
+// A stream on its way into a file.
+class StreamFile {
+ public:
+  static Result<StreamFile> create(const Path& path);
+
+  Result<void> write(std::string_view text);
+  // A blob of its own; how commits refer to it. Behind `feature` lines, before the commits.
+  Result<std::string> blob(std::string_view text);
+  // Marks of blobs follow this one.
+  void set_last_mark(std::uint64_t mark) { last_mark_ = mark; }
+  // Call at the end.
+  Result<void> flush();
+
+ private:
+  explicit StreamFile(std::unique_ptr<AppendFile> file) : file_(std::move(file)) {}
+
+  std::unique_ptr<AppendFile> file_;
+  std::string waiting_;
+  std::uint64_t last_mark_ = 0;
+};
 
 }  // namespace ration::git

@@ -51,5 +51,33 @@ TEST(AttributesFile, WhatIsNoPatternIsRefused) {
   }
 }
 
+TEST(AttributesFile, LinesOfGitLfsGoAndTheirOtherAttributesStay) {
+  const std::string lfs = " filter=lfs diff=lfs merge=lfs -text";
+
+  EXPECT_EQ(without_lfs("# a\n*.bin" + lfs + "\n*.png" + lfs + "\n", "*.bin"),
+            "# a\n*.png" + lfs + "\n");
+  EXPECT_EQ(without_lfs("*.bin" + lfs + " lockable\n", "*.bin"), "*.bin lockable\n");
+  EXPECT_EQ(without_lfs("*.bin  filter=lfs", "*.bin"), "");
+  EXPECT_EQ(without_lfs("a[[:space:]]b.bin" + lfs + "\n", "a b.bin"), "");
+  EXPECT_EQ(without_lfs("*.bin -text\n*.bin filter=other\n", "*.bin"),
+            "*.bin -text\n*.bin filter=other\n");
+}
+
+TEST(AttributesFile, AnImportAddsItsLinesAtTheTop) {
+  const std::string line = " filter=ration merge=ration diff=ration -text\n";
+
+  EXPECT_EQ(*imported_attributes("", "", {"*.bin", "m/*.pt"}), "*.bin" + line + "m/*.pt" + line);
+  EXPECT_EQ(*imported_attributes("*.bin filter=lfs -text\n", "", {"*.bin"}), "*.bin" + line);
+}
+
+TEST(AttributesFile, BelowTheTopAnImportAddsLinesWhereOthersWouldWin) {
+  const std::string line = " filter=ration merge=ration diff=ration -text\n";
+  const std::vector<std::string> patterns = {"*.bin", "m/*.pt", "n/*.pt", "**/x"};
+
+  EXPECT_EQ(*imported_attributes("*.txt text\n", "m/", patterns), "*.txt text\n");
+  EXPECT_EQ(*imported_attributes("* -filter\n", "m/", patterns),
+            "* -filter\n*.bin" + line + "/*.pt" + line + "**/x" + line);
+}
+
 }  // namespace
 }  // namespace ration::git
