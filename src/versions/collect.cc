@@ -10,11 +10,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Everything that the manifests need, parents of parents included.
+double age_of(const Path& path, Clock& clock) {
+  std::error_code code;
+  const fs::file_time_type written = fs::last_write_time(path, code);
+  if (code) return 0;
+  const auto since = std::chrono::file_clock::to_sys(written).time_since_epoch();
+  return clock.unix_seconds() - std::chrono::duration<double>(since).count();
+}
+
+// Objects of the manifests, of those younger than `min_age`, and the parents of all.
 Result<std::unordered_set<ObjectId>> needed_by(const ObjectStore& store,
-                                               std::span<const Manifest> manifests) {
+                                               std::span<const Manifest> manifests,
+                                               const std::unordered_set<ObjectId>& young) {
   std::unordered_set<ObjectId> needed;
-  std::vector<ObjectId> open;
+  std::vector<ObjectId> open(young.begin(), young.end());
   for (const Manifest& manifest : manifests)
     for (ObjectId& id : objects_of(manifest)) open.push_back(std::move(id));
   while (!open.empty()) {
@@ -27,14 +36,6 @@ Result<std::unordered_set<ObjectId>> needed_by(const ObjectStore& store,
     if (file->info().parent) open.push_back(*file->info().parent);
   }
   return needed;
-}
-
-double age_of(const Path& path, Clock& clock) {
-  std::error_code code;
-  const fs::file_time_type written = fs::last_write_time(path, code);
-  if (code) return 0;
-  const auto since = std::chrono::file_clock::to_sys(written).time_since_epoch();
-  return clock.unix_seconds() - std::chrono::duration<double>(since).count();
 }
 
 // Files in the folders of objects that are no objects, a day old.
@@ -62,23 +63,28 @@ Result<Collected> collect(const ObjectStore& store,
                           const CollectOptions& options) {
   Result<Hold> hold = Hold::alone(store.files(), store.folder());
   if (!hold) return std::move(hold).error();
-  Result<std::unordered_set<ObjectId>> needed = needed_by(store, manifests);
-  if (!needed) return std::move(needed).error();
   Result<std::vector<ObjectId>> ids = store.list();
   if (!ids) return std::move(ids).error();
+  std::unordered_set<ObjectId> young;
+  for (const ObjectId& id : *ids)
+    if (age_of(store.path_of(id), clock) < options.min_age) young.insert(id);
+  Result<std::unordered_set<ObjectId>> needed = needed_by(store, manifests, young);
+  if (!needed) return std::move(needed).error();
   Collected collected;
   for (const ObjectId& id : *ids) {
-    const Path path = store.path_of(id);
+    if (young.contains(id)) {
+      ++collected.young;
+      continue;
+    }
     if (needed->contains(id)) {
       ++collected.needed;
-    } else if (age_of(path, clock) < options.min_age) {
-      ++collected.young;
-    } else {
-      ++collected.removed;
-      collected.removed_bytes += store.files().size(path).value_or(0);
-      if (!options.remove) continue;
-      if (Result<void> done = store.files().remove_all(path); !done) return std::move(done).error();
+      continue;
     }
+    const Path path = store.path_of(id);
+    ++collected.removed;
+    collected.removed_bytes += store.files().size(path).value_or(0);
+    if (!options.remove) continue;
+    if (Result<void> done = store.files().remove_all(path); !done) return std::move(done).error();
   }
   for (const Path& path : leftovers_of(store, clock)) {
     ++collected.leftovers;

@@ -24,8 +24,8 @@ struct CollectOptions {
 };
 
 struct Collected {
-  std::uint64_t needed = 0;   // objects that the manifests need, parents included
-  std::uint64_t young = 0;    // not needed, but too young
+  std::uint64_t young = 0;    // too young, needed or not
+  std::uint64_t needed = 0;   // older ones that the manifests, or young objects, build on
   std::uint64_t removed = 0;  // or would be
   std::uint64_t removed_bytes = 0;
   std::uint64_t leftovers = 0;  // temporary files of processes that are gone

@@ -124,6 +124,17 @@ TEST_F(Collection, AnObjectThatIsAddedAgainIsYoungAgain) {
   EXPECT_TRUE(store_.contains(id(0)));
 }
 
+TEST_F(Collection, YoungObjectsKeepTheOldOnesThatTheyBuildOn) {
+  make_old(store_);
+  fill(store_, 3);  // as an add does whose manifest nobody has yet
+
+  const Result<Collected> done = collect(store_, {}, system_clock(), {.remove = true});
+
+  EXPECT_EQ(done->needed, 3U);
+  EXPECT_EQ(done->removed, 1U);
+  EXPECT_EQ(*store_.open(id(3))->digest(), id(3));
+}
+
 TEST_F(Collection, RemovesNothingWhileANeededObjectIsDamaged) {
   make_old(store_);
   ASSERT_TRUE(unsynced_files().write_whole(store_.path_of(id(1)), "nonsense"));

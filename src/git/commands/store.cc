@@ -63,7 +63,7 @@ Result<int> run_gc(const Arguments& arguments) {
                                        counted(done->removed, "object"),
                                        bytes_text(done->removed_bytes),
                                        counted(done->leftovers, "leftover file"));
-  arguments.console.print(fmt::format("{} {}; {} needed, {} too young\n",
+  arguments.console.print(fmt::format("{} {}; {} older ones needed, {} too young\n",
                                       options.remove ? "removed" : "would remove",
                                       what,
                                       done->needed,
