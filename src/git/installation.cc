@@ -27,14 +27,14 @@ const std::vector<std::pair<std::string, std::string>>& installed_keys() {
       {"filter.ration.smudge", "git-ration smudge %f"},
       // Without the program git must not take a checkpoint for what it stores, nor the reverse.
       {"filter.ration.required", "true"},
-      {"diff.ration.command", "git-ration diff-driver"},
-      {"diff.ration.textconv", "git-ration textconv"},
+      // No textconv: git would check out both versions to get what the manifests say anyway.
+      {"diff.ration.command", "git-ration diff-driver --"},
       {"merge.ration.name", "checkpoints, tensor by tensor"},
-      {"merge.ration.driver", "git-ration merge-driver %O %A %B %L %P"},
+      {"merge.ration.driver", "git-ration merge-driver -- %O %A %B %L %P"},
       // Where histories cross, git first merges the common ancestors.
       {"merge.ration.recursive", "ration-ancestor"},
       {"merge.ration-ancestor.name", "common ancestors of checkpoints"},
-      {"merge.ration-ancestor.driver", "git-ration merge-driver --ancestor %O %A %B %L %P"},
+      {"merge.ration-ancestor.driver", "git-ration merge-driver --ancestor -- %O %A %B %L %P"},
   };
   return keys;
 }

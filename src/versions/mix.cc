@@ -1,11 +1,11 @@
 #include "versions/mix.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <map>
 
 #include "base/hash.h"
+#include "base/part_file.h"
 #include "checkpoint/safetensors_writer.h"
 #include "merge/merge.h"
 
@@ -16,19 +16,19 @@ using checkpoint::Checkpoint;
 using checkpoint::TensorInfo;
 using Kind = Strategy::Kind;
 
-// A folder below the store's `tmp` that goes with the object.
+// A folder below the store's `tmp` that goes with the object; one that a killed process left goes
+// with the next.
 class Workspace {
  public:
   static Result<Workspace> create(const ObjectStore& store) {
+    Files& files = store.files();
     const Path parent = store.folder() / "tmp";
-    if (Result<void> done = store.files().make_folders(parent); !done)
-      return std::move(done).error();
-    for (int i = 0;; ++i) {
-      Path folder = parent / fmt::format("merge-{}-{}", getpid(), i);
-      Result<bool> made = store.files().make_folder_exclusively(folder);
-      if (!made) return std::move(made).error();
-      if (*made) return Workspace(store.files(), std::move(folder));
-    }
+    Result<void> done = files.make_folders(parent);
+    Path folder = part_beside(files, parent / "merge");
+    if (done) done = files.remove_all(folder);
+    if (done) done = files.make_folders(folder);
+    if (!done) return std::move(done).error();
+    return Workspace(files, std::move(folder));
   }
   Workspace(Workspace&& other) noexcept
       : files_(other.files_), folder_(std::exchange(other.folder_, {})) {}

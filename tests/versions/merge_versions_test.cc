@@ -338,6 +338,25 @@ TEST_F(MergeVersions, ConflictsOfAncestorsStayConflictsWhereTheSidesDiffer) {
   EXPECT_EQ(merge(*base, model(5, 7), model(6, 7), "fail").result.manifest, model(6, 7));
 }
 
+TEST(Ancestors, AreRefusedUnlessTheyAreWhole) {
+  const std::string manifest = to_text(Manifest{.file = {std::string(64, 'a')}, .size = 3});
+  const std::string names = R"(ration-conflict {"metadata":[],"tensors":["w"]})";
+  ASSERT_TRUE(versions::parse_ancestor(manifest));
+  ASSERT_TRUE(versions::parse_ancestor(names + "\n" + manifest));
+  for (const std::string& bad : {std::string(),
+                                 names,
+                                 names + "\n",
+                                 names + manifest,
+                                 "ration-conflict {}\n" + manifest,
+                                 "ration-conflict []\n" + manifest,
+                                 "ration-conflict {\n" + manifest,
+                                 R"(ration-conflict {"metadata":[],"tensors":[1]})"
+                                 "\n" +
+                                     manifest,
+                                 names + "\n" + manifest.substr(0, manifest.size() - 1)})
+    EXPECT_FALSE(versions::parse_ancestor(bad)) << bad;
+}
+
 TEST_F(MergeVersions, SaysWhichObjectIsMissing) {
   const Manifest base = disk.keep({{"w", {{1}, {0}}}, {"v", {{1}, {8}}}});
   const Manifest ours = disk.keep({{"w", {{1}, {1}}}, {"v", {{1}, {8}}}});
