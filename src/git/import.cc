@@ -291,11 +291,17 @@ Result<void> Import::read_stream() {
       workshop_.ask_of_file({"fast-import", "--quiet", "--done", "--date-format=raw-permissive"},
                             workshop_.folder() / "stream");
   if (!read) return std::move(read).error();
-  for (const ImportedRef& ref : report_.refs) {
-    Result<std::string> id = workshop_.ask({"rev-parse", "--verify", ref.name});
-    if (!id) return std::move(id).error();
-    new_ids_.emplace(ref.name, std::move(*id));
-  }
+  Result<std::string> listed =
+      workshop_.ask({"for-each-ref", "--format=%(refname)%00%(objectname)%00"});
+  if (!listed) return std::move(listed).error();
+  // Lines end behind the second field.
+  std::erase(*listed, '\n');
+  const std::vector<std::string> fields = fields_of(*listed);
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) new_ids_[fields[i]] = fields[i + 1];
+  for (const ImportedRef& ref : report_.refs)
+    if (!new_ids_.contains(ref.name))
+      return Error{.kind = ErrorKind::internal,
+                   .what = fmt::format("git fast-import did not write {}", ref.name)};
   fault_point("import-after-commits");
   return {};
 }

@@ -6,6 +6,8 @@
 #include <charconv>
 
 #include "base/fault.h"
+#include "base/hash.h"
+#include "base/mapped_pages.h"
 #include "versions/keep.h"
 
 namespace ration::git {
@@ -54,6 +56,21 @@ Result<std::vector<std::uint64_t>> sizes_of(const Repository& repository,
 
 bool is_manifest(std::string_view text) {
   return text.starts_with(versions::kManifestBegin) && versions::parse_manifest(text).has_value();
+}
+
+// The SHA-256 of a file, which does not stay in memory.
+Result<versions::ObjectId> digest_of(Files& files, const Path& path) {
+  Result<std::unique_ptr<MappedFile>> mapped = files.map(path);
+  if (!mapped) return std::move(mapped).error();
+  const std::span<const std::byte> bytes = (*mapped)->bytes();
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  Sha256 hash;
+  for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
+    const std::size_t count = std::min(kPiece, bytes.size() - at);
+    hash.update(bytes.subspan(at, count));
+    release_pages(**mapped, at, at + count);
+  }
+  return versions::ObjectId{hash.hex()};
 }
 
 void push(std::deque<Manifest>& manifests, const Manifest& manifest) {
@@ -151,19 +168,22 @@ Result<std::optional<std::string>> ContentImport::convert(const OldContent& cont
   if (content.bytes == 0) return std::optional<std::string>("");
   const Result<Path> file = file_of(content);
   if (!file) return file.error();
+  const Result<versions::ObjectId> digest = digest_of(store_.files(), *file);
+  if (!digest) return digest.error();
+  if (content.kind == OldContent::Kind::pointer && !content.missing &&
+      digest->hex != content.pointer.oid)
+    return Error{
+        .kind = ErrorKind::input,
+        .what = fmt::format(
+            "{} of {} is damaged: its SHA-256 is {}", file->string(), content.path, digest->hex),
+        .hint = "remove it, and get a good one with `git lfs fetch --all`"};
   fault_point("import-before-keep");
   const std::vector<Manifest> earlier = relatives(content.path);
   Result<versions::Kept> kept = versions::keep(
-      store_, *file, {.earlier = earlier, .file = {}, .threads = repository_->settings().threads});
+      store_,
+      *file,
+      {.earlier = earlier, .file = *digest, .threads = repository_->settings().threads});
   if (!kept) return std::move(kept).error();
-  if (content.kind == OldContent::Kind::pointer && !content.missing &&
-      kept->manifest.file.hex != content.pointer.oid)
-    return Error{.kind = ErrorKind::input,
-                 .what = fmt::format("{} of {} is damaged: its SHA-256 is {}",
-                                     file->string(),
-                                     content.path,
-                                     kept->manifest.file.hex),
-                 .hint = "remove it, and get a good one with `git lfs fetch --all`"};
   new_objects_ += kept->new_objects;
   new_bytes_ += kept->new_bytes;
   push(by_path_[content.path], kept->manifest);

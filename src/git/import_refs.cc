@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "git/installation.h"
+
 namespace ration::git {
 namespace {
 
@@ -200,8 +202,9 @@ Result<void> check_may_import(const Repository& repository,
   if (!is_checked_out(repository, refs)) return {};
   if (repository.ask({"config", "--type=bool", "core.sparseCheckout"}).value_or("") == "true")
     return refusal("the work tree is sparse", "run `git sparse-checkout disable` first");
-  if (const Result<Answer> filter = repository.git({"config", "filter.ration.process"});
-      filter && !filter->ok())
+  const Result<bool> installed = is_installed(repository);
+  if (!installed) return installed.error();
+  if (!*installed)
     return refusal("git does not call git-ration here",
                    "run `git ration install` first, so that the work tree can follow");
   return check_clean(repository);

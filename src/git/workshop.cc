@@ -18,14 +18,15 @@ constexpr double kDay = 86400;
 
 Result<Answer> checked(const std::vector<std::string>& words,
                        const CallOptions& options,
-                       const std::vector<std::string>& shown) {
+                       const std::vector<std::string>& shown,
+                       bool remote = true) {
   Result<Answer> answer = call(words, kDay, options);
   if (!answer || answer->ok()) return answer;
   return Error{.kind = ErrorKind::resource,
                .what = fmt::format("`git {}` failed: {}", fmt::join(shown, " "), answer->words()),
-               .hint =
-                   "see whether git itself can reach the remote, then repeat the command: what was "
-                   "sent stays"};
+               .hint = remote ? "see whether git itself can reach the remote, then repeat the "
+                                "command: what was sent stays"
+                              : "see whether the disk is full, and what `git fsck` says"};
 }
 
 }  // namespace
@@ -111,7 +112,8 @@ std::vector<std::string> Workshop::command(const std::vector<std::string>& words
 
 Result<std::string> Workshop::ask(const std::vector<std::string>& words,
                                   std::string_view input) const {
-  Result<Answer> answer = checked(command(words), {.folder = top_, .input = input}, words);
+  Result<Answer> answer =
+      checked(command(words), {.folder = top_, .input = input}, words, objects_.empty());
   if (!answer) return std::move(answer).error();
   std::string text = std::move(answer->out);
   if (text.ends_with('\n')) text.pop_back();
@@ -120,7 +122,8 @@ Result<std::string> Workshop::ask(const std::vector<std::string>& words,
 
 Result<std::string> Workshop::ask_of_file(const std::vector<std::string>& words,
                                           const Path& input) const {
-  Result<Answer> answer = checked(command(words), {.folder = top_, .input_file = input}, words);
+  Result<Answer> answer =
+      checked(command(words), {.folder = top_, .input_file = input}, words, objects_.empty());
   if (!answer) return std::move(answer).error();
   return std::move(answer->out);
 }

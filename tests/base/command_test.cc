@@ -45,6 +45,14 @@ TEST(Command, ItReadsMoreThanAPipeHoldsAndNothingWhereNothingIsGiven) {
   EXPECT_TRUE(call({"true"}, 20, {.input = text}).value().ok()) << "none of it needs to be read";
 }
 
+TEST(Command, ItReadsAFile) {
+  const test::TemporaryFolder folder;
+  ASSERT_TRUE(real_files().write_whole(folder.path() / "input", "text\n"));
+
+  EXPECT_EQ(call({"cat"}, 20, {.input_file = folder.path() / "input"}).value().out, "text\n");
+  EXPECT_FALSE(call({"cat"}, 20, {.input_file = folder.path() / "none"}));
+}
+
 TEST(Command, ABrokenPipeEndsItEvenWhereTheCallerIgnoresThem) {
   const auto before = std::signal(SIGPIPE, SIG_IGN);
   const Answer answer = call({"sh", "-c", "kill -PIPE $$; echo alive"}, 20).value();
