@@ -8,31 +8,42 @@
 #include <numeric>
 
 #include "base/random.h"
-#include "base/text.h"
+#include "base/table_reader.h"
 #include "fuse/config_parts.h"
-#include "fuse/table_reader.h"
+#include "fuse/words.h"
 
 namespace ration::fuse {
 namespace {
 
-using Reader = TableReader;
-constexpr std::array<std::string_view, 3> kOthers = {"evaluate", "controls", "arm"};
+constexpr std::array kOfExperiments = {"evaluate", "controls", "arm"};
+
 // Operators that join any number of contributions without further files.
-const Reader::Words& operators() {
-  static const Reader::Words all = {"mean",
-                                    "average",
-                                    "weighted",
-                                    "task_arithmetic",
-                                    "ties",
-                                    "dare_linear",
-                                    "dare_ties",
-                                    "median",
-                                    "trimmed_mean"};
+const TableReader::Texts& operators() {
+  static const TableReader::Texts all = {"mean",
+                                         "average",
+                                         "weighted",
+                                         "task_arithmetic",
+                                         "ties",
+                                         "dare_linear",
+                                         "dare_ties",
+                                         "median",
+                                         "trimmed_mean"};
   return all;
 }
 
+// A word that stands for a value of T.
+template <class T>
+void read_word(TableReader& read, const std::string& key, T& target) {
+  std::string text = word(target);
+  read.choice(key, words<T>(), text);
+  target = word_of<T>(text).value_or(target);
+}
+
 // The operator, checked as the recipe that it will be.
-void read_operator(Reader& read, Config& config, std::vector<Error>& problems) {
+void read_operator(TableReader& read,
+                   const std::string& where,
+                   Config& config,
+                   std::vector<Error>& problems) {
   Json recipe = {{"method", "mean"}};
   if (const Json* op = read.find("op")) {
     recipe = op->is_string() ? Json{{"method", *op}} : *op;
@@ -42,8 +53,8 @@ void read_operator(Reader& read, Config& config, std::vector<Error>& problems) {
   const std::string method = recipe["method"];
   if (std::find(operators().begin(), operators().end(), method) == operators().end())
     return read.refuse("op",
-                       fmt::format("does not take \"{}\"", method),
-                       Reader::nearest_or_all(method, operators()));
+                       fmt::format("= \"{}\" is no operator of rounds", method),
+                       nearest_or_all(method, operators()));
   for (const char* const given : {"base", "models", "weights"})
     if (recipe.contains(given))
       return read.refuse("op",
@@ -52,36 +63,20 @@ void read_operator(Reader& read, Config& config, std::vector<Error>& problems) {
   if (method == "mean" || method == "weighted") recipe["method"] = "average";
   recipe["models"] = {"contribution"};
   recipe["base"] = "base";
-  Result<merge::Recipe> parsed = merge::parse_recipe(recipe, "op");
+  Result<merge::Recipe> parsed = merge::parse_recipe(recipe, where + ": [fuse] op");
   if (!parsed) return problems.push_back(std::move(parsed).error());
   config.op = std::move(*parsed);
 }
 
-void read_deadline(Reader& read, Config& config) {
-  const Json* value = read.find("deadline_s");
-  if (value == nullptr) return;
-  const Result<double> seconds = value->is_string() ? parse_quantity(value->get<std::string>(), "s")
-                                 : value->is_number() ? Result<double>(value->get<double>())
-                                                      : Result<double>(Error{});
-  constexpr double kLongest = 1e9;
-  if (!seconds || !(*seconds >= 0 && *seconds <= kLongest))
-    return read.refuse("deadline_s", "is out of range", "seconds, or \"30m\"; 0 for none");
-  config.deadline_s = *seconds;
-}
-
-void read_screen(Reader& read, Config& config) {
+void read_screen(TableReader& read, Config& config) {
   read.texts("probe", config.probe);
-  const Json* screen = read.find("screen");
-  if (screen == nullptr) {
-    if (!config.probe.empty()) config.screen.push_back(Check::probe);
-  } else if (!screen->is_array()) {
-    read.refuse("screen", "is no list", "screen = [\"format\", \"norm\"], or []");
-  } else {
+  if (read.find("screen") != nullptr) {
+    TableReader::Texts checks;
+    read.choices("screen", words<Check>(), checks);
     config.screen.clear();
-    for (const Json& item : *screen) {
-      Check check{};
-      if (read.one_word("screen", item, check)) config.screen.push_back(check);
-    }
+    for (const std::string& check : checks) config.screen.push_back(*word_of<Check>(check));
+  } else if (!config.probe.empty()) {
+    config.screen.push_back(Check::probe);
   }
   read.number("norm_z", 0, 1e6, config.norm_z);
   read.number("norm_near", 1, 1e6, config.norm_near);
@@ -104,36 +99,37 @@ Result<Config> read_table(const Json& table, const std::string& where, bool of_a
   if (!table.is_object())
     return Error{.kind = ErrorKind::usage, .what = fmt::format("{}: [fuse] is no table", where)};
   std::vector<Error> problems;
-  Reader read(table, "[fuse] ", problems);
+  TableReader read(table, where, "[fuse]", problems);
   Config config;
   read.text("base", config.base);
   if (config.base.empty() && !table.contains("base"))
     read.refuse("base", "is missing", "base = \"block:NAME\", \"run:ID\" or \"file:PATH\"");
-  read.word("mode", config.mode);
+  read_word(read, "mode", config.mode);
   read.whole("rounds", 1, 10'000, config.rounds);
   read.whole("contributors_per_round", 0, 10'000, config.contributors_per_round);
   read.whole("seed", 0, std::int64_t{1} << 53, config.seed);
-  read_operator(read, config, problems);
+  read_operator(read, where, config, problems);
   read.flag("clip", config.clip);
   read.number("eta", 1e-9, 1e9, config.eta);
   read.number("momentum", 0, 0.999999, config.momentum);
-  read.word("weights", config.weights);
+  read_word(read, "weights", config.weights);
   read.number("quorum", 1e-9, 1, config.quorum);
-  read_deadline(read, config);
-  read.word("on_stall", config.on_stall);
+  read.number("deadline_s", 0, 1e9, config.deadline_s, "s");  // 0: none
+  read_word(read, "on_stall", config.on_stall);
   read.whole("max_retries", 0, 1000, config.max_retries);
-  read.word("late", config.late);
+  read_word(read, "late", config.late);
   read.number("gamma", 0, 1, config.gamma);
   read.whole("staleness_max", 0, 1'000'000, config.staleness_max);
   read_screen(read, config);
-  read_contributors(read, config, problems);
+  read_contributors(read, where, config, problems);
   read_faults(read, config);
   check_async(read, config);
   check_together(read, config);
   if (of_a_person) check_effects(read, config);
-  read.refuse_unknown(kOthers);
+  for (const char* key : kOfExperiments) read.find(key);  // which read them, and we do not
+  read.refuse_unknown();
   if (problems.empty()) return config;
-  return combine(std::move(problems), "[fuse] has several mistakes").with_context(where);
+  return combine(std::move(problems), where + ": [fuse] has several mistakes");
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "fuse/config_parts.h"
-#include "fuse/table_reader.h"
 
 namespace ration::fuse {
 namespace {

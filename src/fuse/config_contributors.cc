@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 #include "fuse/config_parts.h"
-#include "fuse/table_reader.h"
+#include "fuse/words.h"
 
 namespace ration::fuse {
 namespace {
@@ -23,14 +23,14 @@ bool is_name(const std::string& text) {
 }
 
 std::optional<Contributor> read_contributor(const Json& table,
+                                            const std::string& where,
                                             std::size_t place,
                                             std::vector<Error>& problems) {
-  const std::string title = fmt::format("[[fuse.contributor]] {}: ", place + 1);
+  TableReader read(table, where, fmt::format("[[fuse.contributor]] {}:", place + 1), problems);
   if (!table.is_object()) {
-    problems.push_back({.kind = ErrorKind::usage, .what = title + "is no table"});
+    read.refuse_table("is no table", "begin each with [[fuse.contributor]]");
     return std::nullopt;
   }
-  TableReader read(table, title, problems);
   Contributor contributor;
   read.text("id", contributor.id);
   read.text("data", contributor.data);
@@ -68,18 +68,16 @@ std::optional<Fault> fault_of(const std::string& text) {
 
 }  // namespace
 
-void read_contributors(TableReader& read, Config& config, std::vector<Error>& problems) {
-  if (const Json* fixed = read.find("fixed")) {
-    if (fixed->is_object())
-      config.fixed = *fixed;
-    else
-      read.refuse("fixed", "is no table", "write [fuse.fixed]");
-  }
+void read_contributors(TableReader& read,
+                       const std::string& where,
+                       Config& config,
+                       std::vector<Error>& problems) {
+  if (const Json* fixed = read.table("fixed")) config.fixed = *fixed;
   const Json* list = read.find("contributor");
   if (list == nullptr || !list->is_array() || list->empty())
     return read.refuse("contributor", "is missing", "write a [[fuse.contributor]] for each");
   for (std::size_t i = 0; i < list->size(); ++i)
-    if (std::optional<Contributor> one = read_contributor((*list)[i], i, problems))
+    if (std::optional<Contributor> one = read_contributor((*list)[i], where, i, problems))
       config.contributors.push_back(std::move(*one));
   std::sort(config.contributors.begin(),
             config.contributors.end(),
@@ -92,10 +90,8 @@ void read_contributors(TableReader& read, Config& config, std::vector<Error>& pr
 }
 
 void read_faults(TableReader& read, Config& config) {
-  const Json* faults = read.find("faults");
+  const Json* faults = read.table("faults");
   if (faults == nullptr) return;
-  if (!faults->is_object())
-    return read.refuse("faults", "is no table", "faults = {prose = \"scale:10\"}");
   for (const auto& [id, value] : faults->items()) {
     const bool known = id == "*" || std::any_of(config.contributors.begin(),
                                                 config.contributors.end(),
@@ -105,8 +101,8 @@ void read_faults(TableReader& read, Config& config) {
     const std::optional<Fault> fault =
         value.is_string() ? fault_of(value.get<std::string>()) : std::nullopt;
     if (!fault)
-      read.refuse("faults",
-                  fmt::format("does not take {}", value.dump()),
+      read.refuse(fmt::format("faults: {}", id),
+                  fmt::format("= {} is no fault", value.dump()),
                   "\"fail:0.3\", \"scale:10\", \"flip\" or \"random:1\"");
     else
       config.faults[id] = *fault;

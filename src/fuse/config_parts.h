@@ -6,13 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "base/table_reader.h"
 #include "fuse/config.h"
 
 namespace ration::fuse {
 
-class TableReader;
-
-void read_contributors(TableReader& read, Config& config, std::vector<Error>& problems);
+// `where` is the file, for messages.
+void read_contributors(TableReader& read,
+                       const std::string& where,
+                       Config& config,
+                       std::vector<Error>& problems);
 void read_faults(TableReader& read, Config& config);
 
 // Of the whole: what asynchronous arrivals, which change the base one by one, have no use for.

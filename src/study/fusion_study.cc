@@ -3,52 +3,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <optional>
 #include <set>
 
-#include "study/table_reader.h"
+#include "base/table_reader.h"
 
 namespace ration::study {
 namespace {
 
 constexpr std::array<const char*, 3> kOwnKeys = {"evaluate", "controls", "arm"};
 
-// The table under `key`; an empty one where the file has none.
-Json part(const Json& table,
-          const std::string& key,
-          const std::string& where,
-          std::vector<Error>& problems) {
-  const auto at = table.find(key);
-  if (at == table.end()) return Json::object();
-  if (at->is_object()) return *at;
-  problems.push_back({.kind = ErrorKind::usage,
-                      .what = fmt::format("{}: fuse.{} must be a table", where, key),
-                      .hint = fmt::format("write it as [fuse.{}]", key)});
-  return Json::object();
+// Once each, in the order of kMeasures; where the file names none, the target stays.
+void read_measures(TableReader& read, std::vector<Measure>& target) {
+  std::vector<std::string> known;
+  for (const Measure measure : kMeasures) known.emplace_back(name(measure));
+  const Json* given = read.find("measures");
+  if (given == nullptr) return;
+  if (given->empty())
+    read.refuse("measures", "is empty", fmt::format("one or more of {}", fmt::join(known, ", ")));
+  std::vector<std::string> asked;
+  read.choices("measures", known, asked);
+  target.clear();
+  for (std::size_t i = 0; i < known.size(); ++i)
+    if (std::find(asked.begin(), asked.end(), known[i]) != asked.end())
+      target.push_back(kMeasures[i]);
 }
 
-void read_measures(TableReader& table, std::vector<Measure>& target) {
-  std::vector<std::string> words = {"zero_step"};
-  const bool given = table.texts("measures", words);
-  if (!given) return;
-  if (words.empty())
-    table.refuse("has no measures", "one or more of zero_step, probe, fine_tuned, few_shot");
-  std::set<Measure> asked;
-  for (const std::string& word : words) {
-    const auto found = std::find_if(
-        kMeasures.begin(), kMeasures.end(), [&](Measure m) { return name(m) == word; });
-    if (found != kMeasures.end())
-      asked.insert(*found);
-    else
-      table.refuse(fmt::format("has the measure \"{}\"", word),
-                   "known: zero_step, probe, fine_tuned, few_shot");
-  }
-  target.assign(asked.begin(), asked.end());
-}
-
-void read_seeds(TableReader& table, std::vector<std::int64_t>& seeds) {
-  const Json* given = table.find("seeds");
+void read_seeds(TableReader& read, std::vector<std::int64_t>& seeds) {
+  const Json* given = read.find("seeds");
   if (given == nullptr) return;
   constexpr std::int64_t kMost = 1000;
   const auto usable = [](const Json& each) {
@@ -63,44 +44,41 @@ void read_seeds(TableReader& table, std::vector<std::int64_t>& seeds) {
     seeds = given->get<std::vector<std::int64_t>>();
     if (std::set<std::int64_t>(seeds.begin(), seeds.end()).size() == seeds.size()) return;
   }
-  table.refuse(fmt::format("has seeds = {}", given->dump()),
-               "their number, 1 to 1000, or a list of different ones from 0 on");
+  read.refuse("seeds",
+              fmt::format("= {} are no seeds", given->dump()),
+              "their number, 1 to 1000, or a list of different ones from 0 on");
 }
 
 FusionEvaluation read_evaluation(const Json& json,
                                  const std::string& where,
                                  std::vector<Error>& problems) {
-  constexpr double kMost = 1e15;
+  constexpr std::int64_t kMost = 1'000'000'000'000'000;
   FusionEvaluation found;
-  TableReader table(json, "[fuse.evaluate]", where, problems);
+  TableReader table(json, where, "[fuse.evaluate]", problems);
   read_seeds(table, found.seeds);
   table.texts("unseen", found.unseen);
   read_measures(table, found.measures);
-  table.whole("windows", 0, 1e9, found.windows);
-  table.whole("every", 1, 1e6, found.every);
-  table.whole("tokens", 1, kMost, found.tokens);
-  table.whole("few_shot_tokens", 1, kMost, found.few_shot);
-  table.whole("few_shot_epochs", 1, 1e6, found.few_epochs);
-  table.whole("probe_steps", 1, 1e6, found.probe.steps);
+  table.whole("windows", 0, 1'000'000'000, found.windows, "");
+  table.whole("every", 1, 1'000'000, found.every, "");
+  table.whole("tokens", 1, kMost, found.tokens, "tok");
+  table.whole("few_shot_tokens", 1, kMost, found.few_shot, "tok");
+  table.whole("few_shot_epochs", 1, 1'000'000, found.few_epochs, "");
+  table.whole("probe_steps", 1, 1'000'000, found.probe.steps, "");
   table.positive("probe_lr", found.probe.lr);
-  table.whole("probe_sequences", 1, 65536, found.probe.sequences);
-  table.whole("draws", 100, 1e6, found.draws);
-  if (const Json* fixed = table.find("fixed")) {
-    if (fixed->is_object())
-      found.fixed = *fixed;
-    else
-      table.refuse("has a `fixed` that is no table", "write it as [fuse.evaluate.fixed]");
-  }
-  table.refuse_others();
+  table.whole("probe_sequences", 1, 65536, found.probe.sequences, "");
+  table.whole("draws", 100, 1'000'000, found.draws, "");
+  if (const Json* fixed = table.table("fixed")) found.fixed = *fixed;
+  table.refuse_unknown();
   if (found.windows % 2 != 0)
-    table.refuse(fmt::format("has windows = {}", found.windows), "an even number");
+    table.refuse("windows", fmt::format("= {} is odd", found.windows), "an even number");
   if (found.wants(Measure::fine_tuned) && found.tokens == 0)
-    table.refuse("lacks `tokens`", "how many a base is fine-tuned on: tokens = \"50Ktok\"");
+    table.refuse("tokens", "is missing", "how many a base is fine-tuned on: tokens = \"50Ktok\"");
   if (found.wants(Measure::few_shot) && found.few_shot == 0)
-    table.refuse("lacks `few_shot_tokens`", "how many different ones: few_shot_tokens = \"4Ktok\"");
+    table.refuse(
+        "few_shot_tokens", "is missing", "how many different ones: few_shot_tokens = \"4Ktok\"");
   for (const char* key : {"tokens", "epochs", "seed", "init", "points", "unique_tokens"})
     if (found.fixed.contains(key))
-      table.refuse(fmt::format("sets {} under `fixed`", key), "the experiment sets it");
+      table.refuse(fmt::format("fixed.{}", key), "cannot be set here", "the experiment sets it");
   return found;
 }
 
@@ -108,11 +86,11 @@ FusionControls read_controls(const Json& json,
                              const std::string& where,
                              std::vector<Error>& problems) {
   FusionControls found;
-  TableReader table(json, "[fuse.controls]", where, problems);
+  TableReader table(json, where, "[fuse.controls]", problems);
   table.flag("multitask", found.multitask);
   table.flag("one_shot", found.one_shot);
   table.flag("sequential", found.sequential);
-  table.refuse_others();
+  table.refuse_unknown();
   return found;
 }
 
@@ -135,9 +113,10 @@ void refuse_other_contributors(const FusionArm& first,
   };
   const auto &a = first.config.contributors, &b = arm.config.contributors;
   if (!std::equal(a.begin(), a.end(), b.begin(), b.end(), same))
-    table.refuse("has other contributors than the first arm", "leave `contributor` to [fuse]");
+    table.refuse_table("has other contributors than the first arm",
+                       "leave `contributor` to [fuse]");
   if (arm.config.base != first.config.base)
-    table.refuse("has another base than the first arm", "leave `base` to [fuse]");
+    table.refuse_table("has another base than the first arm", "leave `base` to [fuse]");
 }
 
 class ArmReader {
@@ -155,8 +134,8 @@ class ArmReader {
     if (given == table.end()) {
       add(Json{{"name", "fuse"}}, "[fuse]");
     } else if (!given->is_array() || given->empty()) {
-      TableReader(shared_, "[[fuse.arm]]", where_, problems_)
-          .refuse("must be a group of tables", "begin each with [[fuse.arm]]");
+      TableReader(shared_, where_, "[[fuse.arm]]", problems_)
+          .refuse_table("must be a group of tables", "begin each with [[fuse.arm]]");
     } else {
       for (const Json& each : *given) add(each, fmt::format("arm {}", arms_.size() + 1));
     }
@@ -168,43 +147,39 @@ class ArmReader {
   void add(const Json& json, std::string title) {
     FusionArm arm;
     if (!json.is_object()) {
-      TableReader(shared_, std::move(title), where_, problems_)
-          .refuse("must be a table", "begin each with [[fuse.arm]]");
+      TableReader(shared_, where_, std::move(title), problems_)
+          .refuse_table("must be a table", "begin each with [[fuse.arm]]");
       return;
     }
     if (const auto name = json.find("name"); name != json.end() && name->is_string())
       arm.name = name->get<std::string>();
     if (!arm.name.empty() && json.contains("name") && title != "[fuse]")
       title = fmt::format("arm \"{}\"", arm.name);
-    TableReader table(json, title, where_, problems_);
+    TableReader table(json, where_, title, problems_);
     check_name(arm.name, table);
-    if (const Json* against = table.find("against")) {
-      if (against->is_string())
-        arm.against = against->get<std::string>();
-      else
-        table.refuse("has an `against` that is no text", "the name of another arm");
-    }
+    table.text("against", arm.against, TableReader::Empty::taken);
     arm.measures = evaluate_.measures;
     read_measures(table, arm.measures);
     for (const Measure measure : arm.measures)
       if (!evaluate_.wants(measure))
-        table.refuse(fmt::format("wants {}, which [fuse.evaluate] does not measure", name(measure)),
+        table.refuse("measures",
+                     fmt::format("name {}, which [fuse.evaluate] does not measure", name(measure)),
                      "name it there, too");
     if (readable_) read_config(json, title, arm);
     if (readable_ && !arms_.empty()) refuse_other_contributors(arms_[0], arm, table);
     if (readable_ && arms_.empty() && !arm.config.faults.empty())
-      table.refuse("has faults, and the controls would train on as many tokens as it",
-                   "let the first arm be one without");
+      table.refuse_table("has faults, and the controls would train on as many tokens as it",
+                         "let the first arm be one without");
     arms_.push_back(std::move(arm));
   }
 
   void check_name(const std::string& name, const TableReader& table) const {
     if (!is_name_of_arm(name))
-      return table.refuse("lacks a usable name", "1 to 32 letters, digits, `_` or `-`");
+      return table.refuse_table("lacks a usable name", "1 to 32 letters, digits, `_` or `-`");
     for (const std::string_view control : {kNoFusion, kMultitask, kOneShot, kSequential})
-      if (name == control) table.refuse("is called like a control", "choose another name");
+      if (name == control) table.refuse_table("is called like a control", "choose another name");
     for (const FusionArm& other : arms_)
-      if (other.name == name) table.refuse("repeats a name", "choose another name");
+      if (other.name == name) table.refuse_table("repeats a name", "choose another name");
   }
 
   void read_config(const Json& json, const std::string& title, FusionArm& arm) {
@@ -269,8 +244,12 @@ bool is_experiment(const Json& table) {
 Result<FusionStudy> parse_fusion_study(const Json& table, const std::string& where) {
   std::vector<Error> problems;
   FusionStudy study;
-  study.evaluate = read_evaluation(part(table, "evaluate", where, problems), where, problems);
-  study.controls = read_controls(part(table, "controls", where, problems), where, problems);
+  const Json none = Json::object();
+  TableReader read(table, where, "[fuse]", problems);
+  const Json* evaluate = read.table("evaluate");
+  study.evaluate = read_evaluation(evaluate != nullptr ? *evaluate : none, where, problems);
+  const Json* controls = read.table("controls");
+  study.controls = read_controls(controls != nullptr ? *controls : none, where, problems);
   study.arms = ArmReader(table, study.evaluate, where, problems).read(table);
   if (!problems.empty())
     return combine(std::move(problems), where + ": an experiment that cannot be carried out");

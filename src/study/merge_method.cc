@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "base/text.h"
+#include "base/table_reader.h"
 #include "merge/recipe.h"
 
 namespace ration::study {
@@ -38,13 +38,10 @@ std::vector<Json> combinations(const Json& grid) {
   return all;
 }
 
-Error usage(std::string what, std::string hint) {
-  return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
-}
-
 class MethodReader {
  public:
-  explicit MethodReader(std::vector<Error>& problems) : problems_(problems) {}
+  MethodReader(const std::string& file, std::vector<Error>& problems)
+      : file_(file), problems_(problems) {}
 
   std::vector<MergeMethod> read(const Json& list) {
     if (!list.is_array() || list.empty()) {
@@ -66,27 +63,24 @@ class MethodReader {
   }
 
  private:
-  void refuse(std::string what, std::string hint) {
-    problems_.push_back(usage(std::move(what), std::move(hint)));
-  }
-
-  std::string text(const Json& table, const char* key, const std::string& otherwise) {
-    const auto found = table.find(key);
-    if (found == table.end()) return otherwise;
-    if (found->is_string() && !found->get<std::string>().empty()) return found->get<std::string>();
-    refuse(fmt::format("[[merge.method]] {} is no text", key), "write it in quotes");
-    return otherwise;
+  void refuse(const std::string& what, std::string hint) {
+    problems_.push_back({.kind = ErrorKind::usage,
+                         .what = fmt::format("{}: {}", file_, what),
+                         .hint = std::move(hint)});
   }
 
   std::optional<MergeMethod> read_one(const Json& table) {
     MergeMethod method;
-    method.method = text(table, "name", "");
-    method.label = text(table, "label", method.method);
+    TableReader read(table, file_, "[[merge.method]]", problems_);
+    read.text("name", method.method);
+    method.label = method.method;
+    read.text("label", method.label);
     std::vector<std::string> known = merge::methods();
     known.push_back("greedy_soup");
     if (std::find(known.begin(), known.end(), method.method) == known.end()) {
-      refuse(fmt::format("[[merge.method]] name \"{}\" is no method", method.method),
-             meant_or_all(method.method, known));
+      read.refuse("name",
+                  fmt::format("= \"{}\" is no method", method.method),
+                  nearest_or_all(method.method, known));
       return {};
     }
     merge::Recipe recipe;
@@ -109,7 +103,7 @@ class MethodReader {
       if (key == "name" || key == "label") continue;
       if (std::find(members.begin(), members.end(), key) == members.end()) {
         refuse(fmt::format("[[merge.method]] {} has no \"{}\"", method.label, key),
-               members.empty() ? "it has nothing to choose" : meant_or_all(key, members));
+               members.empty() ? "it has nothing to choose" : nearest_or_all(key, members));
         good = false;
       } else {
         grid[key] = value.is_array() ? value : Json::array({value});
@@ -145,7 +139,7 @@ class MethodReader {
     for (const Json& members : all) {
       const Json recipe = merge_recipe(method.method, members, "base", {"a", "b"});
       Result<merge::Recipe> parsed =
-          merge::parse_recipe(recipe, fmt::format("[[merge.method]] {}", method.label));
+          merge::parse_recipe(recipe, fmt::format("{}: [[merge.method]] {}", file_, method.label));
       if (parsed) continue;
       problems_.push_back(std::move(parsed).error());
       return false;
@@ -175,15 +169,11 @@ class MethodReader {
              "give each method that has something to choose the same number of trials");
   }
 
+  const std::string& file_;
   std::vector<Error>& problems_;
 };
 
 }  // namespace
-
-std::string meant_or_all(const std::string& word, const std::vector<std::string>& known) {
-  const std::string meant = did_you_mean(word, known);
-  return meant.empty() ? fmt::format("one of {}", fmt::join(known, ", ")) : meant;
-}
 
 std::vector<MergeMethod> default_merge_methods() {
   const Json lambda = {0.3, 0.6, 1.0, 1.5};
@@ -195,11 +185,13 @@ std::vector<MergeMethod> default_merge_methods() {
       {{"name", "ties"}, {"k", {0.05, 0.1, 0.2, 0.5, 1.0}}, {"lambda", lambda}},
       {{"name", "dare_ties"}, {"density", {0.05, 0.1, 0.2, 0.5, 1.0}}, {"lambda", lambda}}};
   std::vector<Error> none;
-  return read_merge_methods(list, none);
+  return read_merge_methods(list, "the defaults", none);
 }
 
-std::vector<MergeMethod> read_merge_methods(const Json& list, std::vector<Error>& problems) {
-  return MethodReader(problems).read(list);
+std::vector<MergeMethod> read_merge_methods(const Json& list,
+                                            const std::string& file,
+                                            std::vector<Error>& problems) {
+  return MethodReader(file, problems).read(list);
 }
 
 std::string text_of_members(const Json& members) {

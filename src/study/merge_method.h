@@ -26,11 +26,11 @@ struct MergeMethod {
 std::vector<MergeMethod> default_merge_methods();
 
 // Of an array of tables: `name`, `label`, and members of the recipe, each one value or a list of
-// them; all combinations are tried. Everything that is wrong adds to `problems` (ErrorKind::usage).
-std::vector<MergeMethod> read_merge_methods(const Json& list, std::vector<Error>& problems);
-
-// A hint: the nearest known word, or all of them.
-std::string meant_or_all(const std::string& word, const std::vector<std::string>& known);
+// them; all combinations are tried. Everything that is wrong adds to `problems` (ErrorKind::usage),
+// in words that begin with `file`.
+std::vector<MergeMethod> read_merge_methods(const Json& list,
+                                            const std::string& file,
+                                            std::vector<Error>& problems);
 
 // "k 0.2, lambda 1"; "–" for none.
 std::string text_of_members(const Json& members);

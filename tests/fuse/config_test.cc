@@ -68,13 +68,13 @@ TEST(FusionConfig, TellsAllMistakesTogether) {
                                     {"op", "slerp"},
                                     {"late", 3}});
 
-  for (const char* const part : {"rounds is out of range",
-                                 "quorum is out of range",
+  for (const char* const part : {"first.toml: [fuse] rounds = 0 is out of range",
+                                 "quorum = 2 is out of range",
                                  "momentun is no key here",
                                  "did you mean \"momentum\"?",
-                                 "mode does not take \"sinc\"",
-                                 "op does not take \"slerp\"",
-                                 "late does not take 3"})
+                                 "mode = \"sinc\" is no choice",
+                                 "op = \"slerp\" is no operator of rounds",
+                                 "late = 3 is no choice"})
     EXPECT_THAT(text, HasSubstr(part));
 }
 
@@ -85,7 +85,8 @@ TEST(FusionConfig, RefusesWhatDoesNotGoTogether) {
   EXPECT_THAT(refusal({{"mode", "async"}, {"op", "ties"}}), HasSubstr("for mode = \"sync\""));
   EXPECT_THAT(refusal({{"contributors_per_round", 4}}), HasSubstr("is 4, of 3 contributors"));
   EXPECT_THAT(refusal({{"faults", {{"poetry", "flip"}}}}), HasSubstr("who is no contributor"));
-  EXPECT_THAT(refusal({{"faults", {{"law", "fail:2"}}}}), HasSubstr("does not take \"fail:2\""));
+  EXPECT_THAT(refusal({{"faults", {{"law", "fail:2"}}}}),
+              HasSubstr("faults: law = \"fail:2\" is no fault"));
   EXPECT_THAT(refusal({{"contributor", {{{"id", "x"}}, {{"id", "x"}}}}}),
               HasSubstr("names \"x\" twice"));
   EXPECT_THAT(refusal({{"contributor", {{{"id", "../x"}}}}}), HasSubstr("id is no name"));

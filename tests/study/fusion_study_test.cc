@@ -76,16 +76,17 @@ TEST(FusionStudy, TellsAllThatIsWrongAtOnce) {
 
   const std::string told = problem_of(table);
 
-  EXPECT_THAT(told, HasSubstr("f.toml: [fuse.evaluate] has the measure \"warm\""));
-  EXPECT_THAT(told, HasSubstr("has windows = 3"));
-  EXPECT_THAT(told, HasSubstr("has no key seed\nhelp: did you mean \"seeds\"?"));
-  EXPECT_THAT(told, HasSubstr("lacks `tokens`"));
-  EXPECT_THAT(told, HasSubstr("sets seed under `fixed`"));
-  EXPECT_THAT(told, HasSubstr("[fuse.controls] has one_shot = \"yes\""));
+  EXPECT_THAT(told, HasSubstr("f.toml: [fuse.evaluate] measures = \"warm\" is no choice"));
+  EXPECT_THAT(told, HasSubstr("windows = 3 is odd"));
+  EXPECT_THAT(told, HasSubstr("seed is no key here\nhelp: did you mean \"seeds\"?"));
+  EXPECT_THAT(told, HasSubstr("[fuse.evaluate] tokens is missing"));
+  EXPECT_THAT(told, HasSubstr("[fuse.evaluate] fixed.seed cannot be set here"));
+  EXPECT_THAT(told, HasSubstr("[fuse.controls] one_shot = \"yes\""));
   EXPECT_THAT(told, HasSubstr("arm \"none\" is called like a control"));
   EXPECT_THAT(told, HasSubstr("arm \"a b\" lacks a usable name"));
   EXPECT_THAT(told, HasSubstr("arm \"x\" is against \"y\", which is no other arm"));
-  EXPECT_THAT(told, HasSubstr("arm \"x\" wants probe, which [fuse.evaluate] does not measure"));
+  EXPECT_THAT(told,
+              HasSubstr("arm \"x\" measures name probe, which [fuse.evaluate] does not measure"));
   EXPECT_THAT(told, HasSubstr("arm \"x\" repeats a name"));
 }
 

@@ -74,15 +74,16 @@ TEST(MergeTable, TellsAllMistakesAtOnce) {
                    {"method", {{{"name", "ties"}}, {{"name", "tie"}}}}});
 
   EXPECT_THAT(problems, Contains(HasSubstr("names no base")));
-  EXPECT_THAT(problems, Contains(HasSubstr("no key \"windos\"; did you mean \"windows\"?")));
-  EXPECT_THAT(problems, Contains(HasSubstr("subsets is no whole number from 1")));
-  EXPECT_THAT(problems, Contains(HasSubstr("sizes is no list of whole numbers from 2")));
-  EXPECT_THAT(problems, Contains(HasSubstr("min_gain is no number above 0")));
-  EXPECT_THAT(problems, Contains(HasSubstr("mechanism is neither true nor false")));
+  EXPECT_THAT(problems,
+              Contains(HasSubstr("[merge] windos is no key here; did you mean \"windows\"?")));
+  EXPECT_THAT(problems, Contains(HasSubstr("subsets = 0 is out of range; a whole number from 1")));
+  EXPECT_THAT(problems, Contains(HasSubstr("sizes = 1 is out of range; a whole number from 2")));
+  EXPECT_THAT(problems, Contains(HasSubstr("min_gain = -1 is out of range; a number above 0")));
+  EXPECT_THAT(problems, Contains(HasSubstr("mechanism = \"yes\" is neither true nor false")));
   EXPECT_THAT(
       problems,
-      Contains(HasSubstr("against: \"tise\" is none of the methods; did you mean \"ties\"?")));
-  EXPECT_THAT(problems, Contains(HasSubstr("\"tie\" is no method; did you mean \"ties\"?")));
+      Contains(HasSubstr("against = \"tise\" is none of the methods; did you mean \"ties\"?")));
+  EXPECT_THAT(problems, Contains(HasSubstr("name = \"tie\" is no method; did you mean \"ties\"?")));
 }
 
 TEST(MergeTable, RefusesMethodsThatTryUnequallyOften) {

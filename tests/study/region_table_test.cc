@@ -41,15 +41,16 @@ TEST(RegionTable, RefusesAllMistakesTogetherByName) {
   EXPECT_EQ(table.error().kind, ErrorKind::usage);
   EXPECT_THAT(table.error().causes, SizeIs(8));
   const std::string all = table.error().describe();
-  for (const char* part : {"sweep.toml: [region] hull_sample is no key of [region]\nhelp: did you "
-                           "mean \"hull_samples\"?",
-                           "[region] lines must be a whole number from 1 to 1000",
-                           "[region] base must be a text",
-                           "[region] probe is \"linear\"; allowed: none, head_bias",
-                           "[region] family gives legal no text",
-                           "[region.centroid] tokens is missing",
-                           "[region.centroid] tune has \"heads\"; allowed: all, head, norms",
-                           "[region.centroid] lr must be a number above 0"})
+  for (const char* part :
+       {"sweep.toml: [region] hull_sample is no key here\nhelp: did you "
+        "mean \"hull_samples\"?",
+        "[region] lines = 0 is out of range\nhelp: a whole number from 1 to 1000",
+        "[region] base = 3 is no text",
+        "[region] probe = \"linear\" is no choice\nhelp: one of none, head_bias",
+        "[region] family.legal = 1 is no text",
+        "[region.centroid] tokens is missing",
+        "[region.centroid] tune = \"heads\" is no choice\nhelp: one of all, head, norms",
+        "[region.centroid] lr = -1 is out of range\nhelp: a number above 0"})
     EXPECT_THAT(all, HasSubstr(part));
 }
 
