@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/fusion_experiment.h"
 #include "cli/store_option.h"
-#include "study/fusion_experiment.h"
+#include "study/fusion/experiment.h"
 
 namespace ration::cli {
 namespace {

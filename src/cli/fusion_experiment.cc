@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "cli/page_file.h"
-#include "study/fusion_experiment.h"
-#include "study/fusion_page.h"
+#include "study/fusion/experiment.h"
+#include "study/fusion/page.h"
 
 namespace ration::cli {
 

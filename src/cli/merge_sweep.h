@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cli/command.h"
-#include "study/merge_sweep.h"
+#include "study/merge/sweep.h"
 
 namespace ration::cli {
 

@@ -11,8 +11,8 @@
 #include "eval/points.h"
 #include "run/folder.h"
 #include "store/store.h"
-#include "study/region_page.h"
-#include "study/region_study.h"
+#include "study/region/page.h"
+#include "study/region/study.h"
 
 namespace ration::cli {
 namespace {
