@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "data/background_hash.h"
+#include "base/background_hash.h"
 #include "data/manifest.h"
 
 namespace ration::data {

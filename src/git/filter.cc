@@ -82,7 +82,9 @@ Result<std::string> RationFilter::clean(const std::string& path, Spool& content)
     console_.print_error(fmt::format(
         "warning: {} begins like a manifest but is none; its bytes are kept as they are\n", path));
 
-  const ObjectId digest = content.digest();
+  Result<ObjectId> hashed = content.digest();
+  if (!hashed) return std::move(hashed).error();
+  const ObjectId digest = std::move(*hashed);
   std::vector<Manifest> earlier = committed(path);
   const auto known = [&](const Manifest& manifest) {
     return manifest.file == digest && manifest.size == content.size() && is_stored(manifest);

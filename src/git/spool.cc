@@ -12,6 +12,8 @@ namespace ration::git {
 namespace {
 
 constexpr std::size_t kInMemory = std::size_t{1} << 20;
+constexpr std::size_t kBlock = std::size_t{1} << 20;  // is written and hashed in one go
+constexpr std::size_t kUnhashed = 8 * kBlock;         // may lie in memory
 
 // A file of `folder` without a name; -1 where there can be none.
 int open_nameless(const Path& folder) {
@@ -36,7 +38,20 @@ Result<void> Spool::open_file() {
   if (Result<void> done = real_files().make_folders(folder_); !done) return done;
   file_ = open_nameless(folder_);
   if (file_ < 0) return system_error("create a temporary file in", folder_, errno);
+  hash_ = std::make_unique<BackgroundHash>(Sha256());
+  hash_->update(std::make_shared<const std::string>(head_));
   return write(head_);
+}
+
+Result<void> Spool::flush() {
+  if (file_ < 0)
+    if (Result<void> done = open_file(); !done) return done;
+  const auto block = std::make_shared<const std::string>(std::move(waiting_));
+  waiting_.clear();
+  hash_->update(block);
+  Result<void> done = write(*block);
+  hash_->wait(kUnhashed);
+  return done;
 }
 
 Result<void> Spool::write(std::string_view bytes) {
@@ -50,36 +65,43 @@ Result<void> Spool::write(std::string_view bytes) {
 }
 
 Result<void> Spool::append(std::string_view bytes) {
-  hash_.update(bytes);
   size_ += bytes.size();
   const std::string_view first = bytes.substr(0, kInMemory - head_.size());
-  if (file_ < 0) {
-    head_ += first;
-    bytes.remove_prefix(first.size());
-  }
-  if (bytes.empty()) return {};
-  if (file_ < 0)
-    if (Result<void> done = open_file(); !done) return done;
-  return write(bytes);
+  head_ += first;
+  waiting_ += bytes.substr(first.size());
+  return waiting_.size() < kBlock ? Result<void>() : flush();
 }
 
-versions::ObjectId Spool::digest() { return {hash_.hex()}; }
+Result<versions::ObjectId> Spool::digest() {
+  if (size_ <= kInMemory) return versions::ObjectId{sha256_hex(head_)};
+  if (Result<void> done = flush(); !done) return std::move(done).error();
+  return versions::ObjectId{hash_->result().hex()};
+}
 
 Result<std::string> Spool::text() const {
-  return file_ < 0 ? Result<std::string>(head_) : real_files().read(own_path());
+  if (file_ < 0) return head_ + waiting_;
+  Result<std::string> text = real_files().read(own_path());
+  if (text) *text += waiting_;
+  return text;
 }
 
 Result<Path> Spool::path() {
-  if (file_ < 0)
-    if (Result<void> done = open_file(); !done) return std::move(done).error();
+  if (Result<void> done = flush(); !done) return std::move(done).error();
   return own_path();
 }
 
 Result<void> Spool::read(const versions::ByteSink& sink) const {
-  if (file_ < 0) return head_.empty() ? Result<void>() : sink(std::as_bytes(std::span(head_)));
+  const auto give = [&](std::string_view bytes) {
+    return bytes.empty() ? Result<void>() : sink(std::as_bytes(std::span(bytes)));
+  };
+  if (file_ < 0) {
+    Result<void> done = give(head_);
+    return done ? give(waiting_) : done;
+  }
   Result<std::unique_ptr<MappedFile>> mapped = real_files().map(own_path());
   if (!mapped) return std::move(mapped).error();
-  return sink((*mapped)->bytes());
+  Result<void> done = sink((*mapped)->bytes());
+  return done ? give(waiting_) : done;
 }
 
 }  // namespace ration::git

@@ -1,15 +1,17 @@
 #pragma once
 
 // The content of one request, taken in whole before it is looked at: the first MiB in memory, more
-// in a file without a name, which goes with the process however that ends.
+// in a file without a name, which goes with the process however that ends. A thread of its own
+// hashes what is written.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "base/background_hash.h"
 #include "base/files.h"
-#include "base/hash.h"
 #include "versions/object_id.h"
 #include "versions/restore.h"
 
@@ -26,7 +28,7 @@ class Spool {
   // ErrorKind::resource where the file cannot be made or written.
   Result<void> append(std::string_view bytes);
   // Call once, when all is there: the SHA-256 of it.
-  versions::ObjectId digest();
+  Result<versions::ObjectId> digest();
 
   std::uint64_t size() const { return size_; }
   // Its first bytes, up to a MiB.
@@ -39,14 +41,16 @@ class Spool {
 
  private:
   Result<void> open_file();
+  Result<void> flush();
   Result<void> write(std::string_view bytes);
   Path own_path() const;
 
   Path folder_;
-  Sha256 hash_;
   std::uint64_t size_ = 0;
   std::string head_;
+  std::string waiting_;  // behind what the file has
   int file_ = -1;
+  std::unique_ptr<BackgroundHash> hash_;  // of what the file has
 };
 
 }  // namespace ration::git

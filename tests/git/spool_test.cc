@@ -35,7 +35,7 @@ TEST(Spool, GivesBackWhatItTookOnBothSidesOfItsMemory) {
     EXPECT_EQ(read(spool), content);
     EXPECT_EQ(real_files().read(spool.path().value()).value(), content) << size;
     EXPECT_EQ(read(spool), content) << "from the file";
-    EXPECT_EQ(spool.digest().hex, sha256_hex(content));
+    EXPECT_EQ(spool.digest()->hex, sha256_hex(content));
   }
 }
 

@@ -12,7 +12,7 @@
 
 #include "base/hash.h"
 
-namespace ration::data {
+namespace ration {
 
 class BackgroundHash {
  public:
@@ -43,4 +43,4 @@ class BackgroundHash {
   std::thread thread_{[this] { run(); }};
 };
 
-}  // namespace ration::data
+}  // namespace ration

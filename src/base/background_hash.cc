@@ -1,6 +1,6 @@
-#include "data/background_hash.h"
+#include "base/background_hash.h"
 
-namespace ration::data {
+namespace ration {
 
 BackgroundHash::~BackgroundHash() {
   {
@@ -45,4 +45,4 @@ void BackgroundHash::run() {
   }
 }
 
-}  // namespace ration::data
+}  // namespace ration
