@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/fault.h"
+#include "base/parallel.h"
 #include "base/text.h"
 #include "base/unsynced_files.h"
 #include "git/recent.h"
@@ -18,7 +20,8 @@ using versions::Manifest;
 using versions::ObjectId;
 
 bool begins_as_manifest(const Spool& content) {
-  return content.head().starts_with(versions::kManifestBegin) && content.size() <= kLongestManifest;
+  return content.head().starts_with(versions::kManifestBegin) &&
+         content.size() <= versions::kLongestManifest;
 }
 
 // The manifest that the content is; nothing for other content.
@@ -50,7 +53,7 @@ std::vector<Manifest> RationFilter::committed(const std::string& path) {
   for (const char* where : {"HEAD:", ":0:"}) {
     // A git that cannot be asked costs bytes only.
     const Result<std::optional<std::string>> text =
-        repository_.blob(where + path, kLongestManifest, versions::kManifestBegin);
+        repository_.blob(where + path, versions::kLongestManifest, versions::kManifestBegin);
     if (!text || !*text) continue;
     Result<Manifest> manifest = versions::parse_manifest(**text);
     if (manifest && std::find(manifests.begin(), manifests.end(), *manifest) == manifests.end())
@@ -59,19 +62,17 @@ std::vector<Manifest> RationFilter::committed(const std::string& path) {
   return manifests;
 }
 
-// Whether everything is there, parents included. What is, counts as used just now, so that no
-// collection takes it before git knows the manifest.
+// Whether everything is there and undamaged, parents included. What is, counts as used just now, so
+// that no collection takes it before git knows the manifest.
 bool RationFilter::is_stored(const Manifest& manifest) const {
   const Result<versions::Hold> hold = versions::Hold::to_add(store_.files(), store_.folder());
   if (!hold) return false;
-  const Result<std::vector<ObjectId>> missing = versions::missing_objects(store_, manifest);
-  if (!missing || !missing->empty()) return false;
-  const auto now = std::filesystem::file_time_type::clock::now();
-  for (const ObjectId& id : versions::objects_of(manifest)) {
-    std::error_code ignored;
-    std::filesystem::last_write_time(store_.path_of(id), now, ignored);
-  }
-  return true;
+  const std::vector<ObjectId> ids = versions::objects_of(manifest);
+  std::atomic<bool> all = true;
+  parallel_for(ids.size(), repository_.settings().threads, [&](std::size_t i) {
+    if (all && !store_.use(ids[i])) all = false;
+  });
+  return all;
 }
 
 Result<std::string> RationFilter::clean(const std::string& path, Spool& content) {

@@ -18,9 +18,6 @@ namespace ration::git {
 // missing.
 using FetchMissing = std::function<Result<void>(std::span<const versions::Manifest>)>;
 
-// Longest text that is read as a manifest, bytes: a hundred times that of the largest model known.
-constexpr std::uint64_t kLongestManifest = std::uint64_t{1} << 28;
-
 class RationFilter final : public Filter {
  public:
   // `fetch` may be empty: then what is missing stays missing.

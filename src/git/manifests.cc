@@ -10,8 +10,6 @@ namespace {
 
 // Shorter than any manifest.
 constexpr std::uint64_t kShortest = 80;
-// Longer than any: 2^20 tensors and their names.
-constexpr std::uint64_t kLongest = std::uint64_t{1} << 30;
 
 template <class Take>
 void each_part(std::string_view text, char separator, const Take& take) {
@@ -27,9 +25,10 @@ Result<void> look(Repository& repository,
                   std::string_view blob,
                   std::string_view path,
                   std::vector<FoundManifest>& found) {
-  Result<std::optional<std::string>> text = repository.blob(blob, kLongest);
+  Result<std::optional<std::string>> text =
+      repository.blob(blob, versions::kLongestManifest, versions::kManifestBegin);
   if (!text) return std::move(text).error();
-  if (!*text || !(*text)->starts_with(versions::kManifestBegin)) return {};
+  if (!*text) return {};
   // One that was merged by hand, say, is text like any other.
   Result<versions::Manifest> manifest = versions::parse_manifest(**text);
   if (manifest) found.push_back({std::string(path), std::move(*manifest)});
@@ -57,7 +56,8 @@ Result<std::unordered_set<std::string>> likely(const Repository& repository,
     const std::size_t blob = line.find(" blob ");
     if (blob == std::string_view::npos) return;
     const std::uint64_t size = number_of(line.substr(blob + 6));
-    if (size >= kShortest && size < kLongest) blobs.emplace(line.substr(0, blob));
+    if (size >= kShortest && size <= versions::kLongestManifest)
+      blobs.emplace(line.substr(0, blob));
   });
   return blobs;
 }
@@ -80,7 +80,7 @@ Result<std::vector<FoundManifest>> manifests_of_tree(Repository& repository,
     const std::string_view id = rest.substr(0, rest.find(' '));
     rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(' ', id.size())));
     const std::uint64_t size = number_of(rest);
-    if (size >= kShortest && size < kLongest)
+    if (size >= kShortest && size <= versions::kLongestManifest)
       failed = look(repository, id, entry.substr(tab + 1), found);
   });
   if (!failed) return std::move(failed).error();
@@ -119,7 +119,7 @@ Result<std::vector<FoundManifest>> all_manifests(Repository& repository) {
     const std::size_t blob = line.find(" blob ");
     if (!failed || blob == std::string_view::npos) return;
     const std::uint64_t size = number_of(line.substr(blob + 6));
-    if (size >= kShortest && size < kLongest)
+    if (size >= kShortest && size <= versions::kLongestManifest)
       failed = look(repository, line.substr(0, blob), "", found);
   });
   if (!failed) return std::move(failed).error();

@@ -12,12 +12,9 @@ namespace {
 using versions::Manifest;
 using versions::ManifestTensor;
 
-// Longest that is read as a manifest, bytes.
-constexpr std::uint64_t kLongest = std::uint64_t{1} << 28;
-
 Result<std::optional<Manifest>> manifest_at(Repository& repository, const std::string& name) {
   Result<std::optional<std::string>> text =
-      repository.blob(name, kLongest, versions::kManifestBegin);
+      repository.blob(name, versions::kLongestManifest, versions::kManifestBegin);
   if (!text) return std::move(text).error();
   if (!*text) return std::optional<Manifest>();
   Result<Manifest> manifest = versions::parse_manifest(**text);

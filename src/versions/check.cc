@@ -16,13 +16,24 @@ std::string fault_of(const ObjectStore& store, const ObjectId& id) {
   return *digest == id ? std::string() : "its bytes have the digest " + digest->hex;
 }
 
+bool builds_on_itself(const ObjectStore& store, const ObjectId& id) {
+  std::optional<ObjectId> next = id;
+  for (int depth = 0; next && depth <= kDeepestChain; ++depth) {
+    const Result<ObjectFile> file = ObjectFile::open(store.files(), store.path_of(*next));
+    next = file ? file->info().parent : std::nullopt;
+    if (next == id) return true;
+  }
+  return false;
+}
+
 // Whether the file of a bad object is bad; `is_bad` tells of others.
 template <class IsBad>
 bool bad_itself(const ObjectStore& store, const ObjectId& id, const IsBad& is_bad) {
   const Result<ObjectFile> file = ObjectFile::open(store.files(), store.path_of(id));
   if (!file || !file->intact()) return true;
   const std::optional<ObjectId>& parent = file->info().parent;
-  return !parent || (store.contains(*parent) && !is_bad(*parent));
+  if (!parent || (store.contains(*parent) && !is_bad(*parent))) return true;
+  return builds_on_itself(store, id);
 }
 
 }  // namespace

@@ -58,17 +58,19 @@ std::vector<Path> leftovers_of(const ObjectStore& store, Clock& clock) {
 }  // namespace
 
 Result<Collected> collect(const ObjectStore& store,
-                          std::span<const Manifest> manifests,
+                          const ListManifests& list_needed,
                           Clock& clock,
                           const CollectOptions& options) {
   Result<Hold> hold = Hold::alone(store.files(), store.folder());
   if (!hold) return std::move(hold).error();
+  const Result<std::vector<Manifest>> manifests = list_needed();
+  if (!manifests) return manifests.error();
   Result<std::vector<ObjectId>> ids = store.list();
   if (!ids) return std::move(ids).error();
   std::unordered_set<ObjectId> young;
   for (const ObjectId& id : *ids)
     if (age_of(store.path_of(id), clock) < options.min_age) young.insert(id);
-  Result<std::unordered_set<ObjectId>> needed = needed_by(store, manifests, young);
+  Result<std::unordered_set<ObjectId>> needed = needed_by(store, *manifests, young);
   if (!needed) return std::move(needed).error();
   Collected collected;
   for (const ObjectId& id : *ids) {

@@ -15,6 +15,7 @@
 
 namespace ration::versions {
 
+using ListManifests = std::function<Result<std::vector<Manifest>>()>;
 using CountProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
 struct CollectOptions {
@@ -31,10 +32,11 @@ struct Collected {
   std::uint64_t leftovers = 0;  // temporary files of processes that are gone
 };
 
-// `manifests` are all those that anybody may still check out. Holds the store alone. Only removes
+// `needed` lists all manifests that anybody may still check out; it is asked while nobody can add,
+// for what is added behind its back would not be spared. Holds the store alone. Only removes
 // files, so a kill at any point leaves a good store.
 Result<Collected> collect(const ObjectStore& store,
-                          std::span<const Manifest> manifests,
+                          const ListManifests& needed,
                           Clock& clock,
                           const CollectOptions& options);
 

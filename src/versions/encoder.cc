@@ -1,7 +1,7 @@
 #include "versions/encoder.h"
 
 #include <algorithm>
-#include <mutex>
+#include <atomic>
 
 #include "base/parallel.h"
 #include "versions/prediction.h"
@@ -99,38 +99,34 @@ ObjectInfo info_for(const Content& content, const std::optional<Prediction>& pre
   return info;
 }
 
-// Blocks [first, first + encoded.size()).
-Result<void> encode_blocks(const Content& content,
-                           std::optional<Prediction>& prediction,
-                           std::uint64_t first,
-                           int threads,
-                           std::span<EncodedBlock> encoded) {
-  std::mutex mutex;
-  Result<void> failed;
+// Blocks [first, first + encoded.size()). False where the prediction cannot be read.
+bool encode_blocks(const Content& content,
+                   std::optional<Prediction>& prediction,
+                   std::uint64_t first,
+                   int threads,
+                   std::span<EncodedBlock> encoded) {
+  std::atomic<bool> readable = true;
   parallel_for(encoded.size(), threads, [&](std::size_t i) {
     const std::span<const std::byte> plain = block_of(content, first + i);
     Bytes predicted;
     if (prediction) {
       predicted.resize(plain.size());
-      if (Result<void> done = prediction->read(first + i, predicted); !done) {
-        const std::lock_guard lock(mutex);
-        failed = std::move(done);
+      if (!prediction->read(first + i, predicted)) {
+        readable = false;
         return;
       }
     }
     encoded[i] = encode_block(plain, predicted, content.layout.item_bytes);
   });
-  return failed;
+  return readable;
 }
 
-}  // namespace
-
-Result<std::uint64_t> encode_object(const ObjectStore& store,
-                                    const Content& content,
-                                    const Path& path,
-                                    int threads,
-                                    const StoreLimits& limits) {
-  std::optional<Prediction> prediction = choose_relative(store, content, limits);
+// The size of the file; nothing where the prediction cannot be read.
+Result<std::optional<std::uint64_t>> write_object(const ObjectStore& store,
+                                                  const Content& content,
+                                                  std::optional<Prediction>& prediction,
+                                                  const Path& path,
+                                                  int threads) {
   const Factor* const factor =
       prediction && prediction->factor() ? &*prediction->factor() : nullptr;
   Result<ObjectWriter> writer =
@@ -141,14 +137,38 @@ Result<std::uint64_t> encode_object(const ObjectStore& store,
                                        : std::max(std::thread::hardware_concurrency(), 1U);
   for (std::uint64_t first = 0; first < blocks; first += workers * kAhead) {
     std::vector<EncodedBlock> encoded(std::min<std::uint64_t>(workers * kAhead, blocks - first));
-    if (Result<void> done = encode_blocks(content, prediction, first, threads, encoded); !done)
-      return std::move(done).error();
+    if (!encode_blocks(content, prediction, first, threads, encoded))
+      return std::optional<std::uint64_t>();
     for (const EncodedBlock& block : encoded)
       if (Result<void> done = writer->append(block); !done) return std::move(done).error();
     if (content.release)
       content.release(first * kBlockBytes, (first + encoded.size()) * kBlockBytes);
   }
-  return writer->finish();
+  Result<std::uint64_t> bytes = writer->finish();
+  if (!bytes) return std::move(bytes).error();
+  return std::optional(*bytes);
+}
+
+}  // namespace
+
+Result<std::uint64_t> encode_object(const ObjectStore& store,
+                                    const Content& content,
+                                    const Path& path,
+                                    int threads,
+                                    const StoreLimits& limits) {
+  Content attempt = content;
+  while (true) {
+    std::optional<Prediction> prediction = choose_relative(store, attempt, limits);
+    Result<std::optional<std::uint64_t>> bytes =
+        write_object(store, attempt, prediction, path, threads);
+    if (!bytes) return std::move(bytes).error();
+    if (*bytes) return **bytes;
+    // A damaged relative, though its first blocks were good: without it, and those before it.
+    const auto tried =
+        std::find(attempt.relatives.begin(), attempt.relatives.end(), prediction->parent());
+    attempt.relatives.erase(attempt.relatives.begin(), tried + 1);
+    if (Result<void> done = store.files().remove_all(path); !done) return std::move(done).error();
+  }
 }
 
 }  // namespace ration::versions

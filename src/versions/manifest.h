@@ -56,6 +56,8 @@ struct Manifest {
 };
 
 constexpr std::string_view kManifestBegin = "ration-checkpoint 1\n";
+// Longer text is read as no manifest: a hundred times that of the largest model known, bytes.
+constexpr std::uint64_t kLongestManifest = std::uint64_t{1} << 28;
 
 std::string to_text(const Manifest& manifest);
 

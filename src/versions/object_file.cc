@@ -179,9 +179,16 @@ std::span<const std::byte> ObjectFile::payload(std::uint64_t index) const {
 }
 
 bool ObjectFile::intact() const {
-  for (std::uint64_t i = 0; i < info_.blocks.size(); ++i)
-    if (crc32c(text_of(payload(i))) != info_.blocks[i].crc) return false;
+  for (std::uint64_t i = 0; i < info_.blocks.size(); ++i) {
+    const std::span<const std::byte> stored = payload(i);
+    if (crc32c(text_of(stored)) != info_.blocks[i].crc) return false;
+    let_go(stored, info_.blocks[i].end);
+  }
   return true;
+}
+
+void ObjectFile::let_go(std::span<const std::byte> stored, std::uint64_t end) const {
+  if (stored.size() >= kReleased) release_pages(*file_, end - stored.size(), end);
 }
 
 Result<void> ObjectFile::decode(std::uint64_t index, std::span<std::byte> block) const {
@@ -193,7 +200,7 @@ Result<void> ObjectFile::decode(std::uint64_t index, std::span<std::byte> block)
     add_factor(*factor_, info_.layout, index * kBlockBytes / info_.layout.item_bytes, block);
   if (!decode_block(entry.mode, stored, info_.layout.item_bytes, block))
     return damaged(path_, fmt::format("block {} cannot be decoded", index));
-  if (stored.size() >= kReleased) release_pages(*file_, entry.end - stored.size(), entry.end);
+  let_go(stored, entry.end);
   return {};
 }
 

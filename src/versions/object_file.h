@@ -59,6 +59,8 @@ class ObjectFile {
   ObjectFile() = default;
 
   std::span<const std::byte> payload(std::uint64_t index) const;
+  // A payload that was read, which ends there, need not stay in memory.
+  void let_go(std::span<const std::byte> stored, std::uint64_t end) const;
 
   Path path_;
   std::shared_ptr<const MappedFile> file_;

@@ -18,6 +18,18 @@ bool ObjectReader::builds_on(const ObjectId& id) const {
   });
 }
 
+bool ObjectReader::intact() const {
+  return std::all_of(
+      chain_.begin(), chain_.end(), [](const ObjectFile& file) { return file.intact(); });
+}
+
+std::vector<ObjectId> ObjectReader::parents() const {
+  std::vector<ObjectId> ids;
+  for (const ObjectFile& file : chain_)
+    if (file.info().parent) ids.push_back(*file.info().parent);
+  return ids;
+}
+
 Result<void> ObjectReader::block(std::uint64_t index, std::span<std::byte> block) const {
   // The nearest file that needs no prediction, then the deltas on it.
   std::size_t first = 0;

@@ -25,6 +25,9 @@ class ObjectReader {
   std::uint64_t stored_bytes() const { return chain_.front().size(); }
   std::uint64_t chain_bytes() const;         // of all the files
   bool builds_on(const ObjectId& id) const;  // as a parent, or a parent's
+  // Whether the checksums of its own file and of all parents' are right. Reads them.
+  bool intact() const;
+  std::vector<ObjectId> parents() const;  // the nearest first
 
   // Fills `block`, whose length is that of block `index`. ErrorKind::input where a file is damaged.
   Result<void> block(std::uint64_t index, std::span<std::byte> block) const;

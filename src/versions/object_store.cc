@@ -15,6 +15,16 @@ Path ObjectStore::path_of(const ObjectId& id) const {
   return folder_ / "objects" / id.hex.substr(0, 2) / id.hex.substr(2);
 }
 
+namespace {
+
+Error bad_chain(const ObjectId& id, std::string_view why) {
+  return {.kind = ErrorKind::input,
+          .what = fmt::format("object {} is damaged: {}", id.hex, why),
+          .hint = "`git ration fsck` lists all damaged objects"};
+}
+
+}  // namespace
+
 Result<ObjectReader> ObjectStore::open(const ObjectId& id) const {
   std::vector<ObjectFile> chain;
   std::optional<ObjectId> next = id;
@@ -29,14 +39,10 @@ Result<ObjectReader> ObjectStore::open(const ObjectId& id) const {
           .hint = "`git ration fetch` gets objects from the remote"};
     Result<ObjectFile> file = ObjectFile::open(*files_, path);
     if (!file) return std::move(file).error();
-    const bool fits =
-        chain.empty() || (file->info().layout.bytes == chain.front().info().layout.bytes &&
-                          chain.size() <= kDeepestChain);
-    if (!fits)
-      return Error{.kind = ErrorKind::input,
-                   .what = fmt::format("object {} is damaged: its parents do not fit it", id.hex),
-                   .hint = "`git ration fsck` lists all damaged objects"};
+    if (!chain.empty() && file->info().layout.bytes != chain.front().info().layout.bytes)
+      return bad_chain(id, "its parents have another length");
     next = file->info().parent;
+    if (next == id || chain.size() >= kDeepestChain) return bad_chain(id, "it builds on itself");
     chain.push_back(std::move(*file));
   }
   return ObjectReader(std::move(chain));
@@ -45,15 +51,21 @@ Result<ObjectReader> ObjectStore::open(const ObjectId& id) const {
 Result<Stored> ObjectStore::add(const Content& content,
                                 int threads,
                                 const StoreLimits& limits) const {
-  const Path path = path_of(content.id);
-  // One that cannot be opened, because a parent is missing, say, is written anew.
-  if (files_->exists(path) && open(content.id)) {
-    // Collection spares what was added lately.
+  return use(content.id) ? Result<Stored>(Stored{}) : replace(content, threads, limits);
+}
+
+bool ObjectStore::use(const ObjectId& id) const {
+  if (!contains(id)) return false;
+  const Result<ObjectReader> reader = open(id);
+  if (!reader || !reader->intact()) return false;
+  const auto now = std::filesystem::file_time_type::clock::now();
+  std::vector<ObjectId> ids = reader->parents();
+  ids.push_back(id);
+  for (const ObjectId& used : ids) {
     std::error_code ignored;
-    std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now(), ignored);
-    return Stored{};
+    std::filesystem::last_write_time(path_of(used), now, ignored);
   }
-  return replace(content, threads, limits);
+  return true;
 }
 
 Result<Stored> ObjectStore::replace(const Content& content,

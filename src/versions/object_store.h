@@ -54,7 +54,11 @@ class ObjectStore {
   // Memory: a few blocks a thread. Same bytes and relatives, same file, for any number of threads.
   Result<Stored> add(const Content& content, int threads, const StoreLimits& limits = {}) const;
 
-  // The same, in place of the file that is there. For repacking, under its lock.
+  // Whether the object and its parents are there and their checksums right; then they count as used
+  // just now, so that no collection takes them before git knows who needs them. Reads their files.
+  bool use(const ObjectId& id) const;
+
+  // As add(), in place of the file that is there. For repacking, under its lock.
   Result<Stored> replace(const Content& content, int threads, const StoreLimits& limits) const;
 
   // All ids, sorted. Reads the folders' names alone.

@@ -15,14 +15,18 @@ struct Step {
   Layout layout;
 };
 
-// Of one file: the steps of the newest version first.
+// Of one file: the steps of the newest version first. A tensor of which there is one version stays
+// as it is: it may build on another file's.
 void add_steps(const std::vector<Manifest>& versions,
                std::unordered_set<ObjectId>& seen,
                std::vector<Step>& steps) {
+  std::unordered_map<std::string, std::unordered_set<ObjectId>> kinds;
+  for (const Manifest& manifest : versions)
+    for (const ManifestTensor& tensor : manifest.tensors) kinds[tensor.name].insert(tensor.id);
   std::unordered_map<std::string, ManifestTensor> newer;
   for (const Manifest& manifest : versions)
     for (const ManifestTensor& tensor : manifest.tensors) {
-      if (tensor.bytes == 0) continue;
+      if (tensor.bytes == 0 || kinds[tensor.name].size() < 2) continue;
       const auto found = newer.find(tensor.name);
       const bool fits = found != newer.end() && found->second.bytes == tensor.bytes &&
                         found->second.id != tensor.id;

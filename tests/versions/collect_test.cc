@@ -75,6 +75,10 @@ class Collection : public testing::Test {
     }
   }
 
+  static ListManifests lists(std::vector<Manifest> manifests) {
+    return [manifests] { return Result<std::vector<Manifest>>(manifests); };
+  }
+
   std::vector<Manifest> newest_first() const { return {versions_.rbegin(), versions_.rend()}; }
 
   test::TemporaryFolder folder_;
@@ -87,7 +91,7 @@ TEST_F(Collection, SparesWhatIsNeededWithItsParents) {
   make_old(store_);
 
   const Result<Collected> done =
-      collect(store_, std::span(versions_).subspan(2, 1), system_clock(), {.remove = true});
+      collect(store_, lists({versions_[2]}), system_clock(), {.remove = true});
 
   ASSERT_TRUE(done) << done.error().describe();
   EXPECT_EQ(done->needed, 3U);  // the version and the two that it builds on
@@ -97,7 +101,7 @@ TEST_F(Collection, SparesWhatIsNeededWithItsParents) {
 }
 
 TEST_F(Collection, SparesYoungObjects) {
-  const Result<Collected> done = collect(store_, {}, system_clock(), {.remove = true});
+  const Result<Collected> done = collect(store_, lists({}), system_clock(), {.remove = true});
 
   ASSERT_TRUE(done);
   EXPECT_EQ(done->young, 5U);
@@ -107,7 +111,7 @@ TEST_F(Collection, SparesYoungObjects) {
 TEST_F(Collection, CountsOnlyUnlessItIsToldToRemove) {
   make_old(store_);
 
-  const Result<Collected> done = collect(store_, {}, system_clock(), {});
+  const Result<Collected> done = collect(store_, lists({}), system_clock(), {});
 
   EXPECT_EQ(done->removed, 5U);
   EXPECT_GT(done->removed_bytes, 1000U);
@@ -118,7 +122,7 @@ TEST_F(Collection, AnObjectThatIsAddedAgainIsYoungAgain) {
   make_old(store_);
   fill(store_, 0);
 
-  const Result<Collected> done = collect(store_, {}, system_clock(), {.remove = true});
+  const Result<Collected> done = collect(store_, lists({}), system_clock(), {.remove = true});
 
   EXPECT_EQ(done->young, 1U);
   EXPECT_TRUE(store_.contains(id(0)));
@@ -126,9 +130,11 @@ TEST_F(Collection, AnObjectThatIsAddedAgainIsYoungAgain) {
 
 TEST_F(Collection, YoungObjectsKeepTheOldOnesThatTheyBuildOn) {
   make_old(store_);
-  fill(store_, 3);  // as an add does whose manifest nobody has yet
+  // As an add leaves it whose manifest nobody has yet.
+  std::filesystem::last_write_time(store_.path_of(id(3)),
+                                   std::filesystem::file_time_type::clock::now());
 
-  const Result<Collected> done = collect(store_, {}, system_clock(), {.remove = true});
+  const Result<Collected> done = collect(store_, lists({}), system_clock(), {.remove = true});
 
   EXPECT_EQ(done->needed, 3U);
   EXPECT_EQ(done->removed, 1U);
@@ -140,7 +146,7 @@ TEST_F(Collection, RemovesNothingWhileANeededObjectIsDamaged) {
   ASSERT_TRUE(unsynced_files().write_whole(store_.path_of(id(1)), "nonsense"));
 
   const Result<Collected> done =
-      collect(store_, std::span(versions_).subspan(2, 1), system_clock(), {.remove = true});
+      collect(store_, lists({versions_[2]}), system_clock(), {.remove = true});
 
   EXPECT_FALSE(done);
   EXPECT_THAT(*store_.list(), SizeIs(5));
@@ -151,7 +157,7 @@ TEST_F(Collection, WaitsForNobodyAndTouchesNothingBesideOthers) {
   const Result<Hold> adding = Hold::to_add(unsynced_files(), store_.folder());
   ASSERT_TRUE(adding);
 
-  const Result<Collected> done = collect(store_, {}, system_clock(), {.remove = true});
+  const Result<Collected> done = collect(store_, lists({}), system_clock(), {.remove = true});
 
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().kind, ErrorKind::resource);
@@ -167,7 +173,7 @@ TEST_F(Collection, KilledAnywhereKeepsWhatIsNeeded) {
     make_old(store);
     test::FailingFiles dying(unsynced_files(), test::FailingFiles::Mode::killed, fail_at);
     const Result<Collected> died = collect(ObjectStore(dying, folder / "store"),
-                                           std::span(versions_).subspan(2, 1),
+                                           lists({versions_[2]}),
                                            system_clock(),
                                            {.remove = true});
 
@@ -242,6 +248,59 @@ TEST_F(Collection, AddingAgainHealsWhatLostItsParent) {
 
   for (int version = 0; version < 5; ++version) fill(store_, version);
 
+  expect_whole(store_);
+}
+
+// As two clones can leave it in one folder: each encoded one of the two on the other.
+TEST_F(Collection, ObjectsThatBuildOnEachOtherAreToldAndHeal) {
+  test::TemporaryFolder folder;
+  const ObjectStore other(unsynced_files(), folder / "store");
+  for (const int version : {1, 0}) {
+    const auto at = static_cast<std::size_t>(version);
+    ASSERT_TRUE(other.add(
+        {.id = id(version),
+         .bytes = contents_[at],
+         .layout = layout_of(DType::f32, {kCount}),
+         .relatives = version == 0 ? std::vector<ObjectId>{id(1)} : std::vector<ObjectId>{}},
+        1));
+  }
+  ASSERT_TRUE(unsynced_files().write_whole(store_.path_of(id(0)),
+                                           *unsynced_files().read(other.path_of(id(0)))));
+
+  const Result<std::vector<BadObject>> bad = check_objects(store_, 1);
+
+  ASSERT_THAT(*bad, SizeIs(5));
+  for (const BadObject& object : *bad)
+    EXPECT_EQ(object.itself, object.id == id(0) || object.id == id(1)) << object.reason;
+  EXPECT_THAT(store_.open(id(0)).error().what, HasSubstr("builds on itself"));
+  for (int version = 0; version < 5; ++version) fill(store_, version);
+  expect_whole(store_);
+}
+
+TEST_F(Collection, AddingAgainSparesWhatItBuildsOnToo) {
+  make_old(store_);
+  ASSERT_TRUE(store_.use(id(2)));
+
+  const Result<Collected> done = collect(store_, lists({}), system_clock(), {.remove = true});
+
+  EXPECT_EQ(done->young, 3U);
+  EXPECT_EQ(*store_.open(id(2))->digest(), id(2));
+}
+
+TEST_F(Collection, AsksWhatIsNeededWhileNobodyCanAdd) {
+  const auto list = [&] {
+    EXPECT_FALSE(Hold::alone(unsynced_files(), store_.folder()));
+    return Result<std::vector<Manifest>>(versions_);
+  };
+
+  EXPECT_TRUE(collect(store_, list, system_clock(), {}));
+}
+
+TEST_F(Collection, RepackingLeavesFilesOfOneVersionAlone) {
+  std::vector<std::vector<Manifest>> files;
+  for (const Manifest& version : versions_) files.push_back({version});
+
+  EXPECT_EQ(repack(store_, files, 1)->objects, 0U);
   expect_whole(store_);
 }
 

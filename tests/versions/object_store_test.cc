@@ -170,6 +170,37 @@ TEST_F(Objects, DamageOfAnyByteIsNoticed) {
   EXPECT_EQ(unnoticed, 0U);
 }
 
+TEST_F(Objects, ADamagedBlockOfARelativeCostsSizeOnly) {
+  const Bytes old = weights(1'500'000, 1);  // six blocks, of which the last one is damaged
+  const Bytes now = changed(old, 100, 2);
+  ASSERT_TRUE(store_.add(content_of(old), 2));
+  std::string file = *unsynced_files().read(store_.path_of(id_of(old)));
+  file[file.size() * 9 / 10] ^= 1;
+  ASSERT_TRUE(unsynced_files().write_whole(store_.path_of(id_of(old)), file));
+
+  const Result<Stored> stored = store_.add(content_of(now, {id_of(old)}), 2);
+
+  ASSERT_TRUE(stored) << stored.error().describe();
+  EXPECT_EQ(read(id_of(now)), now);
+  EXPECT_FALSE(store_.open(id_of(now))->info().parent);
+}
+
+TEST_F(Objects, AddingAgainReplacesDamage) {
+  const Bytes old = weights(1'500'000, 1);
+  const Bytes now = changed(old, 100, 2);
+  ASSERT_TRUE(store_.add(content_of(old), 2));
+  ASSERT_TRUE(store_.add(content_of(now, {id_of(old)}), 2));
+  std::string file = *unsynced_files().read(store_.path_of(id_of(old)));
+  file[file.size() / 2] ^= 1;
+  ASSERT_TRUE(unsynced_files().write_whole(store_.path_of(id_of(old)), file));
+
+  ASSERT_TRUE(store_.add(content_of(now), 2));  // damaged by what it builds on
+
+  EXPECT_EQ(read(id_of(now)), now);
+  ASSERT_TRUE(store_.add(content_of(old), 2));
+  EXPECT_EQ(read(id_of(old)), old);
+}
+
 TEST_F(Objects, AnUnreadableRelativeCostsSizeOnly) {
   const Bytes old = weights(7'000, 1);
   const Bytes now = changed(old, 100, 2);

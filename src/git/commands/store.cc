@@ -42,12 +42,17 @@ Result<int> run_gc(const Arguments& arguments) {
   if (!repository) return std::move(repository).error();
   Result<std::optional<double>> age = arguments.quantity("min-age", "s");
   if (!age) return std::move(age).error();
-  Result<std::vector<FoundManifest>> found = all_manifests(*repository);
-  if (!found) return std::move(found).error();
   versions::CollectOptions options{.remove = arguments.flag("remove")};
   if (*age) options.min_age = **age;
-  const Result<versions::Collected> done =
-      versions::collect(repository->store(), contents(std::move(*found)), system_clock(), options);
+  const Result<versions::Collected> done = versions::collect(
+      repository->store(),
+      [&]() -> Result<std::vector<Manifest>> {
+        Result<std::vector<FoundManifest>> found = all_manifests(*repository);
+        if (!found) return std::move(found).error();
+        return contents(std::move(*found));
+      },
+      system_clock(),
+      options);
   if (!done) return done.error();
   if (arguments.console.json) {
     arguments.console.print_json(Json{{"schema", "ration.git-gc/1"},
