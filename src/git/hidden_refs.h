@@ -53,6 +53,7 @@ class HiddenRefs {
   std::string lists_ref(const std::string& batch) const {
     return "refs/ration/" + kind_ + "/lists/" + batch;
   }
+  std::optional<Batch> cached(const std::string& name) const;
   Result<void> fetch_lists(std::span<const std::string> batches) const;
 
   const Repository* repository_;

@@ -11,16 +11,6 @@ namespace {
 
 constexpr std::string_view kOriginal = "refs/original/";
 
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    lines.emplace_back(line);
-  }
-  return lines;
-}
-
 Error refusal(std::string what, std::string hint) {
   return {.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
 }

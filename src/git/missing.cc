@@ -18,7 +18,8 @@ Result<void> fetch_missing(const Repository& repository,
         return missing && missing->empty();
       });
   if (whole) return {};
-  Result<std::unique_ptr<Remote>> remote = open_remote(repository, "origin");
+  Result<std::unique_ptr<Remote>> remote =
+      open_remote(repository, usual_remote(repository), Way::fetch);
   if (!remote) return std::move(remote).error();
   Result<Fetched> fetched = fetch_objects(store, **remote, manifests);
   if (!fetched) return std::move(fetched).error();

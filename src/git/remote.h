@@ -38,9 +38,16 @@ class Remote {
   virtual Result<void> fetch(std::span<const versions::ObjectId> ids, const Path& folder) = 0;
 };
 
+// The name of the git remote that nobody named: that of the branch, or the only one, or "origin".
+std::string usual_remote(const Repository& repository);
+
+enum class Way { fetch, push };  // git may have an address for each
+
 // The one that ration.remote names, beside the git remote `name` ("origin", or a URL). ErrorKind::
 // usage where the setting is missing or wrong.
-Result<std::unique_ptr<Remote>> open_remote(const Repository& repository, const std::string& name);
+Result<std::unique_ptr<Remote>> open_remote(const Repository& repository,
+                                            const std::string& name,
+                                            Way way);
 
 Result<std::unique_ptr<Remote>> directory_remote(const Path& folder);
 Result<std::unique_ptr<Remote>> git_remote(const Repository& repository, const std::string& url);

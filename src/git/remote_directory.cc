@@ -4,6 +4,7 @@
 
 #include "base/part_file.h"
 #include "git/remote.h"
+#include "versions/hold.h"
 
 namespace ration::git {
 namespace {
@@ -27,8 +28,13 @@ class Directory final : public Remote {
   Result<void> send(const ObjectStore& store,
                     std::span<const ObjectId> ids,
                     const TransferProgress& progress) override {
+    // What is there stays: in other clones objects may build on each other the other way round, and
+    // a mixture could build on itself. What was sent meanwhile has its parents there, too.
+    Result<versions::Hold> hold = versions::Hold::in_turn(real_files(), store_.folder());
+    if (!hold) return std::move(hold).error();
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (progress) progress(i, ids.size());
+      if (store_.contains(ids[i])) continue;
       const Path to = store_.path_of(ids[i]);
       if (Result<void> done = real_files().make_folders(to.parent_path()); !done) return done;
       const Path part = part_beside(real_files(), to);

@@ -7,6 +7,14 @@
 namespace ration::git {
 namespace {
 
+Path absolute(const Path& folder, const std::string& path) {
+  std::error_code code;
+  const Path whole = std::filesystem::weakly_canonical(folder / path, code);
+  return code ? folder / path : whole;
+}
+
+}  // namespace
+
 std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> lines;
   while (!text.empty()) {
@@ -16,14 +24,6 @@ std::vector<std::string> lines_of(std::string_view text) {
   }
   return lines;
 }
-
-Path absolute(const Path& folder, const std::string& path) {
-  std::error_code code;
-  const Path whole = std::filesystem::weakly_canonical(folder / path, code);
-  return code ? folder / path : whole;
-}
-
-}  // namespace
 
 std::vector<std::string> fields_of(std::string_view text) {
   std::vector<std::string> fields;

@@ -73,6 +73,9 @@ class Repository {
   std::unique_ptr<CatFile> cat_file_;
 };
 
+// What git prints, line by line, without newlines.
+std::vector<std::string> lines_of(std::string_view text);
+
 // The fields of git's lists under -z.
 std::vector<std::string> fields_of(std::string_view text);
 

@@ -99,19 +99,14 @@ class Fetch {
   Result<void> gather(std::vector<ObjectId> wanted) {
     while (!wanted.empty()) {
       if (Result<void> done = remote_.fetch(wanted, folder_); !done) return done;
-      std::vector<ObjectId> parents;
+      asked_.insert(wanted.begin(), wanted.end());
       for (const ObjectId& id : wanted) {
         if (!store_.files().exists(folder_ / id.hex)) continue;
         Result<ObjectFile> file = ObjectFile::open(store_.files(), folder_ / id.hex);
         if (!file) return std::move(file).error().with_context("from " + remote_.place());
-        const std::optional<ObjectId>& parent = file->info().parent;
-        arrived_.emplace(id, parent);
-        if (parent && !store_.contains(*parent) && asked_.insert(*parent).second)
-          parents.push_back(*parent);
+        arrived_.emplace(id, file->info().parent);
       }
-      asked_.insert(wanted.begin(), wanted.end());
-      std::erase_if(parents, [&](const ObjectId& id) { return arrived_.contains(id); });
-      wanted = std::move(parents);
+      wanted = lacking();
     }
     return {};
   }
@@ -124,19 +119,56 @@ class Fetch {
   }
 
  private:
-  // The parents first; those whose parents did not come stay outside.
-  Result<void> adopt(const ObjectId& id, Transferred& sum) {
+  // From an object to the one that builds on nothing, as the store would have them with all that
+  // arrived; shorter where one is in neither place, and where they build on each other, which
+  // `circle` tells.
+  std::vector<ObjectId> chain_of(const ObjectId& id, bool* circle) const {
     std::vector<ObjectId> chain;
-    for (std::optional<ObjectId> next = id; next && !store_.contains(*next);
-         next = arrived_.at(*next)) {
-      if (!arrived_.contains(*next) || chain.size() > versions::kDeepestChain) return {};
+    *circle = false;
+    for (std::optional<ObjectId> next = id; next; next = parent_of(*next)) {
+      *circle = std::find(chain.begin(), chain.end(), *next) != chain.end();
+      if (*circle) break;
       chain.push_back(*next);
     }
-    for (auto next = chain.rbegin(); next != chain.rend(); ++next) {
-      const Path from = folder_ / next->hex;
+    return chain;
+  }
+
+  std::optional<ObjectId> parent_of(const ObjectId& id) const {
+    if (const auto found = arrived_.find(id); found != arrived_.end()) return found->second;
+    const Result<ObjectFile> file = ObjectFile::open(store_.files(), store_.path_of(id));
+    return file ? file->info().parent : std::nullopt;
+  }
+
+  // What to ask for next: parents that are in neither place and, where arrived objects and stored
+  // ones build on each other, the remote's encodings of the stored ones.
+  std::vector<ObjectId> lacking() const {
+    std::set<ObjectId> lacking;
+    for (const auto& [id, parent] : arrived_) {
+      bool circle = false;
+      for (const ObjectId& member : chain_of(id, &circle))
+        if (circle || !store_.contains(member)) lacking.insert(member);
+    }
+    std::vector<ObjectId> ids(lacking.begin(), lacking.end());
+    std::erase_if(ids, [&](const ObjectId& member) { return asked_.contains(member); });
+    return ids;
+  }
+
+  // Behind its parents. One whose parents did not come stays outside.
+  Result<void> adopt(const ObjectId& id, Transferred& sum) {
+    bool circle = false;
+    const std::vector<ObjectId> chain = chain_of(id, &circle);
+    const auto is_there = [&](const ObjectId& member) {
+      return arrived_.contains(member) || store_.contains(member);
+    };
+    if (circle || !std::all_of(chain.begin(), chain.end(), is_there)) return {};
+    for (auto member = chain.rbegin(); member != chain.rend(); ++member) {
+      const auto found = arrived_.find(*member);
+      if (found == arrived_.end() || !adopted_.insert(*member).second) continue;
+      if (Result<void> done = check(*member, found->second); !done) return done;
+      const Path from = folder_ / member->hex;
       sum.bytes += store_.files().size(from).value_or(0);
       ++sum.objects;
-      const Path to = store_.path_of(*next);
+      const Path to = store_.path_of(*member);
       Result<void> done = store_.files().make_folders(to.parent_path());
       if (done) done = store_.files().sync(from);
       if (done) done = store_.files().rename(from, to);
@@ -145,11 +177,36 @@ class Fetch {
     return {};
   }
 
+  // Whether it stands for the bytes that its name says. Its parents are in the store.
+  Result<void> check(const ObjectId& id, const std::optional<ObjectId>& parent) const {
+    Result<ObjectFile> own = ObjectFile::open(store_.files(), folder_ / id.hex);
+    if (!own) return std::move(own).error();
+    std::vector<ObjectFile> alone;
+    std::optional<versions::ObjectReader> reader;
+    if (parent) {
+      const Result<versions::ObjectReader> below = store_.open(*parent);
+      if (!below) return below.error();
+      reader.emplace(std::move(*own), *below);
+    } else {
+      alone.push_back(std::move(*own));
+      reader.emplace(std::move(alone));
+    }
+    const Result<ObjectId> digest = reader->digest();
+    if (digest && *digest == id) return {};
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("{} has a damaged object {}: {}",
+                                     remote_.place(),
+                                     id.hex,
+                                     digest ? "it stands for other bytes" : digest.error().what),
+                 .hint = "push it from a clone that has it, after removing it there"};
+  }
+
   const ObjectStore& store_;
   Remote& remote_;
   const Path& folder_;
   std::map<ObjectId, std::optional<ObjectId>> arrived_;  // with their parents
   std::set<ObjectId> asked_;
+  std::set<ObjectId> adopted_;
 };
 
 Result<std::vector<ObjectId>> missing_of(const ObjectStore& store,

@@ -16,6 +16,14 @@ namespace {
 // A server may be slow, and objects are large.
 constexpr double kDay = 86400;
 
+// All that git says of it: the last line alone is often advice.
+std::string reason(const Answer& answer) {
+  constexpr std::size_t kLongest = 1000;
+  std::string text = answer.err.empty() ? answer.words() : answer.err.substr(0, kLongest);
+  while (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
 Result<Answer> checked(const std::vector<std::string>& words,
                        const CallOptions& options,
                        const std::vector<std::string>& shown,
@@ -23,7 +31,7 @@ Result<Answer> checked(const std::vector<std::string>& words,
   Result<Answer> answer = call(words, kDay, options);
   if (!answer || answer->ok()) return answer;
   return Error{.kind = ErrorKind::resource,
-               .what = fmt::format("`git {}` failed: {}", fmt::join(shown, " "), answer->words()),
+               .what = fmt::format("`git {}` failed: {}", fmt::join(shown, " "), reason(*answer)),
                .hint = remote ? "see whether git itself can reach the remote, then repeat the "
                                 "command: what was sent stays"
                               : "see whether the disk is full, and what `git fsck` says"};
@@ -37,13 +45,10 @@ Result<Workshop> Workshop::open(const Repository& repository, Objects objects) {
       repository.store_folder() / "tmp" / fmt::format("workshop-{}-{}", getpid(), counter++);
   if (Result<void> done = real_files().make_folders(folder); !done) return std::move(done).error();
   Workshop workshop(folder, repository.work_tree().value_or(repository.git_dir()));
-  std::vector<std::string> words = {"init", "--quiet", "--bare", folder.string()};
-  if (objects == Objects::of_repository) {
-    Result<std::string> format = repository.ask({"rev-parse", "--show-object-format"});
-    if (!format) return std::move(format).error();
-    words.push_back("--object-format=" + *format);
-  }
-  Result<std::string> made = workshop.ask(words);
+  Result<std::string> format = repository.ask({"rev-parse", "--show-object-format"});
+  if (!format) return std::move(format).error();
+  Result<std::string> made =
+      workshop.ask({"init", "--quiet", "--bare", "--object-format=" + *format, folder.string()});
   if (!made) return std::move(made).error();
   if (objects == Objects::of_repository) workshop.objects_ = repository.common_dir() / "objects";
   return workshop;
@@ -51,12 +56,13 @@ Result<Workshop> Workshop::open(const Repository& repository, Objects objects) {
 
 void Workshop::remove_leftovers(const Repository& repository) {
   const Path folder = repository.store_folder() / "tmp";
-  constexpr std::string_view kPrefix = "workshop-";
   const auto yesterday = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24);
   for (const std::string& name : real_files().list(folder).value_or(std::vector<std::string>())) {
-    if (!name.starts_with(kPrefix)) continue;
+    // "workshop-<pid>-…", "fetch-<pid>-…"
+    const std::size_t dash = name.find('-');
+    if (dash == std::string::npos) continue;
     std::int64_t pid = 0;
-    std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), pid);
+    std::from_chars(name.data() + dash + 1, name.data() + name.size(), pid);
     std::error_code gone;
     const auto written = std::filesystem::last_write_time(folder / name, gone);
     if (!gone && written < yesterday && !identify(pid))
@@ -84,6 +90,10 @@ std::vector<std::string> Workshop::command(const std::vector<std::string>& words
                            "GIT_WORK_TREE",
                            "GIT_INDEX_FILE",
                            "GIT_OBJECT_DIRECTORY",
+                           "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+                           "GIT_QUARANTINE_PATH",
+                           "GIT_SHALLOW_FILE",
+                           "GIT_NAMESPACE",
                            "GIT_PREFIX",
                            "GIT_COMMON_DIR"}) {
     all.emplace_back("-u");

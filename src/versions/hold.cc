@@ -11,6 +11,8 @@ namespace ration::versions {
 
 Result<Hold> Hold::to_add(Files& files, const Path& store) { return take(files, store, LOCK_SH); }
 
+Result<Hold> Hold::in_turn(Files& files, const Path& store) { return take(files, store, LOCK_EX); }
+
 Result<Hold> Hold::alone(Files& files, const Path& store) {
   return take(files, store, LOCK_EX | LOCK_NB);
 }

@@ -11,6 +11,8 @@ class Hold {
  public:
   // Waits while somebody collects or repacks. Adders may be many.
   static Result<Hold> to_add(Files& files, const Path& store);
+  // Waits for everybody else.
+  static Result<Hold> in_turn(Files& files, const Path& store);
   // ErrorKind::resource at once while anybody else holds the store.
   static Result<Hold> alone(Files& files, const Path& store);
 

@@ -18,6 +18,10 @@ class ObjectReader {
   // The object's own file first, then its parent's, and so on to one without a parent. At least
   // one, all of the same length.
   explicit ObjectReader(std::vector<ObjectFile> chain) : chain_(std::move(chain)) {}
+  // Of a file that lies elsewhere, on its parent.
+  ObjectReader(ObjectFile own, const ObjectReader& parent) : chain_(parent.chain_) {
+    chain_.insert(chain_.begin(), std::move(own));
+  }
 
   const Layout& layout() const { return chain_.front().info().layout; }
   const ObjectInfo& info() const { return chain_.front().info(); }

@@ -16,15 +16,20 @@ using cli::Arguments;
 // Gets what a checkout lacks from the place that ration.remote names; nothing without one.
 FetchMissing fetch_from_remote(const Repository& repository) {
   if (repository.settings().remote.empty()) return {};
-  return [&repository, remote = std::shared_ptr<Remote>()](
+  return [&repository, remote = std::shared_ptr<Remote>(), failed = false](
              std::span<const versions::Manifest> manifests) mutable -> Result<void> {
+    // A remote that did not answer once is not asked for every further file.
+    if (failed) return {};
+    failed = true;
     if (!remote) {
-      Result<std::unique_ptr<Remote>> opened = open_remote(repository, "origin");
+      Result<std::unique_ptr<Remote>> opened =
+          open_remote(repository, usual_remote(repository), Way::fetch);
       if (!opened) return std::move(opened).error();
       remote = std::move(*opened);
     }
     Result<Fetched> fetched = fetch_objects(repository.store(), *remote, manifests);
     if (!fetched) return std::move(fetched).error();
+    failed = false;
     return {};
   };
 }

@@ -11,6 +11,7 @@
 #include "git/commands.h"
 #include "git/manifests.h"
 #include "git/repository.h"
+#include "git/workshop.h"
 #include "versions/collect.h"
 #include "versions/restore.h"
 
@@ -42,6 +43,7 @@ Result<int> run_gc(const Arguments& arguments) {
   if (!repository) return std::move(repository).error();
   Result<std::optional<double>> age = arguments.quantity("min-age", "s");
   if (!age) return std::move(age).error();
+  if (arguments.flag("remove")) Workshop::remove_leftovers(*repository);
   versions::CollectOptions options{.remove = arguments.flag("remove")};
   if (*age) options.min_age = **age;
   const Result<versions::Collected> done = versions::collect(

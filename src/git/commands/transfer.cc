@@ -19,8 +19,6 @@ namespace {
 using cli::Arguments;
 using versions::Manifest;
 
-constexpr std::string_view kOrigin = "origin";
-
 std::vector<Manifest> contents(const std::vector<FoundManifest>& found) {
   std::vector<Manifest> manifests;
   for (const FoundManifest& entry : found) manifests.push_back(entry.manifest);
@@ -54,8 +52,8 @@ Result<int> run_push(const Arguments& arguments) {
   Result<Repository> repository = Repository::discover();
   if (!repository) return std::move(repository).error();
   const std::string name =
-      arguments.positional.empty() ? std::string(kOrigin) : arguments.positional[0];
-  Result<std::unique_ptr<Remote>> remote = open_remote(*repository, name);
+      arguments.positional.empty() ? usual_remote(*repository) : arguments.positional[0];
+  Result<std::unique_ptr<Remote>> remote = open_remote(*repository, name, Way::push);
   if (!remote) return std::move(remote).error();
   std::vector<std::string> commits(
       arguments.positional.begin() + (arguments.positional.empty() ? 0 : 1),
@@ -98,7 +96,8 @@ Result<int> run_pre_push(const Arguments& arguments) {
   }
   if (commits.empty()) return 0;
   commits.insert(commits.end(), there.begin(), there.end());
-  Result<std::unique_ptr<Remote>> remote = open_remote(*repository, arguments.positional[0]);
+  Result<std::unique_ptr<Remote>> remote =
+      open_remote(*repository, arguments.positional[0], Way::push);
   if (!remote) return std::move(remote).error();
   const Result<Transferred> sum = push(*repository, **remote, commits, arguments.console);
   if (!sum) return sum.error();
@@ -109,8 +108,8 @@ Result<int> run_pre_push(const Arguments& arguments) {
 
 Result<Fetched> fetch(Repository& repository, const Arguments& arguments, std::string* place) {
   const std::string name =
-      arguments.positional.empty() ? std::string(kOrigin) : arguments.positional[0];
-  Result<std::unique_ptr<Remote>> remote = open_remote(repository, name);
+      arguments.positional.empty() ? usual_remote(repository) : arguments.positional[0];
+  Result<std::unique_ptr<Remote>> remote = open_remote(repository, name, Way::fetch);
   if (!remote) return std::move(remote).error();
   *place = (*remote)->place();
   std::vector<Manifest> manifests;
@@ -141,7 +140,8 @@ Result<int> tell(const Fetched& fetched, const std::string& place, const Argumen
   } else {
     arguments.console.print(fmt::format("{} from {}\n", amount(fetched.transferred), place));
     for (const versions::ObjectId& id : fetched.absent)
-      arguments.console.note(fmt::format("{} does not have object {}", place, id.hex));
+      arguments.console.note(
+          fmt::format("{} does not have object {}, or not what it builds on", place, id.hex));
   }
   return fetched.absent.empty() ? 0 : 1;
 }
@@ -215,8 +215,9 @@ cli::Command push_command() {
                        .help = "of all branches and tags; without it, and without REV, of HEAD and "
                                "what led to it"}},
           .description =
-              "`git push` does this by itself where `git ration install` put its hook. REMOTE is "
-              "origin unless\ngiven. Nothing is sent where an object that a version needs is "
+              "`git push` does this by itself where `git ration install` put its hook. REMOTE is, "
+              "unless given,\nthat of the branch, the only one, or origin. Nothing is sent where "
+              "an object that a version needs is "
               "neither here nor there.\n" +
               kRemotes,
           .execute = run_push};
