@@ -19,8 +19,13 @@ namespace {
 using versions::Manifest;
 using versions::ObjectId;
 
+// Where the attributes of a file say that it is text, git gives its lines other ends on their way
+// into the work tree, before the filter sees them.
+constexpr std::string_view kConvertedBegin = "ration-checkpoint 1\r\n";
+
 bool begins_as_manifest(const Spool& content) {
-  return content.head().starts_with(versions::kManifestBegin) &&
+  return (content.head().starts_with(versions::kManifestBegin) ||
+          content.head().starts_with(kConvertedBegin)) &&
          content.size() <= versions::kLongestManifest;
 }
 
@@ -29,6 +34,8 @@ Result<std::optional<Manifest>> manifest_in(const Spool& content) {
   if (!begins_as_manifest(content)) return std::optional<Manifest>();
   Result<std::string> text = content.text();
   if (!text) return std::move(text).error();
+  // A manifest has none of its own: names are percent-encoded.
+  if (text->starts_with(kConvertedBegin)) std::erase(*text, '\r');
   Result<Manifest> manifest = versions::parse_manifest(*text);
   return manifest ? std::optional(std::move(*manifest)) : std::nullopt;
 }
@@ -78,7 +85,8 @@ bool RationFilter::is_stored(const Manifest& manifest) const {
 Result<std::string> RationFilter::clean(const std::string& path, Spool& content) {
   Result<std::optional<Manifest>> itself = manifest_in(content);
   if (!itself) return std::move(itself).error();
-  if (content.size() == 0 || *itself) return content.text();
+  if (*itself) return versions::to_text(**itself);
+  if (content.size() == 0) return std::string();
   if (begins_as_manifest(content))
     console_.print_error(fmt::format(
         "warning: {} begins like a manifest but is none; its bytes are kept as they are\n", path));
