@@ -1,5 +1,6 @@
 #include "versions/merge_versions.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "base/hash.h"
@@ -132,21 +133,42 @@ class Merger {
     if (taken) metadata_.emplace(key, *taken);
   }
 
-  // What cannot be computed with becomes a conflict.
+  // What cannot be computed with becomes a conflict: a tensor by itself, but for TIES, which trims
+  // over all of them.
   Result<void> compute_mixes() {
     if (mixes_.empty()) return {};
-    Result<std::vector<ManifestTensor>> made = mix(store_, mixes_, strategy_, options_.threads);
+    const std::span<const Mix> all(mixes_);
+    Result<bool> made =
+        compute(all, all.size() == 1 ? "tensor " + all[0].ours.name : "tensors that both changed");
+    if (!made) return std::move(made).error();
+    if (*made || all.size() == 1 || strategy_.kind == Strategy::Kind::ties) return {};
+    merged_.conflicts.pop_back();
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (made = compute(all.subspan(i, 1), "tensor " + all[i].ours.name); !made)
+        return std::move(made).error();
+    return {};
+  }
+
+  // False where there was a conflict.
+  Result<bool> compute(std::span<const Mix> mixes, const std::string& what) {
+    Result<std::vector<ManifestTensor>> made = mix(store_, mixes, strategy_, options_.threads);
     if (!made) {
       if (made.error().kind != ErrorKind::input) return std::move(made).error();
-      merged_.conflicts.push_back({"tensors that both changed", made.error().what});
-      for (const Mix& one : mixes_) merged_.result.unclear_tensors.insert(one.ours.name);
-      merged_.mixed.clear();
-      return {};
+      merged_.conflicts.push_back({what, made.error().what});
+      for (const Mix& one : mixes) {
+        merged_.result.unclear_tensors.insert(one.ours.name);
+        std::erase(merged_.mixed, one.ours.name);
+      }
+      return false;
     }
-    for (ManifestTensor& tensor : *made)
+    for (ManifestTensor& tensor : *made) {
+      merged_.result.unclear_tensors.erase(tensor.name);
       for (ManifestTensor& place : tensors_)
         if (place.name == tensor.name) place = tensor;
-    return {};
+      if (std::find(merged_.mixed.begin(), merged_.mixed.end(), tensor.name) == merged_.mixed.end())
+        merged_.mixed.push_back(tensor.name);
+    }
+    return true;
   }
 
   // Puts the tensors in the order of a side that has the same ones, with the same metadata.

@@ -279,6 +279,21 @@ TEST_F(MergeVersions, LeavesNumbersThatCannotBeComputedWithToPeople) {
   EXPECT_EQ(merge(base, ours, theirs, "theirs").result.manifest, theirs);
 }
 
+TEST_F(MergeVersions, ANumberThatCannotBeComputedWithConcernsItsTensorAlone) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const Manifest base = disk.keep({{"good", {{1}, {0}}}, {"w", {{1}, {0}}}, {"x", {{1}, {0}}}});
+  const Manifest ours = disk.keep({{"good", {{1}, {1}}}, {"w", {{1}, {nan}}}, {"x", {{1}, {4}}}});
+  const Manifest theirs = disk.keep({{"good", {{1}, {2}}}, {"w", {{1}, {2}}}, {"x", {{1}, {6}}}});
+
+  for (const char* strategy : {"average", "task"}) {
+    const MergedVersion merged = merge(base, ours, theirs, strategy);
+
+    ASSERT_EQ(merged.conflicts.size(), 1U) << strategy;
+    EXPECT_EQ(merged.conflicts[0].what, "tensor w");
+  }
+  EXPECT_EQ(merge(base, ours, theirs, "ties").conflicts[0].what, "tensors that both changed");
+}
+
 TEST_F(MergeVersions, JoinsMetadataKeyByKey) {
   const Model model = {{"w", {{1}, {0}}}};
   const Manifest base = disk.keep(model, {{"a", "1"}, {"b", "1"}, {"c", "1"}});

@@ -8,6 +8,7 @@
 #include "cli/terminal_text.h"
 #include "git/commands.h"
 #include "git/filter.h"
+#include "git/installation.h"
 #include "git/tracked.h"
 
 namespace ration::git {
@@ -140,6 +141,13 @@ Result<int> run_status(const Arguments& arguments) {
     arguments.console.print(cli::without_control_bytes(cli::table(rows)));
   else
     arguments.console.note("no file goes through git-ration: `git ration track` names some");
+  if (!repository->settings().remote.empty()) {
+    const Result<Hook> hook = find_hook(*repository);
+    if (hook && (hook->state == HookState::foreign || hook->state == HookState::none))
+      arguments.console.note(
+          "`git push` sends no objects here, as no hook calls git-ration: `git ration install` "
+          "tells how; `git ration push` sends them");
+  }
   return 0;
 }
 
