@@ -433,6 +433,92 @@ const std::vector<Row<RunSpec>>& spec_rows() {
                    kAny,
                    "a list of weights that are evaluated, nothing is trained (tokens = 0); in a "
                    "sweep file:PATH, which becomes sha256:HEX")),
+      later(row<S>("router",
+                   &S::router,
+                   "",
+                   -kAny,
+                   kAny,
+                   "which expert computes; smear: one merged of all by learned weights; dense: a "
+                   "single one; dense_wide: one E times as wide; ensemble: all, their outputs "
+                   "weighed; the others choose one; none: no experts",
+                   {"none",
+                    "dense",
+                    "dense_wide",
+                    "smear",
+                    "ensemble",
+                    "tag",
+                    "hash",
+                    "random",
+                    "top1",
+                    "st_gumbel",
+                    "reinforce",
+                    "dselect",
+                    "skills"})),
+      later(row<S>("experts", &S::experts, "experts", 1, 1024, "E of each layer; 8 is published")),
+      later(row<S>("expert_kind",
+                   &S::expert_kind,
+                   "",
+                   -kAny,
+                   kAny,
+                   "ffn: each expert is a whole MLP; adapter: a bottleneck behind the shared MLP; "
+                   "lowrank: factors added to the shared MLP's matrices, which keeps memory small",
+                   {"ffn", "adapter", "lowrank"})),
+      later(row<S>("expert_rank",
+                   &S::expert_rank,
+                   "features",
+                   1,
+                   65536,
+                   "width of an adapter's bottleneck, or rank of the factors")),
+      later(row<S>(
+          "expert_layers",
+          &S::expert_layers,
+          "",
+          -kAny,
+          kAny,
+          "layers with experts; odd: every second one, the last one of an even number among them",
+          {"all", "odd"})),
+      later(row<S>("expert_mode",
+                   &S::expert_mode,
+                   "",
+                   -kAny,
+                   kAny,
+                   "chunk: each chunk is routed by the mean of what stands before it; prefix: all "
+                   "that follows the first chunk by that chunk, which is cheapest",
+                   {"chunk", "prefix"})),
+      later(row<S>("expert_chunk",
+                   &S::expert_chunk,
+                   "tokens",
+                   1,
+                   1048576,
+                   "tokens routed together; merging costs experts / expert_chunk of the experts' "
+                   "own compute")),
+      later(row<S>("expert_dropout",
+                   &S::expert_dropout,
+                   "probability",
+                   0,
+                   0.99,
+                   "of each routing weight in training, by sequence and chunk; 0.1 is published, "
+                   "and keeps top1 from collapsing")),
+      later(row<S>("router_lr",
+                   &S::router_lr,
+                   "of lr",
+                   0,
+                   1000,
+                   "learning rate of the router's tensors; 3 routes sooner on short runs")),
+      later(
+          row<S>("router_balance",
+                 &S::router_balance,
+                 "1",
+                 0,
+                 100,
+                 "top1: weight of the loss that asks for equal use of the experts; 0.01 is usual")),
+      later(row<S>("tag_noise",
+                   &S::tag_noise,
+                   "of the sequences",
+                   0,
+                   1,
+                   "tag, skills: sequences whose source is told wrongly, drawn among all; for "
+                   "tests of robustness")),
       row<S>("numerics",
              &S::numerics,
              "",
@@ -787,6 +873,21 @@ std::int64_t nearest_multiple(double value, std::int64_t step) {
   return std::max<std::int64_t>(1, std::llround(value / static_cast<double>(step))) * step;
 }
 
+// Without a router nothing reads the settings of experts.
+void leave_out_experts(RunSpec& spec) {
+  const RunSpec none;
+  spec.experts = none.experts;
+  spec.expert_kind = none.expert_kind;
+  spec.expert_rank = none.expert_rank;
+  spec.expert_layers = none.expert_layers;
+  spec.expert_mode = none.expert_mode;
+  spec.expert_chunk = none.expert_chunk;
+  spec.expert_dropout = none.expert_dropout;
+  spec.router_lr = none.router_lr;
+  spec.router_balance = none.router_balance;
+  spec.tag_noise = none.tag_noise;
+}
+
 }  // namespace
 
 std::span<const Field> identity_fields() {
@@ -836,6 +937,7 @@ RunSpec resolve(RunSpec spec) {
                          : 4 * spec.width;
   }
   resolve_mixture(spec);
+  if (spec.router == "none") leave_out_experts(spec);
   return spec;
 }
 
@@ -880,6 +982,9 @@ std::vector<Error> check(const RunSpec& spec) {
         problem("a branch cannot go back with on_spike = \"rewind\"", "set on_spike = \"log\""));
   for (Error& more : check_mixture(spec)) problems.push_back(std::move(more));
   for (Error& more : check_weights(spec)) problems.push_back(std::move(more));
+  if (spec.router != "none")
+    problems.push_back(problem(fmt::format("router \"{}\" is not there yet", spec.router),
+                               "leave router at none"));
   if (spec.numerics > kNumericsVersion)
     problems.push_back(problem(
         fmt::format(

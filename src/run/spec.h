@@ -93,6 +93,19 @@ struct RunSpec {
   std::string init;          // run:ID, run:ID@STEP or sha256:HEX; empty = drawn
   std::string tune = "all";  // all | head | norms
   std::string points;  // sha256:HEX of a list of points to evaluate; such a run trains nothing
+  // Experts in place of each MLP, or beside it (docs/experts.md)
+  std::string router = "none";        // none | dense | dense_wide | smear | ensemble | tag | hash |
+                                      // random | top1 | st_gumbel | reinforce | dselect | skills
+  std::int64_t experts = 8;           // E
+  std::string expert_kind = "ffn";    // ffn | adapter | lowrank
+  std::int64_t expert_rank = 16;      // of adapters and of low-rank factors
+  std::string expert_layers = "all";  // all | odd
+  std::string expert_mode = "chunk";  // chunk | prefix
+  std::int64_t expert_chunk = 128;  // tokens that are routed together; prefix: that are read first
+  double expert_dropout = 0.1;      // of each routing weight, in training
+  double router_lr = 3;             // times lr, for the router's tensors
+  double router_balance = 0;        // top1: weight of the balance loss
+  double tag_noise = 0;             // tag, skills: part of the sequences whose tag is drawn
   std::int64_t numerics = kNumericsVersion;
 
   bool operator==(const RunSpec&) const = default;
