@@ -1,4 +1,4 @@
-// ration-train RUN… [--attempt N] [--token HEX] | --score … | --bench … | --smoke
+// ration-train RUN… [--attempt N] [--token HEX] | --score … | --pairs … | --bench … | --smoke
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -18,6 +18,7 @@
 #include "train/bench.h"
 #include "train/memory.h"
 #include "train/packed_worker.h"
+#include "train/pairs/score_pairs.h"
 #include "train/processes/child.h"
 #include "train/processes/group.h"
 #include "train/processes/launch.h"
@@ -34,6 +35,8 @@ using ration::run::WorkerExit;
 constexpr std::string_view kUsage =
     "usage: ration-train RUN… [--attempt N] [--token HEX]\n"
     "       ration-train --score DATA CHECKPOINT -o FILE [NAME=VALUE …]\n"
+    "       ration-train --pairs LIST CHECKPOINT… -o FILE [--like RUN] [batch_tokens=N] "
+    "[NAME=VALUE …]\n"
     "       ration-train --statistics fisher|gram DATA CHECKPOINT -o FILE [sequences=N] "
     "[NAME=VALUE …]\n"
     "       ration-train --bench [RUN] [NAME=VALUE …] [--steps N] [--json] [--export FILE]\n"
@@ -61,6 +64,12 @@ constexpr std::string_view kUsage =
     "(device, "
     "threads, …) replace the run's\n"
     "  -o FILE       the scores, as JSON lines\n"
+    "\n"
+    "  --pairs       write ln p of each token of the choices of LIST behind their prompts, as JSON "
+    "lines; each prompt goes\n"
+    "                through the model once, `batch_tokens` tokens together (2048)\n"
+    "  --like RUN    the checkpoints of --pairs are files of weights, of a model with the settings "
+    "of RUN\n"
     "\n"
     "  --statistics  what merging needs to know of a checkpoint, over `sequences` windows of "
     "DATA's "
@@ -116,11 +125,12 @@ int usage(std::string_view problem) {
 }
 
 struct CommandLine {
-  enum class Mode { work, score, statistics, bench, smoke, pace };
+  enum class Mode { work, score, pairs, statistics, bench, smoke, pace };
   Mode mode = Mode::work;
   ration::train::WorkerOptions work = {};
   std::vector<ration::Path> more_folders = {};  // behind the first, of runs side by side
   ration::train::ScoreOptions score = {};
+  ration::train::PairOptions pairs = {};
   ration::train::StatisticsOptions statistics = {};
   ration::train::BenchOptions bench = {};
   ration::Path smoke_folder = {};
@@ -138,6 +148,24 @@ bool judges(const CommandLine& line) {
   return line.mode == CommandLine::Mode::score || line.mode == CommandLine::Mode::statistics;
 }
 
+// A word that stands by itself behind --pairs: a setting, or one more checkpoint.
+void take_pairs_word(std::string_view word, ration::train::PairOptions& pairs) {
+  const std::size_t equals = word.find('=');
+  if (equals != std::string_view::npos &&
+      word.substr(0, equals).find('/') == std::string_view::npos)
+    pairs.settings.emplace_back(word);
+  else
+    pairs.checkpoints.emplace_back(word);
+}
+
+// What is missing behind --pairs; takes over where the output goes.
+std::string finish_pairs(CommandLine& line) {
+  line.pairs.output = line.score.output;
+  if (line.pairs.checkpoints.empty()) return "--pairs takes a list and a checkpoint";
+  if (line.pairs.output.empty()) return "--pairs needs -o, the file to write";
+  return {};
+}
+
 // The command line, or what is wrong with it.
 std::string parse(std::span<char*> words, CommandLine& line) {
   std::optional<ration::Path> run;
@@ -145,7 +173,7 @@ std::string parse(std::span<char*> words, CommandLine& line) {
     const std::string_view word = words[i];
     const bool takes_value = word == "--attempt" || word == "--token" || word == "--steps" ||
                              word == "--export" || word == "--runs" || word == "-o" ||
-                             word == "--statistics";
+                             word == "--statistics" || word == "--pairs" || word == "--like";
     std::string_view value;
     int number = 0;
     if (takes_value) {
@@ -166,7 +194,12 @@ std::string parse(std::span<char*> words, CommandLine& line) {
       const auto kind = ration::train::statistic_named(value);
       if (!kind) return fmt::format("--statistics takes fisher or gram, not \"{}\"", value);
       line.statistics.statistic = *kind;
-    } else if (word == "-o")
+    } else if (word == "--pairs") {
+      line.mode = CommandLine::Mode::pairs;
+      line.pairs.list = value;
+    } else if (word == "--like")
+      line.pairs.like = value;
+    else if (word == "-o")
       line.score.output = value;
     else if (word == "--bench")
       line.mode = CommandLine::Mode::bench;
@@ -191,6 +224,8 @@ std::string parse(std::span<char*> words, CommandLine& line) {
     else if (!word.starts_with("-") && word.find('=') != std::string_view::npos &&
              line.mode == CommandLine::Mode::bench)
       line.bench.settings.emplace_back(word);
+    else if (line.mode == CommandLine::Mode::pairs && !word.starts_with("-"))
+      take_pairs_word(word, line.pairs);
     else if (judges(line) && !word.starts_with("-") && !line.score.checkpoint.empty())
       line.score.settings.emplace_back(word);
     else if (judges(line) && !word.starts_with("-"))
@@ -208,6 +243,10 @@ std::string parse(std::span<char*> words, CommandLine& line) {
       return fmt::format("{} takes prepared data and a checkpoint", mode);
     if (line.score.output.empty()) return fmt::format("{} needs -o, the file to write", mode);
   }
+  if (line.mode != CommandLine::Mode::pairs && !line.pairs.like.empty())
+    return "--like belongs to --pairs";
+  if (line.mode == CommandLine::Mode::pairs && !line.help)
+    if (std::string problem = finish_pairs(line); !problem.empty()) return problem;
   if (line.mode == CommandLine::Mode::work) {
     if (!run && !line.help) return "a run folder is missing";
     line.work.run_folder = run.value_or("");
@@ -282,8 +321,9 @@ int judge(CommandLine& line) {
   const auto say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
   line.statistics.of = line.score;
   const ration::train::WorkerOutcome outcome =
-      line.mode == CommandLine::Mode::score
-          ? ration::train::score(line.score, world, say)
+      line.mode == CommandLine::Mode::score ? ration::train::score(line.score, world, say)
+      : line.mode == CommandLine::Mode::pairs
+          ? ration::train::score_pairs(line.pairs, world, say)
           : ration::train::write_statistics(line.statistics, world, say);
   if (outcome.error) std::fputs(outcome.error->describe().c_str(), stderr);
   return static_cast<int>(outcome.exit);
@@ -341,6 +381,7 @@ int carry_out(CommandLine& line, std::span<char*> words) {
     case CommandLine::Mode::pace:
       return ration::train::keep_pace(line.smoke_folder, ration::real_files(), stdin, stdout);
     case CommandLine::Mode::score:
+    case CommandLine::Mode::pairs:
     case CommandLine::Mode::statistics:
       return judge(line);
     case CommandLine::Mode::bench:
