@@ -64,7 +64,6 @@ struct List {
 struct Loaded {
   run::RunFile run;
   std::unique_ptr<Model> model;
-  Products products = Products::own;
   std::string sha256;  // of the weights' file
   std::string name;    // for people
 };
@@ -84,7 +83,6 @@ std::optional<Failure> load_of_run(Files& files,
   Result<checkpoint::Checkpoint> tensors = checkpoint::Checkpoint::open(files, *path);
   if (!tensors) return Failure{WorkerExit::data, std::move(tensors).error()};
   loaded.sha256 = tensors->sha256();
-  loaded.products = products_of(loaded.run, *found);
   loaded.name = fmt::format("{} of run {}", name.text(), loaded.run.id);
   return std::nullopt;
 }
@@ -96,7 +94,6 @@ std::optional<Failure> load_file(Files& files, const Path& path, Loaded& loaded)
   Result<void> done = copy_tensors(*tensors, loaded.model->parameters());
   if (!done) return Failure{WorkerExit::data, std::move(done).error().with_context(path.string())};
   loaded.sha256 = tensors->sha256();
-  loaded.products = products_named(loaded.run.execution.products).value_or(usual_products());
   loaded.name = fmt::format("{}, read like run {}", path.string(), loaded.run.id);
   return std::nullopt;
 }
@@ -128,10 +125,13 @@ Result<std::unique_ptr<ChoiceReader>> reader_of(const Loaded& loaded, std::int64
   const Result<device::DeviceOptions> options = device::options_of(loaded.run);  // a GPU there is
   if (!options) return options.error();
   const Parameters& parameters = loaded.model->parameters();
+  // Not those that training took: the trainer's own give the same bits for any batch.
+  const Products products =
+      products_named(loaded.run.execution.products).value_or(usual_products());
   const device::Computes computes = device::computes_on(loaded.run);
   return cached_reader(device::is_on_gpu(loaded.run)
                            ? tensor_network(spec, parameters, computes.device, computes.type)
-                           : cpu_network(spec, parameters, loaded.products),
+                           : cpu_network(spec, parameters, products),
                        batch_tokens);
 }
 
