@@ -37,7 +37,7 @@ class CachedReader final : public ChoiceReader {
       pass = {};
     };
     for (std::size_t slot = 0; slot < prompts.size(); ++slot)
-      for (const std::size_t number : list.prompts[prompts[slot]].choices) {
+      for (const std::size_t number : by_length(list, prompts[slot])) {
         const PairList::Choice& choice = list.choices[number];
         if (rows_of(choice) == 0) continue;  // the prompt has told all
         if (std::ssize(pass.tokens) + rows_of(choice) > batch_tokens_) read_choices();
@@ -60,6 +60,15 @@ class CachedReader final : public ChoiceReader {
                                     .to = list.choices[choice].first});
     }
     return pass;
+  }
+
+  // The choices of a prompt: those of similar length side by side.
+  static std::vector<std::size_t> by_length(const PairList& list, std::size_t prompt) {
+    std::vector<std::size_t> choices = list.prompts[prompt].choices;
+    std::stable_sort(choices.begin(), choices.end(), [&](std::size_t a, std::size_t b) {
+      return list.choices[a].tokens.size() < list.choices[b].tokens.size();
+    });
+    return choices;
   }
 
   static void add_choice(Pass& pass, std::int64_t slot, const PairList::Choice& choice) {

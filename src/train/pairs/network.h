@@ -36,7 +36,7 @@ struct Prediction {
 
 struct Pass {
   std::vector<std::int64_t> tokens;     // [N] ids
-  std::vector<Segment> segments;        // in the order of their rows, those of a prompt together
+  std::vector<Segment> segments;        // in the order of their rows; best by prompt and length
   std::vector<Prediction> predictions;  // in the order of rows
 };
 

@@ -31,11 +31,18 @@ class TensorNetwork final : public Network {
   void read_choices(const Pass& pass, std::span<double> logp) override;
 
  private:
-  // Choices of one prompt within a pass: rows [first, first + length).
+  // Choices of one prompt, of similar length, within a pass: rows [first, first + length).
   struct Group {
     std::int64_t prompt = 0, first = 0, length = 0;
     at::Tensor places;  // [length]: of its rows among R M padded ones
-    std::int64_t choices = 0, longest = 0;
+    std::int64_t choices = 0, shortest = 0, longest = 0;
+
+    // Filling up to the longest costs at most twice what is read, beyond a few tokens each.
+    bool takes(const Segment& segment) const {
+      constexpr std::int64_t kFew = 8;
+      return prompt == segment.prompt && std::max(longest, segment.length) <=
+                                             2 * std::max(kFew, std::min(shortest, segment.length));
+    }
   };
   struct Kept {
     at::Tensor key, value;  // [H,P,D]
@@ -215,11 +222,15 @@ void TensorNetwork::read_prompts(const Pass& pass, std::span<double> logp) {
 void TensorNetwork::read_choices(const Pass& pass, std::span<double> logp) {
   std::vector<Group> groups;
   for (const Segment& segment : pass.segments) {
-    if (groups.empty() || groups.back().prompt != segment.prompt)
-      groups.push_back({.prompt = segment.prompt, .first = segment.first, .places = {}});
+    if (groups.empty() || !groups.back().takes(segment))
+      groups.push_back({.prompt = segment.prompt,
+                        .first = segment.first,
+                        .places = {},
+                        .shortest = segment.length});
     Group& group = groups.back();
     group.length += segment.length;
     group.choices += 1;
+    group.shortest = std::min(group.shortest, segment.length);
     group.longest = std::max(group.longest, segment.length);
   }
   auto segment = pass.segments.begin();
