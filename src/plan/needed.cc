@@ -100,6 +100,17 @@ std::vector<double> drawn_budgets(std::span<const fit::Mode> draws,
 
 }  // namespace
 
+std::optional<Flops> least_budget(const fit::Law& law,
+                                  std::span<const double> x,
+                                  const Request& request,
+                                  Loss loss) {
+  constexpr std::size_t kGrid = 400;
+  const fit::Mode mode{&law, {x.begin(), x.end()}, 1};
+  LeastLoss least({&mode, 1}, request, kGrid);
+  const Scan seen = scan(least, std::log(loss.value));
+  return seen.first ? std::optional(Flops(std::exp(*seen.first))) : std::nullopt;
+}
+
 Result<Needed> budget_for(const fit::Fit& fit, const Request& request, Loss loss) {
   Request most = request;
   most.budget = Flops(std::exp(kHighest));
