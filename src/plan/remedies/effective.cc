@@ -58,8 +58,8 @@ Result<Effective> effective(const fit::Law& law,
   Effective result;
   const std::optional<double> log_u = curves.log_unique(log_n, log_d, loss.value);
   result.saturated = !log_u;
-  result.unique = Tokens(std::exp(log_u.value_or(log_d)));
-  result.multiplier = std::exp(log_u.value_or(log_d) - log_u0);
+  result.unique = log_u ? Tokens(std::exp(*log_u)) : baseline.tokens * compute;
+  result.multiplier = result.unique / baseline.unique;
   result.slope = curves.slope(log_n, log_d, log_u.value_or(log_d));
   result.fresh = exp_of(curves.log_fresh(curves.log_effective_params(log_n, log_d), loss.value));
   if (const auto log_tokens = curves.log_tokens(log_n, log_u0, loss.value))

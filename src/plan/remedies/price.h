@@ -106,8 +106,10 @@ enum class Flag {
 std::string_view name_of(Flag flag);  // "no effect seen", …
 std::optional<Flag> flag_of(std::string_view name);
 
-// From where to where a remedy pays, in epochs of U_0 at this size: open ends are nothing.
+// From where to where a remedy pays, in epochs of U_0 at this size: open ends are nothing. The
+// stretch that holds the measured epochs, or the nearest one.
 struct Pays {
+  bool anywhere = false;
   std::optional<double> from, until;
   bool by_law = false;  // by the law under the measured quality; else between the epochs measured
   double measured_low = 0, measured_high = 0;  // epochs of the baselines that it was measured at

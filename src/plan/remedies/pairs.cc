@@ -1,0 +1,227 @@
+#include "plan/remedies/pairs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/math/distributions/normal.hpp>
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <tuple>
+
+#include "base/random.h"
+#include "plan/remedies/checks.h"
+
+namespace ration::plan {
+namespace {
+
+// A setting of the baseline: N, size, D, U.
+using Cell = std::tuple<double, std::string, double, double>;
+
+Cell cell_of(const RemedyRun& run) {
+  return {run.params.value, run.size, run.tokens.value, run.unique.value};
+}
+
+// A run beside its partner.
+struct Pair {
+  const RemedyRun* run = nullptr;
+  const RemedyRun* partner = nullptr;
+};
+
+const RemedyRun* partner_of(const RemedyRun& run,
+                            std::span<const RemedyRun> runs,
+                            const std::string& baseline) {
+  const RemedyRun* best = nullptr;
+  const auto distance = [&](const RemedyRun& other) {
+    return std::abs(std::log(other.tokens / run.tokens));
+  };
+  for (const RemedyRun& other : runs) {
+    if (other.arm != baseline || other.size != run.size || other.unique != run.unique ||
+        other.seed != run.seed)
+      continue;
+    if (!best || distance(other) < distance(*best)) best = &other;
+  }
+  return best;
+}
+
+Pairs pairs_of(const Arm& arm, std::size_t cell, std::vector<Pair> members) {
+  std::sort(members.begin(), members.end(), [](const Pair& a, const Pair& b) {
+    return a.run->seed < b.run->seed;
+  });
+  const RemedyRun& first = *members.front().partner;
+  Pairs pairs{.arm = &arm,
+              .size = first.size,
+              .baseline = {first.params, first.tokens, first.unique},
+              .cell = cell};
+  const auto count = static_cast<double>(members.size());
+  for (const auto& [run, partner] : members) {
+    pairs.seeds.push_back(run->seed);
+    pairs.differences.push_back(run->loss.value - partner->loss.value);
+    if (run->task && partner->task) pairs.scores.push_back(*run->task - *partner->task);
+    pairs.tokens += run->tokens.value / count;
+    pairs.flops += run->flops.value / count;
+    pairs.donors += run->donors.value / count;
+    pairs.baseline_flops += partner->flops.value / count;
+  }
+  return pairs;
+}
+
+}  // namespace
+
+Result<Matched> match(std::span<const RemedyRun> runs,
+                      const std::string& baseline,
+                      std::span<const Arm> arms) {
+  std::vector<Error> problems = problems_of(runs, baseline, arms);
+  std::map<Cell, std::size_t> cells;
+  for (const RemedyRun& run : runs)
+    if (run.arm == baseline) cells.emplace(cell_of(run), 0);
+  std::size_t number = 0;
+  for (auto& [cell, place] : cells) place = number++;
+
+  Matched matched;
+  std::map<std::pair<std::size_t, std::size_t>, std::vector<Pair>> groups;  // by cell and arm
+  for (std::size_t a = 0; a < arms.size(); ++a) {
+    std::set<const RemedyRun*> taken;
+    std::size_t alone = 0, paired = 0;
+    for (const RemedyRun& run : runs) {
+      if (run.arm != arms[a].name) continue;
+      const RemedyRun* partner = partner_of(run, runs, baseline);
+      if (!partner) {
+        ++alone;
+        continue;
+      }
+      ++paired;
+      if (!taken.insert(partner).second)
+        problems.push_back(
+            {.kind = ErrorKind::input,
+             .what = fmt::format("two runs of {} with size {} and seed {} meet one run of {}",
+                                 run.arm,
+                                 run.size,
+                                 run.seed,
+                                 baseline),
+             .hint = "give the baseline a run of each length, or each variant an arm"});
+      groups[{cells[cell_of(*partner)], a}].push_back({&run, partner});
+    }
+    if (alone > 0)
+      matched.notes.push_back(fmt::format(
+          "{} of {} runs of {} have no partner of their size, unique tokens and seed in {}",
+          alone,
+          alone + paired,
+          arms[a].name,
+          baseline));
+    else if (paired == 0)
+      matched.notes.push_back(fmt::format("{} has no runs", arms[a].name));
+  }
+  if (groups.empty() && problems.empty())
+    problems.push_back({.kind = ErrorKind::input,
+                        .what = fmt::format("no run has a partner in {}", baseline),
+                        .hint = "runs are paired by size, unique tokens and seed"});
+  if (!problems.empty()) return combine(std::move(problems), "the remedies cannot be priced");
+  for (auto& [key, members] : groups)
+    matched.pairs.push_back(pairs_of(arms[key.second], key.first, std::move(members)));
+  // By size, then arm, then length: cells are sorted by size first.
+  std::stable_sort(matched.pairs.begin(), matched.pairs.end(), [](const Pairs& a, const Pairs& b) {
+    return std::tuple(a.baseline.params.value, a.size, a.arm) <
+           std::tuple(b.baseline.params.value, b.size, b.arm);
+  });
+  return matched;
+}
+
+Scores scores_of(std::span<const RemedyRun> runs,
+                 const std::string& baseline,
+                 const std::string& size,
+                 Tokens tokens) {
+  Scores scores;
+  for (const RemedyRun& run : runs)
+    if (run.arm == baseline && run.size == size && run.tokens == tokens && run.task)
+      scores[run.unique.value].push_back(*run.task);
+  return scores;
+}
+
+double mean_of(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double deviation_of(std::span<const double> values) {
+  if (values.size() < 2) return 0;
+  const double centre = mean_of(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - centre) * (value - centre);
+  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+double normal_reach(double level) {
+  return boost::math::quantile(boost::math::normal(), (1 + level) / 2);
+}
+
+std::vector<double> bootstrap_means(std::span<const double> values,
+                                    const PriceOptions& options,
+                                    std::size_t cell) {
+  const double centre = mean_of(values);
+  std::vector<double> means(static_cast<std::size_t>(options.draws), centre);
+  if (values.size() < 2) return means;
+  const auto n = static_cast<double>(values.size());
+  const double stretch =
+      std::sqrt(n / (n - 1)) *
+      boost::math::quantile(boost::math::students_t(n - 1), (1 + options.level) / 2) /
+      normal_reach(options.level);
+  for (std::size_t b = 0; b < means.size(); ++b) {
+    Stream stream(options.seed, StreamId::resampling, (std::uint64_t{cell} << 32) + b);
+    double sum = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) sum += values[stream.below(values.size())];
+    means[b] = centre + stretch * (sum / n - centre);
+  }
+  return means;
+}
+
+Amount amount_of(std::vector<double> draws, double level) {
+  std::erase_if(draws, [](double value) { return std::isnan(value); });
+  if (draws.empty()) return {NAN};
+  std::sort(draws.begin(), draws.end());
+  // Linear between order statistics, the i-th of n at i / (n - 1); infinities stay what they are.
+  const auto quantile = [&](double q) {
+    const double at = q * static_cast<double>(draws.size() - 1);
+    const auto below = static_cast<std::size_t>(at);
+    const double part = at - static_cast<double>(below);
+    if (part == 0 || draws[below] == draws[below + 1]) return draws[below];
+    return draws[below] + part * (draws[below + 1] - draws[below]);
+  };
+  const auto finite = [](double value) {
+    return std::isfinite(value) ? std::optional(value) : std::nullopt;
+  };
+  const double tail = (1 - level) / 2;
+  return {quantile(0.5), finite(quantile(tail)), finite(quantile(1 - tail))};
+}
+
+Amount student(std::span<const double> values, double level) {
+  const double centre = mean_of(values);
+  if (values.size() < 2) return {centre};
+  const auto n = static_cast<double>(values.size());
+  const double reach = deviation_of(values) / std::sqrt(n) *
+                       boost::math::quantile(boost::math::students_t(n - 1), (1 + level) / 2);
+  return {centre, centre - reach, centre + reach};
+}
+
+double p_of(double value, double error, double freedom) {
+  if (freedom < 1) return 1;
+  if (!(error > 0)) return value == 0 ? 1 : 0;
+  const boost::math::students_t distribution(freedom);
+  return 2 * boost::math::cdf(boost::math::complement(distribution, std::abs(value) / error));
+}
+
+std::vector<double> holm(std::span<const double> p) {
+  std::vector<std::size_t> order(p.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(
+      order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
+  std::vector<double> adjusted(p.size());
+  double reached = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    reached = std::max(reached, static_cast<double>(order.size() - i) * p[order[i]]);
+    adjusted[order[i]] = std::min(1.0, reached);
+  }
+  return adjusted;
+}
+
+}  // namespace ration::plan
