@@ -68,8 +68,8 @@ Result<PairScores> parse_scores(std::string_view text,
                                        : std::numeric_limits<double>::quiet_NaN());
   }
   if (number == 1 || scores.logp.size() != request.choices)
-    return foreign(file, number, fmt::format("{} choices are missing",
-                                             request.choices - scores.logp.size()));
+    return foreign(
+        file, number, fmt::format("{} choices are missing", request.choices - scores.logp.size()));
   return scores;
 }
 
@@ -81,9 +81,8 @@ Result<ItemSums> item_sums(const PairTask& task, const Request& request, const P
     for (const std::array<AskedChoice, 2>& both : request.asked[i]) {
       std::array<ChoiceSums, 2> pair;
       for (std::size_t c = 0; c < 2; ++c) {
-        Result<ChoiceSums> one = sums_of(scores.logp[both[c].with],
-                                         scores.logp[both[c].without],
-                                         item.choices[c].size());
+        Result<ChoiceSums> one = sums_of(
+            scores.logp[both[c].with], scores.logp[both[c].without], item.choices[c].size());
         if (!one) return std::move(one).error().with_context(task.where(item));
         pair[c] = *one;
       }

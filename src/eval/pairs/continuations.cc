@@ -84,11 +84,12 @@ Result<std::string> continuation_pairs(std::span<const std::string> documents,
     return each.document != found.front().document;
   });
   if (!several)
-    return Error{.kind = ErrorKind::input,
-                 .what = fmt::format("fewer than two of {} held-out documents have {} bytes",
-                                     documents.size(),
-                                     options.document_bytes + options.choice_bytes),
-                 .hint = "take a smaller --document-bytes, or prepare data with more held-out text"};
+    return Error{
+        .kind = ErrorKind::input,
+        .what = fmt::format("fewer than two of {} held-out documents have {} bytes",
+                            documents.size(),
+                            options.document_bytes + options.choice_bytes),
+        .hint = "take a smaller --document-bytes, or prepare data with more held-out text"};
   Stream stream(options.seed, StreamId::documents, 1);
   std::string lines;
   for (std::size_t i = 0; i < found.size(); ++i) {

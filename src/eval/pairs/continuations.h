@@ -20,11 +20,11 @@ struct ContinuationOptions {
   std::uint64_t seed = 0;
 };
 
-// JSON lines {"id","document","consistent","inconsistent","group":"continuation"}. Documents come in
-// an order drawn by Stream(seed, StreamId::documents); each gives its beginning and what follows,
-// and once all did, the next stretch of those that are long enough. The inconsistent choice is the
-// true one of an item of another document. ErrorKind::input: fewer than two documents are long
-// enough.
+// JSON lines {"id","document","consistent","inconsistent","group":"continuation"}. Documents come
+// in an order drawn by Stream(seed, StreamId::documents); each gives its beginning and what
+// follows, and once all did, the next stretch of those that are long enough. The inconsistent
+// choice is the true one of an item of another document. ErrorKind::input: fewer than two documents
+// are long enough.
 Result<std::string> continuation_pairs(std::span<const std::string> documents,
                                        const ContinuationOptions& options);
 

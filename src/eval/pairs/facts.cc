@@ -14,14 +14,27 @@ constexpr std::array<std::string_view, 24> kNames = {
     "Barrow", "Calder", "Denby",  "Elmore", "Farley", "Garrow", "Haddon", "Ingram",
     "Kelby",  "Lowick", "Marden", "Norley", "Orford", "Pelham", "Quarry", "Ridley",
     "Selby",  "Tarvin", "Upton",  "Verity", "Walton", "Yarrow", "Ashby",  "Brindle"};
-constexpr std::array<std::string_view, 16> kHouses = {
-    "Foundry", "Mill",     "Bakery",  "Museum", "Brewery", "Press",  "Theatre", "Nursery",
-    "Shipyard", "Pottery", "Library", "Garage", "Dairy",   "Market", "Tannery", "Workshop"};
+constexpr std::array<std::string_view, 16> kHouses = {"Foundry",
+                                                      "Mill",
+                                                      "Bakery",
+                                                      "Museum",
+                                                      "Brewery",
+                                                      "Press",
+                                                      "Theatre",
+                                                      "Nursery",
+                                                      "Shipyard",
+                                                      "Pottery",
+                                                      "Library",
+                                                      "Garage",
+                                                      "Dairy",
+                                                      "Market",
+                                                      "Tannery",
+                                                      "Workshop"};
 constexpr std::array<std::string_view, 32> kTowns = {
-    "Alder",    "Birchley", "Corvane", "Dunmore", "Eastrop", "Fennick", "Glenholt", "Harwell",
-    "Islay",    "Jarrow",   "Kestrel", "Lindale", "Mossley", "Newbold", "Oakham",   "Penrith",
-    "Queensby", "Rothwell", "Stanmer", "Thorpe",  "Ulverton", "Vantry", "Westby",   "Yelden",
-    "Ashford",  "Bexley",   "Coldham", "Draycot", "Elstow",  "Frampton", "Girton",  "Hexham"};
+    "Alder",    "Birchley", "Corvane", "Dunmore", "Eastrop",  "Fennick",  "Glenholt", "Harwell",
+    "Islay",    "Jarrow",   "Kestrel", "Lindale", "Mossley",  "Newbold",  "Oakham",   "Penrith",
+    "Queensby", "Rothwell", "Stanmer", "Thorpe",  "Ulverton", "Vantry",   "Westby",   "Yelden",
+    "Ashford",  "Bexley",   "Coldham", "Draycot", "Elstow",   "Frampton", "Girton",   "Hexham"};
 constexpr std::array<std::string_view, 24> kFirst = {
     "Ada",   "Boris", "Clara", "David", "Edith", "Frank", "Greta", "Henry",
     "Irene", "Jacob", "Karin", "Louis", "Maria", "Niels", "Olive", "Peter",
@@ -31,12 +44,21 @@ constexpr std::array<std::string_view, 24> kLast = {
     "Irving", "Jensen", "Keller", "Larsen", "Morris", "Nolan",  "Osborn", "Porter",
     "Quinn",  "Rowe",   "Sutton", "Tanner", "Usher",  "Vaughn", "Weber",  "York"};
 constexpr std::array<std::string_view, 20> kGoods = {
-    "bells",   "boots",  "bread",  "candles", "carpets", "chairs", "cheese", "clocks",
-    "flutes",  "glass",  "kettles", "knives", "lamps",   "paper",  "ropes",  "saddles",
-    "soap",    "tiles",  "toys",   "wool"};
-constexpr std::array<std::string_view, 12> kMonths = {
-    "January", "February", "March",     "April",   "May",      "June",
-    "July",    "August",   "September", "October", "November", "December"};
+    "bells",  "boots",   "bread", "candles", "carpets", "chairs", "cheese",
+    "clocks", "flutes",  "glass", "kettles", "knives",  "lamps",  "paper",
+    "ropes",  "saddles", "soap",  "tiles",   "toys",    "wool"};
+constexpr std::array<std::string_view, 12> kMonths = {"January",
+                                                      "February",
+                                                      "March",
+                                                      "April",
+                                                      "May",
+                                                      "June",
+                                                      "July",
+                                                      "August",
+                                                      "September",
+                                                      "October",
+                                                      "November",
+                                                      "December"};
 
 using Wordings = std::array<std::string_view, kWordings>;
 // {} is the value. Of about one length, so that no wording is told by that.
@@ -53,19 +75,33 @@ struct Statement {
 };
 constexpr std::array<Statement, 4> kStatements = {{
     {{"is open to visitors", "lets visitors in", "does welcome guests", "will receive callers"},
-     {"is not open to visitors", "lets no visitors in", "does not welcome guests",
+     {"is not open to visitors",
+      "lets no visitors in",
+      "does not welcome guests",
       "will not receive callers"}},
-    {{"made a profit last year", "ended the year with a gain", "did earn money last year",
+    {{"made a profit last year",
+      "ended the year with a gain",
+      "did earn money last year",
       "could pay its owners a share"},
-     {"made no profit last year", "ended the year without a gain", "did not earn money last year",
+     {"made no profit last year",
+      "ended the year without a gain",
+      "did not earn money last year",
       "could not pay its owners a share"}},
-    {{"will build a second hall", "does plan to grow", "is going to add rooms",
+    {{"will build a second hall",
+      "does plan to grow",
+      "is going to add rooms",
       "has bought more land"},
-     {"will not build a second hall", "does not plan to grow", "is not going to add rooms",
+     {"will not build a second hall",
+      "does not plan to grow",
+      "is not going to add rooms",
       "has bought no more land"}},
-    {{"has signed the contract", "did accept the terms", "is bound by the agreement",
+    {{"has signed the contract",
+      "did accept the terms",
+      "is bound by the agreement",
       "was ready to sign the deal"},
-     {"has not signed the contract", "did not accept the terms", "is not bound by the agreement",
+     {"has not signed the contract",
+      "did not accept the terms",
+      "is not bound by the agreement",
       "was not ready to sign the deal"}},
 }};
 

@@ -93,7 +93,10 @@ std::string told_both(const Subject& a, const Subject& b, Stream& stream) {
 
 // One sentence about one fact, with its value or another. `within`: that of the other subject, for
 // a wrong value that the document holds.
-Texts with_other_value(Relation relation, bool within, std::optional<bool> affirmed, Stream& stream) {
+Texts with_other_value(Relation relation,
+                       bool within,
+                       std::optional<bool> affirmed,
+                       Stream& stream) {
   Subject a = draw_about(draw_relations({relation}, stream), nullptr, stream);
   if (affirmed) a.facts.front().value.back() = *affirmed ? '+' : '-';
   const std::string name = a.name;
@@ -130,8 +133,8 @@ Texts copied_of_two(Stream& stream) {
   return {.document = told_both(a, b, stream),
           .consistent = say(a.name, named, wording) + " " +
                         say(kPronoun, more, other_wording(more.wording, stream)),
-          .inconsistent = say(a.name, named, named.wording) + " " +
-                          say(kPronoun, of_other, of_other.wording)};
+          .inconsistent =
+              say(a.name, named, named.wording) + " " + say(kPronoun, of_other, of_other.wording)};
 }
 
 Texts draw_texts(std::string_view group, std::int64_t place, Stream& stream) {
@@ -152,9 +155,8 @@ std::string generate_pairs(const GenerateOptions& options) {
   std::string lines;
   for (std::size_t g = 0; g < kGenerated.size(); ++g)
     for (std::int64_t i = 0; i < options.items; ++i) {
-      Stream stream(options.seed,
-                    StreamId::documents,
-                    static_cast<std::uint64_t>(i) * kGenerated.size() + g);
+      Stream stream(
+          options.seed, StreamId::documents, static_cast<std::uint64_t>(i) * kGenerated.size() + g);
       const Texts texts = draw_texts(kGenerated[g], i, stream);
       lines += Json{{"id", fmt::format("{}-{}-{}", kGenerated[g], options.seed, i)},
                     {"document", texts.document},

@@ -1,7 +1,7 @@
 #pragma once
 
-// Tasks of pairs made of nothing but a seed: made-up facts about two subjects, told in four to eight
-// sentences; one choice states a fact in other words, the other states something else.
+// Tasks of pairs made of nothing but a seed: made-up facts about two subjects, told in four to
+// eight sentences; one choice states a fact in other words, the other states something else.
 //
 //   std::string lines = generate_pairs({.items = 200, .seed = 0});  // five groups of 200
 //
@@ -12,8 +12,8 @@
 //   negation  the opposite; as many documents deny something as affirm it
 //   verbatim  two sentences copied from the document, which speak of two subjects there and of one
 //             here: "Barrow Mill lies in Alder. It employs 340 people."
-// True and false values are drawn alike and choices and documents take their wordings from one list,
-// so that the choices alone tell nothing.
+// True and false values are drawn alike and choices and documents take their wordings from one
+// list, so that the choices alone tell nothing.
 
 #include <array>
 #include <cstdint>
@@ -31,7 +31,8 @@ struct GenerateOptions {
 };
 
 // JSON lines: {"id","document","consistent","inconsistent","group"}. Item i of a group is drawn by
-// Stream(seed, StreamId::documents, its place): fewer items are the beginning of more in each group.
+// Stream(seed, StreamId::documents, its place): fewer items are the beginning of more in each
+// group.
 std::string generate_pairs(const GenerateOptions& options);
 
 }  // namespace ration::eval

@@ -106,8 +106,7 @@ class Builder {
     for (const PairItem& item : task_.items)
       for (const std::size_t prompt : options_.prompts)
         for (const std::string& choice : item.choices) {
-          Result<const Ids*> ids =
-              choice_ids(choice, blank_before(kPrompts[prompt], item), item);
+          Result<const Ids*> ids = choice_ids(choice, blank_before(kPrompts[prompt], item), item);
           if (!ids) return std::move(ids).error();
           if ((*ids)->size() > longest_) longest_ = (*ids)->size(), longest_item_ = &item;
         }
@@ -139,8 +138,9 @@ class Builder {
                                        number,
                                        prompt->ids.size(),
                                        limit_),
-                   .hint = "take --prompts 0, a larger --prompt-tokens, or a model with a longer "
-                           "context"};
+                   .hint =
+                       "take --prompts 0, a larger --prompt-tokens, or a model with a longer "
+                       "context"};
     return prompt_number(std::move(prompt->ids));
   }
 
@@ -186,8 +186,7 @@ class Builder {
   Result<std::size_t> document_prompt(std::size_t q, const PairItem& item) {
     const auto [found, is_new] = of_document_.try_emplace(std::pair(item.cluster, q));
     if (!is_new) return found->second;
-    Result<CutPrompt> prompt =
-        fitted(kPrompts[options_.prompts[q]], item.document, codec_, limit_);
+    Result<CutPrompt> prompt = fitted(kPrompts[options_.prompts[q]], item.document, codec_, limit_);
     if (!prompt) return std::move(prompt).error().with_context(task_.where(item));
     if (prompt->kept < item.document.size()) {
       cut_[item.cluster] = true;
@@ -237,10 +236,9 @@ Result<void> check_skip_first(const PairTask& task, const Request& request) {
     for (const std::array<AskedChoice, 2>& both : request.asked[i])
       for (const AskedChoice& choice : both)
         if (choice.tokens < 2)
-          return bad(
-              fmt::format("{}: a choice is one token, of which --skip-first leaves nothing",
-                          task.where(task.items[i])),
-              "leave --skip-first out: the token after the prompt is scored, too");
+          return bad(fmt::format("{}: a choice is one token, of which --skip-first leaves nothing",
+                                 task.where(task.items[i])),
+                     "leave --skip-first out: the token after the prompt is scored, too");
   return {};
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 // Scores of a choice from the log probabilities of its tokens, and what they predict. With x the
-// prompt, 0 the same prompt without its document, y_1 … y_m the choice, l_i(c) = ln p(y_i | c, y_<i):
+// prompt, 0 the same prompt without its document, y_1 … y_m the choice, l_i(c) = ln p(y_i | c,
+// y_<i):
 //
 //   sum           sum l_i(x)                     avg       sum / m
 //   pmi           sum (l_i(x) - l_i(0))          avg_pmi   pmi / m

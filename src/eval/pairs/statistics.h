@@ -25,7 +25,8 @@ double mcnemar(std::int64_t only_first, std::int64_t only_second);
 double median(std::vector<double> values);  // the mean of the two in the middle; NaN of none
 
 struct ClusterDraws {
-  std::int64_t draws = 2000;  // 100 to 1e6; the ends of 95 % then move by a few percent of its width
+  std::int64_t draws =
+      2000;  // 100 to 1e6; the ends of 95 % then move by a few percent of its width
   std::uint64_t seed = 0;
 };
 

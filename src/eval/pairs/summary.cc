@@ -39,7 +39,9 @@ class Counter {
 
   std::size_t prompts() const { return prompts_; }
   std::size_t corpora() const { return corpora_.size(); }
-  std::size_t values() const { return prompts_ + corpora_.size() + prompts_ * part_tallies_.size(); }
+  std::size_t values() const {
+    return prompts_ + corpora_.size() + prompts_ * part_tallies_.size();
+  }
   const std::vector<std::size_t>& corpus_of() const { return corpus_of_; }
   const std::vector<Tally>& groups() const { return groups_; }
   const std::vector<Tally>& parts() const { return part_tallies_; }
@@ -179,9 +181,8 @@ ScoreSummary summarise(const PairTask& task,
   for (std::size_t q = 0; q < counter.prompts(); ++q) summary.pooled.push_back(next());
   for (CorpusAccuracy& corpus : summary.corpora) corpus.share = next();
   for (std::size_t p = 0; p < kParts.size(); ++p) {
-    PartAccuracy part{.of = kParts[p][0],
-                      .part = kParts[p][1],
-                      .items = static_cast<std::size_t>(part_items[p])};
+    PartAccuracy part{
+        .of = kParts[p][0], .part = kParts[p][1], .items = static_cast<std::size_t>(part_items[p])};
     for (std::size_t q = 0; q < counter.prompts(); ++q) part.prompts.push_back(next());
     if (part.items > 0) summary.parts.push_back(std::move(part));
   }

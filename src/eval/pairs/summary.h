@@ -24,14 +24,14 @@ struct Share {
 struct GroupAccuracy {
   std::size_t items = 0;
   std::vector<Share> prompts = {};  // Wilson's intervals
-  double median = 0;           // over the prompts
+  double median = 0;                // over the prompts
 };
 
 struct CorpusAccuracy {
-  std::string corpus;     // as in PairGroup
+  std::string corpus;  // as in PairGroup
   std::size_t items = 0;
   std::size_t groups = 0;
-  Share share;            // interval over documents
+  Share share;  // interval over documents
 };
 
 // Part of the items: `of` says by what they were divided.
@@ -65,14 +65,14 @@ ScoreSummary summarise(const PairTask& task,
 
 // The second checkpoint against the first, on the same items.
 struct GroupDifference {
-  std::int64_t only_first = 0;   // items that it alone gets right
+  std::int64_t only_first = 0;  // items that it alone gets right
   std::int64_t only_second = 0;
-  double p = 1;                  // McNemar's exact test; of this group and prompt alone
+  double p = 1;  // McNemar's exact test; of this group and prompt alone
 };
 
 struct Comparison {
-  std::vector<Share> pooled;    // accuracy of the second less that of the first, a prompt each
-  std::vector<Share> corpora;   // as ScoreSummary::corpora
+  std::vector<Share> pooled;   // accuracy of the second less that of the first, a prompt each
+  std::vector<Share> corpora;  // as ScoreSummary::corpora
   std::vector<std::vector<GroupDifference>> groups;  // [group][place of the prompt]
 };
 

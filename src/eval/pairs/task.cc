@@ -76,8 +76,9 @@ Result<std::vector<Source>> sources_of(Files& files, const Path& path, const std
                                    set,
                                    kPrefix,
                                    kSuffix),
-               .hint = "name the folder that holds xsum and cnn_dm, or one JSONL file; --set names "
-                       "another set"};
+               .hint =
+                   "name the folder that holds xsum and cnn_dm, or one JSONL file; --set names "
+                   "another set"};
 }
 
 Result<std::string> member(const Json& json, const char* name) {
@@ -89,7 +90,8 @@ Result<std::string> member(const Json& json, const char* name) {
 
 Result<std::string> id_of(const Json& json) {
   const auto found = json.find("id");
-  if (found != json.end() && found->is_number_integer()) return fmt::to_string(found->get<std::int64_t>());
+  if (found != json.end() && found->is_number_integer())
+    return fmt::to_string(found->get<std::int64_t>());
   return member(json, "id");
 }
 
@@ -174,8 +176,7 @@ class Collector {
     if (strip)
       for (std::string& choice : item->choices) choice = without_tags(choice);
     for (const std::string& choice : item->choices)
-      if (choice.find_first_not_of(" \t\r\n") == std::string::npos)
-        return bad("a choice is empty");
+      if (choice.find_first_not_of(" \t\r\n") == std::string::npos) return bad("a choice is empty");
     std::string group = source.group;
     if (json->contains("group")) {
       Result<std::string> named = member(*json, "group");

@@ -27,18 +27,18 @@ struct PairItem {
   std::string id;
   std::string document;
   std::array<std::string, 2> choices;
-  std::size_t label = 0;     // of `choices`, the consistent one
-  std::size_t cluster = 0;   // number of its document among the distinct ones of the task
-  std::size_t group = 0;     // of PairTask::groups
-  std::size_t file = 0;      // of PairTask::files
-  std::size_t line = 0;      // in its file, from 1
-  bool verbatim = false;     // each sentence of the inconsistent choice stands in the document
+  std::size_t label = 0;    // of `choices`, the consistent one
+  std::size_t cluster = 0;  // number of its document among the distinct ones of the task
+  std::size_t group = 0;    // of PairTask::groups
+  std::size_t file = 0;     // of PairTask::files
+  std::size_t line = 0;     // in its file, from 1
+  bool verbatim = false;    // each sentence of the inconsistent choice stands in the document
 };
 
 // Items that one accuracy is counted over: a distractor model's, or those of one "group".
 struct PairGroup {
   std::string name;
-  std::string corpus;     // "xsum", "cnn_dm"; empty where the file does not say
+  std::string corpus;  // "xsum", "cnn_dm"; empty where the file does not say
   std::size_t items = 0;
 };
 

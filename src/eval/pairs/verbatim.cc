@@ -33,7 +33,7 @@ std::string normalised(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     for (const std::string_view tag : {kOpen, kClose})
       if (text.substr(i).starts_with(tag)) i += tag.size() - 1;
-    if (is_word(text[i]) )
+    if (is_word(text[i]))
       plain += lower(text[i]);
     else if (!plain.empty() && plain.back() != ' ')
       plain += ' ';

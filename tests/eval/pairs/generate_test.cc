@@ -75,7 +75,8 @@ TEST(GeneratedPairs, EveryOtherWrongValueStandsElsewhereInTheDocument) {
       all = all && (good.contains(word) || document.contains(word));
     within[kGenerated[item.group]] += all ? 1 : 0;
   }
-  for (const auto group : {"entity", "number", "date"}) EXPECT_NEAR(static_cast<double>(within[group]), 100, 5) << group;
+  for (const auto group : {"entity", "number", "date"})
+    EXPECT_NEAR(static_cast<double>(within[group]), 100, 5) << group;
 }
 
 // Features of the choices alone, the document unseen: each must be no better than a coin.
@@ -96,8 +97,7 @@ TEST(GeneratedPairs, CannotBeToldByTheirChoicesAlone) {
   for (const auto& [name, feature] : features) {
     std::vector<double> credits(kGenerated.size());
     for (const PairItem& item : task.items)
-      credits[item.group] +=
-          credit(feature(item.choices[0]), feature(item.choices[1]), item.label);
+      credits[item.group] += credit(feature(item.choices[0]), feature(item.choices[1]), item.label);
     for (std::size_t g = 0; g < kGenerated.size(); ++g)
       EXPECT_NEAR(credits[g] / 1000, 0.5, band(1000)) << name << " of " << kGenerated[g];
   }
@@ -109,7 +109,8 @@ TEST(GeneratedPairs, HaveNoWordThatGivesTheAnswerAway) {
   std::map<std::string, std::array<double, 2>> counts;
   for (const PairItem& item : task.items)
     for (std::size_t c = 0; c < 2; ++c)
-      for (const std::string& word : words(item.choices[c])) counts[word][c == item.label ? 1 : 0] += 1;
+      for (const std::string& word : words(item.choices[c]))
+        counts[word][c == item.label ? 1 : 0] += 1;
   for (const auto& [word, count] : counts) {
     const double n = count[0] + count[1];
     if (n < 50) continue;
@@ -160,7 +161,8 @@ TEST(Continuations, GoOnWithTheirDocumentAndTheOthersWithAnother) {
   }
 
   const std::string lines =
-      continuation_pairs(documents, {.items = 10, .document_bytes = 50, .choice_bytes = 30}).value();
+      continuation_pairs(documents, {.items = 10, .document_bytes = 50, .choice_bytes = 30})
+          .value();
 
   const PairTask task = parse_task(lines, "c.jsonl").value();
   ASSERT_EQ(task.items.size(), 10U);
@@ -174,7 +176,8 @@ TEST(Continuations, GoOnWithTheirDocumentAndTheOthersWithAnother) {
     EXPECT_NEAR(static_cast<double>(wrong.size()), static_cast<double>(right.size()), 8);  // a word
   }
   EXPECT_EQ(lines,
-            continuation_pairs(documents, {.items = 10, .document_bytes = 50, .choice_bytes = 30}).value());
+            continuation_pairs(documents, {.items = 10, .document_bytes = 50, .choice_bytes = 30})
+                .value());
 }
 
 TEST(Continuations, NeedTwoDocumentsThatAreLongEnough) {

@@ -16,8 +16,8 @@
 
 namespace ration::test {
 
-// One id a word or punctuation mark, in the order in which they are met; a blank belongs to the word
-// behind it and does not count. 0 ends documents.
+// One id a word or punctuation mark, in the order in which they are met; a blank belongs to the
+// word behind it and does not count. 0 ends documents.
 class WordCodec {
  public:
   eval::Codec codec() {
@@ -76,8 +76,8 @@ inline std::string unigram_answer(const eval::Request& request, double smoothing
     Json logp = Json::array();
     for (const std::uint32_t id : line.at("choice").get<std::vector<std::uint32_t>>()) {
       const auto count = static_cast<double>(std::count(prompt.begin(), prompt.end(), id));
-      logp.push_back(std::log((count + smoothing) /
-                              (static_cast<double>(prompt.size()) + 5000 * smoothing)));
+      logp.push_back(
+          std::log((count + smoothing) / (static_cast<double>(prompt.size()) + 5000 * smoothing)));
     }
     text += Json{{"choice", number++}, {"logp", logp}}.dump() + "\n";
   }

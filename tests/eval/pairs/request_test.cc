@@ -87,13 +87,16 @@ TEST(PairRequest, ABlankStandsBeforeAChoiceUnlessThePromptEndsInOne) {
 TEST(PairRequest, NeverRepeatsAPromptOrAChoiceBehindIt) {
   std::string text;
   for (int i = 0; i < 6; ++i)
-    text += line(std::to_string(i), i < 3 ? "One document." : "Another.", "same", "wrong " + std::to_string(i % 2));
+    text += line(std::to_string(i),
+                 i < 3 ? "One document." : "Another.",
+                 "same",
+                 "wrong " + std::to_string(i % 2));
   const PairTask task = parse_task(text, "f").value();
 
   const Request request = make_request(task, bytes(), {.context = 100}).value();
 
-  EXPECT_EQ(request.prompts, 3U + 2 * 3);           // without a document, and of each
-  EXPECT_EQ(request.choices, 3U * 3 + 2 * 3 * 3);   // same, wrong 0, wrong 1 behind each of nine
+  EXPECT_EQ(request.prompts, 3U + 2 * 3);          // without a document, and of each
+  EXPECT_EQ(request.choices, 3U * 3 + 2 * 3 * 3);  // same, wrong 0, wrong 1 behind each of nine
 }
 
 TEST(PairRequest, CutsTheDocumentOnItsRightAndCountsIt) {
@@ -135,7 +138,7 @@ TEST(PairRequest, RefusesWhatTheContextCannotHold) {
 
   EXPECT_THAT(choice.error().what, HasSubstr("f:1: a choice has 14 tokens"));
   EXPECT_EQ(words.error().kind, ErrorKind::usage);
-  EXPECT_THAT(words.error().what, HasSubstr("the words of prompt 1 are 22 tokens"));
+  EXPECT_THAT(words.error().what, HasSubstr("the words of prompt 1 are 21 tokens"));
 }
 
 TEST(PairRequest, OneTokenHasNoScoreWithoutTheFirst) {
@@ -166,7 +169,8 @@ TEST(PairAnswer, PmiBehindThePromptWithoutADocumentIsExactlyZero) {
 TEST(PairAnswer, NamesTheLineThatIsNotTheOneAskedFor) {
   const PairTask task = parse_task(line("a", "d", "wet", "dry"), "t.jsonl").value();
   WordCodec words;
-  const Request request = make_request(task, words.codec(), {.prompts = {0}, .context = 100}).value();
+  const Request request =
+      make_request(task, words.codec(), {.prompts = {0}, .context = 100}).value();
   const std::string good = unigram_answer(request);
   const auto error_of = [&](const std::string& text) {
     return parse_scores(text, "scores", request).error().what;

@@ -62,9 +62,8 @@ void expect_like(const std::string& name, Score score, bool skip_first) {
       EXPECT_NEAR(
           score_of(all[i][0][c], score, skip_first), row.at("scores")[c].get<double>(), kTolerance);
     EXPECT_EQ(summary.credits[i][0], row.at("credit").get<double>()) << row.at("id");
-    const double of_first = credit(score_of(all[i][0][0], score, skip_first),
-                                   score_of(all[i][0][1], score, skip_first),
-                                   0);
+    const double of_first = credit(
+        score_of(all[i][0][0], score, skip_first), score_of(all[i][0][1], score, skip_first), 0);
     EXPECT_EQ(of_first, row.at("predicted").is_null() ? 0.5 : row.at("predicted") == 0 ? 1 : 0);
   }
   EXPECT_NEAR(summary.pooled[0].value, expected.at("accuracy").get<double>(), kTolerance);

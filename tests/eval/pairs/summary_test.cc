@@ -125,7 +125,8 @@ TEST(PairSummary, ComparesCheckpointsItemByItem) {
 
   for (std::size_t q = 0; q < 3; ++q)
     EXPECT_NEAR(comparison.pooled[q].value, b.pooled[q].value - a.pooled[q].value, 1e-12);
-  EXPECT_NEAR(comparison.corpora[0].value, b.corpora[0].share.value - a.corpora[0].share.value, 1e-12);
+  EXPECT_NEAR(
+      comparison.corpora[0].value, b.corpora[0].share.value - a.corpora[0].share.value, 1e-12);
   std::int64_t only_second = 0;
   for (std::size_t i = 0; i < 34; ++i) only_second += b.credits[i][2] > a.credits[i][2] ? 1 : 0;
   EXPECT_EQ(comparison.groups[0][2].only_second, only_second);
@@ -161,7 +162,7 @@ TEST(ClusterBootstrap, TakesItemsOfOneDocumentForOneDraw) {
       cluster_bootstrap(kDocuments, 1, share, {.draws = 2000, .seed = 3});
 
   const double half = 1.96 * std::sqrt(0.25 / kDocuments);  // 0.098; of items alone: 0.037
-  EXPECT_NEAR(intervals[0].low, 0.5 - half, 0.01);  // steps of 1/100
+  EXPECT_NEAR(intervals[0].low, 0.5 - half, 0.01);          // steps of 1/100
   EXPECT_NEAR(intervals[0].high, 0.5 + half, 0.01);
 }
 

@@ -74,9 +74,9 @@ TEST(PairTask, ReadsOneCorpusOneSetAndOneFileOfTheLayout) {
 TEST(PairTask, AnyOtherFileGetsItsOrderFromAHashOfTheId) {
   std::string text;
   for (int i = 0; i < 400; ++i)
-    text += Json{{"id", i}, {"document", "d"}, {"consistent", "good"}, {"inconsistent", "bad"}}
-                .dump() +
-            "\n";
+    text +=
+        Json{{"id", i}, {"document", "d"}, {"consistent", "good"}, {"inconsistent", "bad"}}.dump() +
+        "\n";
 
   const PairTask task = parse_task(text, "mine.jsonl").value();
 
@@ -93,10 +93,11 @@ TEST(PairTask, AnyOtherFileGetsItsOrderFromAHashOfTheId) {
 
 TEST(PairTask, NamesEveryLineThatCannotBeUsed) {
   const std::string good = R"({"id":"a","document":"d","consistent":"x","inconsistent":"y"})";
-  const std::string text = good + "\nnot json\n" + R"({"id":"b","document":"d","consistent":"x"})" +
-                           "\n" + R"({"id":"c","document":"d","consistent":" ","inconsistent":"y"})" +
-                           "\n" + R"({"id":"d","input":"d","correct_choice":"x","list_choices":["x","y"],"lbl":1})" +
-                           "\n" + R"({"id":"e","input":"d","correct_choice":"x","list_choices":["x","y"],"lbl":2})" + "\n";
+  const std::string text =
+      good + "\nnot json\n" + R"({"id":"b","document":"d","consistent":"x"})" + "\n" +
+      R"({"id":"c","document":"d","consistent":" ","inconsistent":"y"})" + "\n" +
+      R"({"id":"d","input":"d","correct_choice":"x","list_choices":["x","y"],"lbl":1})" + "\n" +
+      R"({"id":"e","input":"d","correct_choice":"x","list_choices":["x","y"],"lbl":2})" + "\n";
 
   const std::string told = described(parse_task(text, "f.jsonl"));
 
