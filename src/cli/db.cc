@@ -32,6 +32,7 @@ Result<int> run_rebuild(const Arguments& arguments) {
                                   {"runs", summary->runs},
                                   {"attempts", summary->attempts},
                                   {"fits", summary->fits},
+                                  {"evals", summary->evals},
                                   {"problems", summary->problems},
                                   {"notes", summary->notes},
                                   {"kept", summary->replaced ? Json(kKept) : Json()}});
@@ -39,11 +40,14 @@ Result<int> run_rebuild(const Arguments& arguments) {
     const auto count = [](std::int64_t number, std::string_view word) {
       return counted(static_cast<std::size_t>(number), word);
     };
-    arguments.console.print(fmt::format("{}, {}, {}, {}\n",
+    arguments.console.print(fmt::format("{}, {}, {}, {}{}\n",
                                         count(summary->sweeps, "sweep"),
                                         count(summary->runs, "run"),
                                         count(summary->attempts, "attempt"),
-                                        count(summary->fits, "fit")));
+                                        count(summary->fits, "fit"),
+                                        summary->evals == 0
+                                            ? std::string()
+                                            : ", " + count(summary->evals, "evaluation")));
     if (summary->replaced)
       arguments.console.note(fmt::format("the database before is kept as {}", kKept));
     for (const std::string& note : summary->notes) arguments.console.note(note);
@@ -166,7 +170,7 @@ Command db_vacuum_command() {
 
 Command db_rebuild_command() {
   return {.name = "db rebuild",
-          .summary = "Make the database again from sweeps, run folders and fits",
+          .summary = "Make the database again from sweeps, run folders, fits and evaluations",
           .arguments = "",
           .options = {store_option(), take_over_option()},
           .description =

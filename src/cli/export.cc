@@ -102,7 +102,8 @@ Result<ExportOptions> export_options(const Arguments& arguments) {
   const std::vector<std::pair<std::string, Table>> tables = {{"runs", Table::runs},
                                                              {"losses", Table::losses},
                                                              {"metrics", Table::metrics},
-                                                             {"fits", Table::fits}};
+                                                             {"fits", Table::fits},
+                                                             {"evals", Table::evals}};
   const std::vector<std::pair<std::string, Format>> formats = {
       {"csv", Format::csv}, {"jsonl", Format::jsonl}, {"parquet", Format::parquet}};
   options.table = read.choice("what", tables).value_or(options.table);
@@ -208,7 +209,7 @@ Result<int> run_export(const Arguments& arguments) {
 Command export_command() {
   return {
       .name = "export",
-      .summary = "Write runs, losses, metrics or fits for other programs",
+      .summary = "Write runs, losses, metrics, fits or evaluations for other programs",
       .arguments = "[SWEEP | RUN …]",
       .max_arguments = 100'000,
       .options =
@@ -217,7 +218,8 @@ Command export_command() {
             .value = "TABLE",
             .default_value = "runs",
             .help = "runs (with every setting), losses (held-out evaluations), metrics (all logged "
-                    "numbers) or fits; docs/store.md has their columns."},
+                    "numbers), fits or evals (accuracies on pairs); docs/store.md has their "
+                    "columns."},
            {.name = "format",
             .value = "FORMAT",
             .help = "csv, jsonl or parquet; the ending of -o unless given, else csv."},

@@ -1,5 +1,5 @@
 // The database made again from files: sweeps/ says what was asked for, runs/ what became of it,
-// fits/ what was fitted.
+// fits/ what was fitted, evals/ how checkpoints judged pairs.
 
 #include <fmt/format.h>
 
@@ -32,8 +32,12 @@ class Rebuild {
   Rebuild(store::Writer& writer, Files& files) : writer_(writer), files_(files) {}
 
   Result<RebuildSummary> run() {
-    for (const auto part :
-         {&Rebuild::sweeps, &Rebuild::orphans, &Rebuild::jobs, &Rebuild::histories, &Rebuild::fits})
+    for (const auto part : {&Rebuild::sweeps,
+                            &Rebuild::orphans,
+                            &Rebuild::jobs,
+                            &Rebuild::histories,
+                            &Rebuild::fits,
+                            &Rebuild::evals})
       if (Result<void> done = (this->*part)(); !done) return std::move(done).error();
     return std::move(summary_);
   }
@@ -55,6 +59,7 @@ class Rebuild {
   Result<Past> add_attempt(const RunRow& row, const run::RunFolder& folder, int number);
   Result<std::int64_t> add_with_log(const store::AttemptRow& attempt);
   Result<void> fits();
+  Result<void> evals();
   void problem(const Error& error) {
     summary_.problems.push_back(error.where ? fmt::format("{}: {}", error.where->file, error.what)
                                             : error.what);
@@ -301,6 +306,27 @@ Result<void> Rebuild::fits() {
     }
     if (Result<void> done = writer_.add_fit(fit->fit, fit->created); !done) return done;
     ++summary_.fits;
+  }
+  return {};
+}
+
+Result<void> Rebuild::evals() {
+  const Path folder = writer_.layout().evals();
+  if (!files_.exists(folder)) return {};
+  Result<std::vector<std::string>> names = files_.list(folder);
+  if (!names) return std::move(names).error();
+  for (const std::string& name : *names) {
+    Result<store::StoredEval> stored = store::read_eval_record(files_, folder / name);
+    if (!stored) {
+      problem(stored.error());
+      continue;
+    }
+    Result<void> done = writer_.add_eval(stored->eval, stored->created);
+    if (!done && done.error().kind != ErrorKind::input) return done;
+    if (done)
+      ++summary_.evals;
+    else
+      problem(std::move(done).error().with_context((folder / name).string()));
   }
   return {};
 }

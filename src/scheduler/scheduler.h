@@ -127,13 +127,14 @@ struct RebuildSummary {
   std::int64_t runs = 0;
   std::int64_t attempts = 0;
   std::int64_t fits = 0;
+  std::int64_t evals = 0;
   bool replaced = false;  // there was a database; it is kept as ration.db.before-rebuild
   std::vector<std::string> problems;  // files that could not be used, and why
   std::vector<std::string> notes;     // files that were set aside; their runs go on without them
 };
 
-// Makes ration.db again from sweeps/, runs/, slurm/ and fits/. The old database is replaced at the
-// very end, and kept as ration.db.before-rebuild. `take_over`: see store::WriterOptions.
+// Makes ration.db again from sweeps/, runs/, slurm/, fits/ and evals/. The old database is replaced
+// at the very end, and kept as ration.db.before-rebuild. `take_over`: see store::WriterOptions.
 Result<RebuildSummary> rebuild_store(const Path& store,
                                      Files& files,
                                      Clock& clock,

@@ -18,7 +18,7 @@ struct Query {
 // Times, hosts, processes, reasons in words and row ids are left out: they differ between two
 // histories that end in the same place. So are lost attempts: nothing was executed in them, and
 // nothing need be on the disk that tells of them.
-constexpr std::array<Query, 7> kDump = {{
+constexpr std::array<Query, 10> kDump = {{
     {"sweeps", "SELECT name, lower(hex(version)), source FROM sweeps ORDER BY 1, 2"},
     {"members",
      "SELECT s.name, lower(hex(s.version)), m.ordinal, m.priority, lower(hex(r.hash)), m.tags "
@@ -43,6 +43,18 @@ constexpr std::array<Query, 7> kDump = {{
      "x.run "
      "ORDER BY 1, 2, 3, 4"},
     {"fits", "SELECT lower(hex(digest)), law, query, loss, status, document FROM fits ORDER BY 1"},
+    {"evals",
+     "SELECT lower(hex(e.digest)), lower(hex(r.hash)), e.step, e.checkpoint, e.task, e.data, "
+     "e.document FROM evals e LEFT JOIN runs r ON r.id = e.run ORDER BY 1"},
+    {"eval_scores",
+     "SELECT lower(hex(e.digest)), s.score, s.skip_first, s.part, s.name, s.corpus, s.prompt, "
+     "s.n, s.accuracy, s.low, s.high FROM eval_score s JOIN evals e ON e.id = s.eval "
+     "ORDER BY 1, 2, 3, 4, 5, 6, 7"},
+    {"eval_choices",
+     "SELECT lower(hex(e.digest)), c.item, c.prompt, c.choice, c.tokens, c.sum_with, "
+     "c.sum_without, (SELECT total(t.logp_with) FROM eval_token t WHERE t.eval = c.eval AND t.item "
+     "= c.item AND t.prompt = c.prompt AND t.choice = c.choice) FROM eval_choice c "
+     "JOIN evals e ON e.id = c.eval ORDER BY 1, 2, 3, 4"},
 }};
 
 // Each query lists what breaks a rule.

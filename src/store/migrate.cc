@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "store/backup.h"
+#include "store/eval_schema.h"
 #include "store/schema.h"
 
 namespace ration::store {
@@ -33,6 +34,8 @@ FROM runs r;
 )sql",
     // A row for each setting of each run, which nothing ever read: `runs` holds them as JSON.
     "DROP TABLE run_params",
+    // Evaluations of pairs.
+    kEvalSchema,
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "store/database.h"
+#include "store/eval_schema.h"
 #include "store/store.h"
 
 namespace ration::store {
@@ -63,7 +64,16 @@ const std::vector<Column>& view_columns(Table table) {
                                            {"status", text},
                                            {"runs", whole},
                                            {"document", text}};
+  static const std::vector<Column> evals = {
+      {"eval", text},     {"created", real},     {"run", text},    {"step", whole},
+      {"tokens", real},   {"epochs", real},      {"params", real}, {"final_loss_nats", real},
+      {"checkpoint", text}, {"task", text},      {"data", text},   {"score", text},
+      {"skip_first", whole}, {"part", text},     {"name", text},   {"corpus", text},
+      {"prompt", whole},  {"n", whole},          {"accuracy", real}, {"low", real},
+      {"high", real}};
   switch (table) {
+    case Table::evals:
+      return evals;
     case Table::runs:
       return runs;
     case Table::losses:
@@ -189,6 +199,26 @@ void visit_fits(const Database& database,
   }
 }
 
+// Of no run at all, too, unless some are asked for.
+void visit_evals(const Database& database,
+                 const std::optional<std::vector<std::string>>& runs,
+                 const RowVisitor& visit) {
+  if (!has_evals(database)) return;
+  const std::set<std::string> chosen =
+      runs ? std::set<std::string>(runs->begin(), runs->end()) : std::set<std::string>();
+  Statement rows = database.prepare(
+      fmt::format("SELECT {} FROM v_evals ORDER BY run, step, eval, score, skip_first, part, "
+                  "corpus, name, prompt",
+                  column_list(Table::evals)));
+  constexpr int kRun = 2;
+  Row row;
+  while (rows.step()) {
+    if (runs && !chosen.contains(rows.text(kRun))) continue;
+    read_row(rows, view_columns(Table::evals), row);
+    unwrap(visit(row));
+  }
+}
+
 }  // namespace
 
 std::vector<Column> columns_of(Table table) {
@@ -201,6 +231,7 @@ std::vector<Column> columns_of(Table table) {
 Result<void> Reader::each_row(const TableQuery& query, const RowVisitor& visit) const {
   return guarded([&] {
     if (query.table == Table::fits) return visit_fits(*database_, query.runs, visit);
+    if (query.table == Table::evals) return visit_evals(*database_, query.runs, visit);
     const std::vector<std::string> runs = query.runs ? *query.runs : all_runs(*database_);
     if (query.table == Table::runs) return visit_runs(*database_, runs, visit);
     visit_points(*database_, runs, query.table, visit);

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "base/part_file.h"
+#include "store/eval_schema.h"
 
 namespace ration::store {
 namespace {
@@ -215,6 +216,7 @@ void ensure_schema(Database& database) {
   Transaction transaction(database, true);
   database.execute(kTables);
   database.execute(kViews);
+  database.execute(kEvalSchema);
   database.execute(fmt::format("PRAGMA user_version={}", kSchemaVersion));
   transaction.commit();
 }

@@ -43,6 +43,7 @@ struct Layout {
   Path sweeps() const { return folder / "sweeps"; }
   Path runs() const { return folder / "runs"; }
   Path fits() const { return folder / "fits"; }
+  Path evals() const { return folder / "evals"; }
   Path run(std::string_view run_id) const { return runs() / run_id; }
 };
 
@@ -91,6 +92,35 @@ struct StoredFit {
   std::int64_t id = 0;
   double created = 0;  // UNIX seconds
   FitRecord fit;
+};
+
+// ---- Evaluations of pairs -----------------------------------------------------------------------
+
+// What `ration eval` found for one checkpoint.
+struct EvalRecord {
+  Json document;       // ration.eval/1, whole
+  std::string tokens;  // ration.eval_tokens/1, JSON lines; empty unless they were to be kept
+};
+
+// One accuracy of one evaluation.
+struct EvalRow {
+  std::string run;         // run-id; empty where the store has none of this checkpoint
+  std::int64_t step = 0;   // of the checkpoint; 0 = not known
+  double tokens = 0;       // seen in training by then; NaN when not known
+  double epochs = 0;       // likewise
+  std::string checkpoint;  // SHA-256 of the weights
+  std::string task;        // "fib", "pairs", "generated"
+  std::string data;        // digest of the task
+  std::string score;       // "avg_pmi", …
+  bool skip_first = false;
+  std::string part;  // pooled, corpus, group, copied, length
+  std::string name;  // of the part
+  std::string corpus;
+  std::optional<std::int64_t> prompt;  // nothing for medians over the prompts
+  std::int64_t items = 0;
+  double accuracy = 0;  // of 1
+  double low = 0;       // of its 95 % interval; NaN where there is none
+  double high = 0;
 };
 
 // ---- What people ask ----------------------------------------------------------------------------
@@ -190,7 +220,7 @@ struct Usage {
 
 // ---- What other programs read -------------------------------------------------------------------
 
-enum class Table { runs, losses, metrics, fits };
+enum class Table { runs, losses, metrics, fits, evals };
 
 struct TableQuery {
   Table table = Table::runs;
@@ -253,6 +283,10 @@ class Reader {
   Result<std::vector<Evaluation>> evaluations(std::string_view run,
                                               std::int64_t after_step = -1) const;
 
+  // Every accuracy that was recorded of a run's checkpoints, in the order of their steps; `run` is
+  // its whole id.
+  Result<std::vector<EvalRow>> evals_of(std::string_view run) const;
+
   // All rows of a table, one at a time: by run-id, then name and step; fits as they were made. Runs
   // without a row are no error. Memory: the points of one run.
   Result<void> each_row(const TableQuery& query, const RowVisitor& visit) const;
@@ -284,6 +318,26 @@ class FitWriter {
 
  private:
   FitWriter(Files& files, Clock& clock, Layout layout, std::unique_ptr<Database> database);
+  Files* files_;
+  Clock* clock_;
+  Layout layout_;
+  std::unique_ptr<Database> database_;
+};
+
+// Adds evaluations to the store, also while `ration run` is on. They are written to
+// evals/<digest>/ first, so that a rebuild finds them. A database of an older schema is brought to
+// this program's.
+class EvalWriter {
+ public:
+  static Result<EvalWriter> open(Files& files, Clock& clock, const Path& folder);
+  EvalWriter(EvalWriter&&) noexcept;
+  ~EvalWriter();
+  // The digest, of the document: the same evaluation again is the same row. ErrorKind::input: no
+  // document of ration.eval/1.
+  Result<std::string> record(const EvalRecord& eval);
+
+ private:
+  EvalWriter(Files& files, Clock& clock, Layout layout, std::unique_ptr<Database> database);
   Files* files_;
   Clock* clock_;
   Layout layout_;

@@ -153,10 +153,12 @@ class Writer : public Reader {
   // takes, for its time.
   Result<VacuumSummary> vacuum();
 
-  // For rebuilding: runs that no sweep asks for, attempts and fits, as their files tell.
+  // For rebuilding: runs that no sweep asks for, attempts, fits and evaluations, as their files
+  // tell.
   Result<std::int64_t> add_run(const Member& member);
   Result<std::int64_t> add_attempt(const AttemptRow& attempt);
   Result<void> add_fit(const FitRecord& fit, double created);
+  Result<void> add_eval(const EvalRecord& eval, double created);
   // Replaces the store's database by the one that was built, and keeps the old one as
   // ration.db.before-rebuild; the writer is of no use afterwards, but holds the store until it
   // goes.
@@ -192,5 +194,11 @@ class Writer : public Reader {
 Result<SweepRecord> read_sweep_record(Files& files, const Path& membership_file);
 // Reads what FitWriter wrote.
 Result<StoredFit> read_fit_record(Files& files, const Path& file);
+struct StoredEval {
+  double created = 0;  // UNIX seconds
+  EvalRecord eval;
+};
+// Reads what EvalWriter wrote into a folder.
+Result<StoredEval> read_eval_record(Files& files, const Path& folder);
 
 }  // namespace ration::store
