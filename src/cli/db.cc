@@ -40,14 +40,13 @@ Result<int> run_rebuild(const Arguments& arguments) {
     const auto count = [](std::int64_t number, std::string_view word) {
       return counted(static_cast<std::size_t>(number), word);
     };
-    arguments.console.print(fmt::format("{}, {}, {}, {}{}\n",
-                                        count(summary->sweeps, "sweep"),
-                                        count(summary->runs, "run"),
-                                        count(summary->attempts, "attempt"),
-                                        count(summary->fits, "fit"),
-                                        summary->evals == 0
-                                            ? std::string()
-                                            : ", " + count(summary->evals, "evaluation")));
+    arguments.console.print(fmt::format(
+        "{}, {}, {}, {}{}\n",
+        count(summary->sweeps, "sweep"),
+        count(summary->runs, "run"),
+        count(summary->attempts, "attempt"),
+        count(summary->fits, "fit"),
+        summary->evals == 0 ? std::string() : ", " + count(summary->evals, "evaluation")));
     if (summary->replaced)
       arguments.console.note(fmt::format("the database before is kept as {}", kKept));
     for (const std::string& note : summary->notes) arguments.console.note(note);

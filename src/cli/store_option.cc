@@ -48,7 +48,7 @@ void guard_store(const Arguments& arguments) {
 
 Result<void> refuse_own_file(const store::Layout& layout, const Path& file) {
   constexpr std::array kFolders = {
-      "sweeps", "runs", "fits", "slurm", "loops", "points", "studies", "fuse"};
+      "sweeps", "runs", "fits", "evals", "slurm", "loops", "points", "studies", "fuse"};
   constexpr std::array kFiles = {"ration.db",
                                  "ration.db-wal",
                                  "ration.db-shm",

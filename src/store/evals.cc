@@ -34,8 +34,8 @@ double number(const Json& json) {
 void remove_eval(Database& database, const std::string& digest) {
   for (const char* table : {"eval_token", "eval_choice", "eval_score"})
     database
-        .prepare(fmt::format(
-            "DELETE FROM {} WHERE eval IN (SELECT id FROM evals WHERE digest = ?)", table))
+        .prepare(fmt::format("DELETE FROM {} WHERE eval IN (SELECT id FROM evals WHERE digest = ?)",
+                             table))
         .bind(Hex{digest})
         .run();
   database.prepare("DELETE FROM evals WHERE digest = ?").bind(Hex{digest}).run();
@@ -94,14 +94,7 @@ void insert_choice(Database& database, std::int64_t eval, const Json& line) {
   Statement token = database.prepare("INSERT INTO eval_token VALUES(?,?,?,?,?,?,?,?)");
   for (std::size_t i = 0; i < ids.size(); ++i)
     token
-        .bind(eval,
-              item,
-              prompt,
-              choice,
-              static_cast<std::int64_t>(i),
-              ids[i],
-              with[i],
-              without[i])
+        .bind(eval, item, prompt, choice, static_cast<std::int64_t>(i), ids[i], with[i], without[i])
         .run();
 }
 
@@ -119,7 +112,10 @@ Error no_eval(const std::string& what) {
           .hint = "docs/formats.md has its members"};
 }
 
-void insert_rows(Database& database, const std::string& digest, const EvalRecord& eval, double created) {
+void insert_rows(Database& database,
+                 const std::string& digest,
+                 const EvalRecord& eval,
+                 double created) {
   const Json& document = eval.document;
   if (document.at("schema") != "ration.eval/1") throw Failure{no_eval("its schema is another")};
   const Json& checkpoint = document.at("checkpoint");

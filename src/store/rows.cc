@@ -65,11 +65,11 @@ const std::vector<Column>& view_columns(Table table) {
                                            {"runs", whole},
                                            {"document", text}};
   static const std::vector<Column> evals = {
-      {"eval", text},     {"created", real},     {"run", text},    {"step", whole},
-      {"tokens", real},   {"epochs", real},      {"params", real}, {"final_loss_nats", real},
-      {"checkpoint", text}, {"task", text},      {"data", text},   {"score", text},
-      {"skip_first", whole}, {"part", text},     {"name", text},   {"corpus", text},
-      {"prompt", whole},  {"n", whole},          {"accuracy", real}, {"low", real},
+      {"eval", text},        {"created", real}, {"run", text},      {"step", whole},
+      {"tokens", real},      {"epochs", real},  {"params", real},   {"final_loss_nats", real},
+      {"checkpoint", text},  {"task", text},    {"data", text},     {"score", text},
+      {"skip_first", whole}, {"part", text},    {"name", text},     {"corpus", text},
+      {"prompt", whole},     {"n", whole},      {"accuracy", real}, {"low", real},
       {"high", real}};
   switch (table) {
     case Table::evals:

@@ -60,7 +60,7 @@ Result<PairScores> parse_scores(std::string_view text,
     const Json values = line->value("logp", Json());
     if (line->value("choice", Json()) != choice || !values.is_array())
       return foreign(file, number, fmt::format("the scores of choice {} are due", choice));
-    if (choice >= request.choices || values.size() != request.length[choice])
+    if (choice >= request.choices || values.size() != request.tokens[choice].size())
       return foreign(file, number, fmt::format("choice {} has another number of tokens", choice));
     std::vector<double>& logp = scores.logp.emplace_back();
     for (const Json& value : values)

@@ -155,7 +155,7 @@ class Builder {
         choices_.try_emplace(std::pair(prompt, &ids), choice_order_.size());
     if (is_new) {
       choice_order_.emplace_back(prompt, &ids);
-      request_.length.push_back(ids.size());
+      request_.tokens.push_back(ids);
     }
     return found->second;
   }

@@ -53,10 +53,10 @@ struct Request {
   std::size_t choices = 0;
   // [item][place in RequestOptions::prompts][choice]
   std::vector<std::vector<std::array<AskedChoice, 2>>> asked;
-  std::int64_t prompt_limit = 0;         // tokens
-  std::size_t documents_cut = 0;         // distinct documents of which any prompt lost something
-  std::int64_t bytes_cut = 0;            // of documents, over all prompts
-  std::vector<std::size_t> length = {};  // tokens of each choice of the request
+  std::int64_t prompt_limit = 0;  // tokens
+  std::size_t documents_cut = 0;  // distinct documents of which any prompt lost something
+  std::int64_t bytes_cut = 0;     // of documents, over all prompts
+  std::vector<Ids> tokens;        // of each choice of the request
 };
 
 // A choice is tokenised alone and joined to its prompt as tokens, after a blank unless the prompt
