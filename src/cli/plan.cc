@@ -11,6 +11,7 @@
 #include "cli/option_reader.h"
 #include "cli/page_file.h"
 #include "cli/plan_next.h"
+#include "cli/plan_remedies.h"
 #include "cli/plan_text.h"
 #include "cli/store_option.h"
 #include "report/report.h"
@@ -127,6 +128,7 @@ Result<plan::Request> plan_request(const Arguments& arguments) {
   for (const char* of_plan : {"loss", "frontier", "csv", "figure", "details"})
     if (arguments.flag(of_plan) && arguments.flag("next"))
       read.refuse(fmt::format("--{} is of no use with --next", of_plan), "leave one of them out");
+  for (Error& problem : remedies_conflicts(arguments)) read.problems.push_back(std::move(problem));
   if (bytes && !(*bytes > 0)) read.refuse("a parameter takes no bytes", "--bytes-per-param 16");
   if (!read.problems.empty()) return combine(std::move(read.problems), "the plan cannot be made");
   return request;
@@ -218,6 +220,7 @@ Result<int> run_plan(const Arguments& arguments) {
   if (!fit) return std::move(fit).error();
   if (!fit->trusted() && !arguments.flag("force")) return fit::untrusted(*fit);
   if (arguments.flag("next")) return run_plan_next(arguments, *fit, *request);
+  if (arguments.flag("remedies")) return run_plan_remedies(arguments, *fit, *request);
   Result<Shown> shown = make_plans(arguments, *fit, std::move(*request));
   if (!shown) return std::move(shown).error();
   if (Result<void> done = write_files(arguments, *shown, *fit); !done)
@@ -310,6 +313,7 @@ Command plan_command() {
            {.name = "force", .help = "Plan with a fit that is not to be trusted."}},
       .description = "  ration plan --fit fit.json --budget 1e21flop --unique 25Btok",
       .execute = run_plan};
+  for (Option& option : remedies_options()) command.options.push_back(std::move(option));
   for (Option& option : next_options()) command.options.push_back(std::move(option));
   return command;
 }

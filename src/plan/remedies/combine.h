@@ -22,28 +22,35 @@ struct Combination {
 };
 
 struct RemediedPlan {
-  Plan without;        // the plan of the unique tokens at hand
-  Plan with;           // of U_eq = m U: its epochs count U_eq
-  Combination chosen;  // no arms: nothing pays
-  // The product of everything that pays, where it was not measured together: a bound from above if
-  // remedies get into each other's way. Nothing where `chosen` is all that pays.
+  Plan without;  // of the unique tokens at hand
+  // Of U_eq = m U: its tokens are those that the budget would pay without overhead, c times what is
+  // trained on, and its epochs count U_eq.
+  Plan with;
+  Combination chosen;  // without arms where nothing pays
+  // Everything that pays, multiplied, where that was not measured together: what it would be if
+  // the remedies did not get into each other's way. Nothing where `chosen` has them all.
   std::optional<Combination> product;
   std::optional<Amount> product_loss;
-  Amount params, tokens, epochs, loss;  // epochs over the tokens at hand; over draws of law and m
-  Amount gain;                          // loss without less loss with, plans made anew
-  Flops training, overhead;             // of the budget
-  std::vector<std::string> doubts;
+  // What to train: tokens seen, epochs over the tokens at hand. Intervals over draws of the law and
+  // of m.
+  Amount params, tokens, epochs;
+  Amount loss;                      // of that allocation
+  Amount gain;                      // least loss without, less least loss with
+  Flops training, overhead;         // of the budget
+  std::vector<std::string> doubts;  // sentences
 };
 
-// From the rows of the size nearest to the planned one. Only arms that are claimed count
-// (PriceRow::claimed).
-// Errors: those of make_plan(); a request with pools (ErrorKind::usage); a list of another law than
-// the fit's (ErrorKind::input).
+// Arms that are claimed (PriceRow::claimed), each by its row at the size and then the number of
+// epochs nearest to those of the plan without; filters and mixtures that by the law stopped paying
+// at these epochs are left out. Multipliers are multiplied only where the interaction was measured
+// and its interval includes 0; an arm that joins several counts as measured.
+// Errors: those of make_plan(); a request with pools (ErrorKind::usage); a list of another law or
+// convention of counting parameters than the fit's (ErrorKind::input).
 Result<RemediedPlan> plan_with_remedies(const fit::Fit& fit,
                                         const Request& request,
                                         const PriceList& list);
 
-// The document ration.remedied_plan/1.
+// The document ration.remedied_plan/1 (docs/formats.md).
 Json to_json(const RemediedPlan& plan, const fit::Fit& fit);
 
 }  // namespace ration::plan

@@ -119,6 +119,7 @@ struct Pays {
 struct PriceRow {
   std::string arm;
   RemedyKind kind = RemedyKind::model;
+  std::string family;  // of mixing
   std::string size;
   Setting baseline;  // of the baseline's runs: N, D, U_0
   int pairs = 0;     // seeds that both have

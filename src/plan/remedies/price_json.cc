@@ -5,26 +5,13 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "plan/remedies/json_parts.h"
 #include "plan/remedies/price.h"
 
 namespace ration::plan {
 namespace {
 
 constexpr std::string_view kSchema = "ration.remedies/1";
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-Json optional_number(const std::optional<double>& value) {
-  return value ? finite(*value) : Json(nullptr);
-}
-
-Json amount_json(const Amount& amount) {
-  return {{"value", finite(amount.value)},
-          {"low", optional_number(amount.low)},
-          {"high", optional_number(amount.high)}};
-}
-Json amount_json(const std::optional<Amount>& amount) {
-  return amount ? amount_json(*amount) : Json(nullptr);
-}
 
 Json setting_json(const Setting& setting) {
   return {{"params", setting.params.value},
@@ -44,8 +31,8 @@ Json effective_json(const Effective& effective) {
 Json pays_json(const std::optional<Pays>& pays) {
   if (!pays) return nullptr;
   return {{"anywhere", pays->anywhere},
-          {"from", optional_number(pays->from)},
-          {"until", optional_number(pays->until)},
+          {"from", optional_json(pays->from)},
+          {"until", optional_json(pays->until)},
           {"by_law", pays->by_law},
           {"measured_low", pays->measured_low},
           {"measured_high", pays->measured_high}};
@@ -54,9 +41,10 @@ Json pays_json(const std::optional<Pays>& pays) {
 Json row_json(const PriceRow& row) {
   Json flags = Json::array(), draws = Json::array();
   for (const Flag flag : row.flags) flags.push_back(name_of(flag));
-  for (const double draw : row.draws) draws.push_back(finite(draw));
+  for (const double draw : row.draws) draws.push_back(finite_json(draw));
   return {{"arm", row.arm},
           {"kind", name_of(row.kind)},
+          {"family", row.family},
           {"size", row.size},
           {"baseline", setting_json(row.baseline)},
           {"pairs", row.pairs},
@@ -74,15 +62,15 @@ Json row_json(const PriceRow& row) {
           {"unique", amount_json(row.unique)},
           {"fresh", amount_json(row.fresh)},
           {"epochs", amount_json(row.epochs)},
-          {"compute_multiplier", optional_number(row.compute_multiplier)},
-          {"log_error", finite(row.log_error)},
-          {"first_order_error", finite(row.first_order_error)},
+          {"compute_multiplier", optional_json(row.compute_multiplier)},
+          {"log_error", finite_json(row.log_error)},
+          {"first_order_error", finite_json(row.first_order_error)},
           {"seeds_needed", row.seeds_needed ? Json(*row.seeds_needed) : Json(nullptr)},
-          {"compute_with_donors", optional_number(row.compute_with_donors)},
+          {"compute_with_donors", optional_json(row.compute_with_donors)},
           {"multiplier_with_donors", amount_json(row.multiplier_with_donors)},
-          {"kept", optional_number(row.kept)},
+          {"kept", optional_json(row.kept)},
           {"quality", amount_json(row.quality)},
-          {"share", optional_number(row.share)},
+          {"share", optional_json(row.share)},
           {"worth", amount_json(row.worth)},
           {"task", amount_json(row.task)},
           {"task_unique", amount_json(row.task_unique)},
@@ -101,7 +89,7 @@ Json curve_json(const MixingCurve& curve) {
           {"at_zero", amount_json(curve.at_zero)},
           {"scale", amount_json(curve.scale)},
           {"best_share", amount_json(curve.best_share)},
-          {"best_multiplier", optional_number(curve.best_multiplier)}};
+          {"best_multiplier", optional_json(curve.best_multiplier)}};
 }
 
 Json interaction_json(const Interaction& interaction) {
@@ -127,7 +115,7 @@ Json crossing_json(const Crossing& crossing) {
           {"size", crossing.size},
           {"tokens", crossing.tokens},
           {"multipliers", crossing.multipliers},
-          {"crossing", optional_number(crossing.crossing)}};
+          {"crossing", optional_json(crossing.crossing)}};
 }
 
 template <class Values, class Write>
@@ -187,6 +175,7 @@ Named named(const Json& value, const Find& find) {
 PriceRow row_of(const Json& v) {
   PriceRow row{.arm = v.at("arm").get<std::string>(),
                .kind = named<RemedyKind>(v.at("kind"), remedy_kind),
+               .family = v.at("family").get<std::string>(),
                .size = v.at("size").get<std::string>(),
                .baseline = setting_of(v.at("baseline")),
                .pairs = v.at("pairs").get<int>(),

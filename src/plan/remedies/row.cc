@@ -184,6 +184,7 @@ Priced price_row(const fit::Fit& fit, const Pairs& pairs, const PriceOptions& op
   PriceRow& row = priced.row;
   row = {.arm = pairs.arm->name,
          .kind = pairs.arm->kind,
+         .family = pairs.arm->family,
          .size = pairs.size,
          .baseline = pairs.baseline,
          .pairs = static_cast<int>(pairs.seeds.size()),
