@@ -20,7 +20,8 @@ std::string interval_text(const plan::Amount& amount, const Number& number) {
     return fmt::format(
         "{} ({} to {})", number(amount.value), number(*amount.low), number(*amount.high));
   if (amount.low) return fmt::format("{} ({} or more)", number(amount.value), number(*amount.low));
-  if (amount.high) return fmt::format("{} ({} or less)", number(amount.value), number(*amount.high));
+  if (amount.high)
+    return fmt::format("{} ({} or less)", number(amount.value), number(*amount.high));
   return number(amount.value);
 }
 
@@ -48,9 +49,12 @@ std::string pays_text(const plan::Pays& pays) {
   if (!pays.by_law && !pays.from && !pays.until) return measured;
   if (!pays.anywhere) return by + "it pays nowhere; " + measured;
   if (pays.from && pays.until)
-    return fmt::format("{}it pays from {:.3g} to {:.3g} epochs; {}", by, *pays.from, *pays.until, measured);
-  if (pays.from) return fmt::format("{}it pays from {:.3g} epochs on; {}", by, *pays.from, measured);
-  if (pays.until) return fmt::format("{}it pays up to {:.3g} epochs; {}", by, *pays.until, measured);
+    return fmt::format(
+        "{}it pays from {:.3g} to {:.3g} epochs; {}", by, *pays.from, *pays.until, measured);
+  if (pays.from)
+    return fmt::format("{}it pays from {:.3g} epochs on; {}", by, *pays.from, measured);
+  if (pays.until)
+    return fmt::format("{}it pays up to {:.3g} epochs; {}", by, *pays.until, measured);
   return by + "it pays at any length; " + measured;
 }
 
@@ -82,14 +86,16 @@ std::vector<std::string> remarks(const plan::PriceRow& row) {
                                 percent(row.kept.value_or(1)),
                                 interval_text(*row.quality, two_places)));
   if (row.worth)
-    parts.push_back(fmt::format("an added token is worth {}", interval_text(*row.worth, two_places)));
+    parts.push_back(
+        fmt::format("an added token is worth {}", interval_text(*row.worth, two_places)));
   if (row.task_unique)
     parts.push_back(
         fmt::format("by the task {} unique", interval_text(*row.task_unique, tokens_text)));
   if (!row.compute_multiplier)
     parts.emplace_back("unreachable by repetition");
   else if (row.claimed())
-    parts.push_back(fmt::format("repetition needs {:.3g} times the compute", *row.compute_multiplier));
+    parts.push_back(
+        fmt::format("repetition needs {:.3g} times the compute", *row.compute_multiplier));
   const bool weak = row.has(plan::Flag::no_effect) || row.has(plan::Flag::not_resolvable);
   if (weak && row.seeds_needed)
     parts.push_back(fmt::format("{} seeds would resolve it", *row.seeds_needed));
@@ -133,14 +139,15 @@ std::string curves_text(const plan::PriceList& list) {
                           counted(curve.shares.size(), "share"));
       continue;
     }
-    text += fmt::format("{} at {}: an added token is worth {:.2g} exp(-share/{:.2g}) fresh ones\n"
-                        "    best share {}, which is worth {:.2f} times the unique tokens\n",
-                        name,
-                        curve.size,
-                        curve.at_zero->value,
-                        curve.scale->value,
-                        interval_text(*curve.best_share, two_places),
-                        curve.best_multiplier.value_or(1));
+    text += fmt::format(
+        "{} at {}: an added token is worth {:.2g} exp(-share/{:.2g}) fresh ones\n"
+        "    best share {}, which is worth {:.2f} times the unique tokens\n",
+        name,
+        curve.size,
+        curve.at_zero->value,
+        curve.scale->value,
+        interval_text(*curve.best_share, two_places),
+        curve.best_multiplier.value_or(1));
   }
   return text;
 }
@@ -155,25 +162,23 @@ std::string together_text(const plan::PriceList& list) {
                         interval_text(i.value, [](double v) { return fmt::format("{:+.2f}", v); }),
                         i.multiplies ? "they multiply" : "do not multiply them");
   for (const plan::Sizes& sizes : list.sizes)
-    text += sizes.agree
-                ? fmt::format("{}: its multiplier agrees between {}\n",
-                              sizes.arm,
-                              fmt::join(sizes.sizes, ", "))
-                : fmt::format("{}: its multiplier changes between {}, as N^{}\n",
-                              sizes.arm,
-                              fmt::join(sizes.sizes, ", "),
-                              interval_text(sizes.slope, two_places));
+    text += sizes.agree ? fmt::format("{}: its multiplier agrees between {}\n",
+                                      sizes.arm,
+                                      fmt::join(sizes.sizes, ", "))
+                        : fmt::format("{}: its multiplier changes between {}, as N^{}\n",
+                                      sizes.arm,
+                                      fmt::join(sizes.sizes, ", "),
+                                      interval_text(sizes.slope, two_places));
   for (const plan::Crossing& crossing : list.crossings)
-    text += crossing.crossing
-                ? fmt::format("{} at {}: as measured it stops paying at {} seen\n",
-                              crossing.arm,
-                              crossing.size,
-                              tokens_text(*crossing.crossing))
-                : fmt::format("{} at {}: no change of sign between {} and {} seen\n",
-                              crossing.arm,
-                              crossing.size,
-                              tokens_text(crossing.tokens.front()),
-                              tokens_text(crossing.tokens.back()));
+    text += crossing.crossing ? fmt::format("{} at {}: as measured it stops paying at {} seen\n",
+                                            crossing.arm,
+                                            crossing.size,
+                                            tokens_text(*crossing.crossing))
+                              : fmt::format("{} at {}: no change of sign between {} and {} seen\n",
+                                            crossing.arm,
+                                            crossing.size,
+                                            tokens_text(crossing.tokens.front()),
+                                            tokens_text(crossing.tokens.back()));
   return text.empty() ? text : "\n" + text;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// A price list of remedies, and the plan that uses it, as people read them: 80 columns, plain ASCII.
+// A price list of remedies, and the plan that uses it, as people read them: 80 columns, plain
+// ASCII.
 
 #include <string>
 

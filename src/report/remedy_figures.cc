@@ -44,26 +44,30 @@ Figure forest_figure(const plan::PriceList& list) {
                                  {{"field", "low"}},
                                  {{"field", "high"}},
                                  {{"field", "flags"}}});
-  const Json one = layer({{"type", "rule"}, {"strokeDash", {4, 4}}, {"color", "gray"}},
-                         {{"x", {{"datum", 1}}}});
-  const Json interval = layer(
-      {{"type", "rule"}},
-      {{"y", remedy}, {"x", low}, {"x2", {{"field", "high"}}}, {"opacity", claim}, {"tooltip", tips}});
+  const Json one =
+      layer({{"type", "rule"}, {"strokeDash", {4, 4}}, {"color", "gray"}}, {{"x", {{"datum", 1}}}});
+  const Json interval = layer({{"type", "rule"}},
+                              {{"y", remedy},
+                               {"x", low},
+                               {"x2", {{"field", "high"}}},
+                               {"opacity", claim},
+                               {"tooltip", tips}});
   const Json mark = layer({{"type", "point"}, {"filled", true}, {"size", 60}},
                           {{"y", remedy}, {"x", point}, {"opacity", claim}, {"tooltip", tips}});
   Json panel = {{"width", 420}, {"layer", Json::array({one, interval, mark})}};
-  return {.name = "remedies",
-          .caption = fmt::format(
-              "What each remedy is worth, in times the unique tokens, with {:g} % intervals: right "
-              "of 1 it is better than repetition that costs as much. Faint ones are not claimed.",
-              100 * list.level),
-          .spec = top_level({{"data", {{"values", rows_of(list)}}},
-                             {"facet",
-                              {{"row", {{"field", "size"}, {"type", "nominal"}, {"title", ""},
-                                        {"sort", nullptr}}}}},
-                             {"resolve", {{"scale", {{"y", "independent"}}}}},
-                             {"spec", std::move(panel)}},
-                            "Multipliers of the unique tokens for each remedy with intervals")};
+  return {
+      .name = "remedies",
+      .caption = fmt::format(
+          "What each remedy is worth, in times the unique tokens, with {:g} % intervals: right "
+          "of 1 it is better than repetition that costs as much. Faint ones are not claimed.",
+          100 * list.level),
+      .spec = top_level(
+          {{"data", {{"values", rows_of(list)}}},
+           {"facet",
+            {{"row", {{"field", "size"}, {"type", "nominal"}, {"title", ""}, {"sort", nullptr}}}}},
+           {"resolve", {{"scale", {{"y", "independent"}}}}},
+           {"spec", std::move(panel)}},
+          "Multipliers of the unique tokens for each remedy with intervals")};
 }
 
 }  // namespace ration::report

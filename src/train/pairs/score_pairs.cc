@@ -162,19 +162,18 @@ class Pace {
 };
 
 // The header and a line a choice.
-Result<std::string> lines_of(const PairOptions& options,
-                             const Loaded& loaded,
+Result<std::string> lines_of(const Loaded& loaded,
                              const List& list,
                              const ChoiceScores& scores,
                              double seconds) {
-  Json header = {{"schema", kSchema},
-                 {"checkpoint", loaded.sha256},
-                 {options.like.empty() ? "run" : "like", loaded.run.id},
-                 {"list", list.sha256},
-                 {"choices", list.pairs.choices.size()},
-                 {"tokens_computed", scores.tokens_computed},
-                 {"tokens_alone", scores.tokens_alone},
-                 {"seconds", seconds}};
+  const Json header = {{"schema", kSchema},
+                       {"checkpoint", loaded.sha256},
+                       {"run", loaded.run.id},
+                       {"list", list.sha256},
+                       {"choices", list.pairs.choices.size()},
+                       {"tokens_computed", scores.tokens_computed},
+                       {"tokens_alone", scores.tokens_alone},
+                       {"seconds", seconds}};
   std::string lines = header.dump() + "\n";
   for (std::size_t i = 0; i < list.pairs.choices.size(); ++i) {
     const PairList::Choice& choice = list.pairs.choices[i];
@@ -215,7 +214,7 @@ std::optional<Failure> score_one(const PairOptions& options,
         if (const auto line = pace.line(done)) say(*line);
       });
   const double seconds = world.clock.monotonic_seconds() - began;
-  Result<std::string> lines = lines_of(options, loaded, list, scores, seconds);
+  Result<std::string> lines = lines_of(loaded, list, scores, seconds);
   if (!lines) return Failure{WorkerExit::data, std::move(lines).error()};
   out += *lines;
   say(fmt::format("computed {} in {}, {:.1f} times fewer than choice by choice",

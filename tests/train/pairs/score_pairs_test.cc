@@ -123,8 +123,7 @@ TEST_F(ScorePairs, ReadsAFileOfWeightsLikeARun) {
   ASSERT_EQ(outcome.exit, WorkerExit::done) << problem(outcome);
   const std::vector<Json> found = lines();
   EXPECT_EQ(found[0]["checkpoint"], own[0]["checkpoint"]);
-  EXPECT_EQ(found[0]["like"], run::run_id(data_.spec));
-  EXPECT_FALSE(found[0].contains("run"));
+  EXPECT_EQ(found[0]["run"], run::run_id(data_.spec));
   for (std::size_t i = 1; i < own.size(); ++i) EXPECT_EQ(found[i], own[i]);
 }
 
