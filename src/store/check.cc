@@ -5,6 +5,7 @@
 #include <array>
 
 #include "store/database.h"
+#include "store/eval_schema.h"
 #include "store/store.h"
 
 namespace ration::store {
@@ -83,6 +84,7 @@ Result<std::string> Reader::dump() const {
     std::string text;
     for (const Query& query : kDump) {
       text += fmt::format("# {}\n", query.title);
+      if (std::string_view(query.title).starts_with("eval") && !has_evals(*database_)) continue;
       Statement rows = database_->prepare(query.sql);
       while (rows.step())
         for (int column = 0; column < rows.columns(); ++column)

@@ -201,18 +201,17 @@ Result<std::string> EvalWriter::record(const EvalRecord& eval) {
   const double now = clock_->unix_seconds();
   const std::string digest = digest_of(eval);
   const Path folder = layout_.evals() / digest;
-  if (Result<void> made = files_->make_folders(folder); !made) return std::move(made).error();
-  if (!eval.tokens.empty())
-    if (Result<void> done = files_->write_whole(folder / kTokens, eval.tokens); !done)
-      return std::move(done).error();
   const Json record = {{"schema", kRecordSchema}, {"created", now}, {"document", eval.document}};
-  if (Result<void> done = files_->write_whole(folder / kScores, text_of(record) + "\n"); !done)
-    return std::move(done).error();
   return guarded([&] {
+    EvalRecord whole = eval;
     // What was kept earlier stays, though this time nobody asked for tokens.
-    const EvalRecord whole = unwrap(read_eval_record(*files_, folder)).eval;
+    if (whole.tokens.empty() && files_->exists(folder / kTokens))
+      whole.tokens = unwrap(files_->read(folder / kTokens));
     Transaction transaction(*database_);
-    insert_eval(*database_, whole, now);
+    insert_eval(*database_, whole, now);  // refuses what is no evaluation
+    unwrap(files_->make_folders(folder));
+    if (!eval.tokens.empty()) unwrap(files_->write_whole(folder / kTokens, eval.tokens));
+    unwrap(files_->write_whole(folder / kScores, text_of(record) + "\n"));
     transaction.commit();
     return digest;
   });

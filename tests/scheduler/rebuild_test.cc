@@ -278,5 +278,36 @@ TEST_F(RebuildTest, FindsALivingWorkerByTheTokenInItsLog) {
   EXPECT_EQ(open_reader().attempts(rows().at(0).id).value().at(0).token, store::kToken);
 }
 
+TEST_F(RebuildTest, FindsEvaluationsAndLeavesOutWhatIsNone) {
+  register_runs(1);
+  const Json result = {{"score", "avg"}, {"skip_first", false}, {"part", "pooled"}, {"name", ""},
+                       {"corpus", ""},   {"prompt", 0},         {"n", 4},           {"accuracy", 0.5},
+                       {"low", 0.2},     {"high", 0.8}};
+  const Json document = {
+      {"schema", "ration.eval/1"},
+      {"checkpoint", {{"sha256", "c"}, {"run", run::run_id(specs[0])}, {"step", 1}}},
+      {"task", {{"name", "pairs"}, {"digest", "d"}}},
+      {"results", {result}}};
+  {
+    auto evals = store::EvalWriter::open(real_files(), clock, folder.path()).value();
+    ASSERT_TRUE(evals.record(
+        {.document = document,
+         .tokens = R"({"item":0,"prompt":0,"choice":0,"consistent":true,"bytes":2,"tokens":[3],)"
+                   R"("logp":[-1.5],"logp_without":[-2]})"
+                   "\n"}));
+  }
+  const std::string before = open_reader().dump().value();
+  const Path none = store::Layout{folder.path()}.evals() / "none";
+  ASSERT_TRUE(real_files().make_folders(none));
+  write(none / "scores.json", R"({"schema":"ration.eval_record/1","created":1,"document":[]})");
+
+  const RebuildSummary summary = rebuild();
+
+  EXPECT_EQ(summary.evals, 1);
+  EXPECT_THAT(summary.problems, ElementsAre(HasSubstr("none")));
+  EXPECT_EQ(open_reader().dump().value(), before);
+  EXPECT_THAT(open_reader().evals_of(run::run_id(specs[0])).value(), SizeIs(1));
+}
+
 }  // namespace
 }  // namespace ration::scheduler

@@ -127,7 +127,8 @@ class Migration : public Backup {
       dump = writer.dump().value();
     }
     execute(
-        "DROP INDEX runs_by_text; CREATE TABLE run_params(key INT NOT NULL REFERENCES names, "
+        "DROP VIEW v_evals; DROP TABLE eval_token; DROP TABLE eval_choice; DROP TABLE eval_score; "
+        "DROP TABLE evals; DROP INDEX runs_by_text; CREATE TABLE run_params(key INT NOT NULL REFERENCES names, "
         "run INT NOT NULL REFERENCES runs, num REAL, txt TEXT, PRIMARY KEY(key, run)) "
         "WITHOUT ROWID; INSERT INTO run_params VALUES(1, 1, 16, NULL); PRAGMA user_version=1");
   }
@@ -139,7 +140,7 @@ TEST_F(Migration, KeepsAllRowsAndACopyOfTheOldDatabase) {
 
   EXPECT_EQ(writer.dump().value(), dump);
   EXPECT_THAT(writer.check().value(), IsEmpty());
-  EXPECT_THAT(writer.warnings(), testing::Contains(HasSubstr("from schema 1 to 4")));
+  EXPECT_THAT(writer.warnings(), testing::Contains(HasSubstr("from schema 1 to 5")));
   EXPECT_EQ(restored(folder / "ration.db.schema-1").dump().value(), dump);
 }
 
