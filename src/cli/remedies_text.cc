@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -39,14 +40,15 @@ std::string multiplier_text(const plan::PriceRow& row) {
   return interval_text(row.multiplier, two_places);
 }
 
-std::string pays_text(const plan::Pays& pays) {
+// Where nothing is seen, only where it was looked for.
+std::string pays_text(const plan::Pays& pays, bool seen) {
   const std::string by = pays.by_law ? "by the law " : "between measured lengths ";
   const std::string measured =
       pays.measured_low == pays.measured_high
           ? fmt::format("measured at {:.3g} epochs", pays.measured_low)
           : fmt::format(
                 "measured at {:.3g} to {:.3g} epochs", pays.measured_low, pays.measured_high);
-  if (!pays.by_law && !pays.from && !pays.until) return measured;
+  if (!seen || (!pays.by_law && !pays.from && !pays.until)) return measured;
   if (!pays.anywhere) return by + "it pays nowhere; " + measured;
   if (pays.from && pays.until)
     return fmt::format(
@@ -76,7 +78,7 @@ std::string below(const std::vector<std::string>& parts) {
 std::vector<std::string> remarks(const plan::PriceRow& row) {
   std::vector<std::string> parts;
   for (const plan::Flag flag : row.flags) parts.emplace_back(plan::name_of(flag));
-  if (row.pays) parts.push_back(pays_text(*row.pays));
+  if (row.pays) parts.push_back(pays_text(*row.pays, !row.has(plan::Flag::no_effect)));
   if (row.multiplier_with_donors)
     parts.push_back(fmt::format("with its donors ({:.3g} times the compute) {}",
                                 row.compute_with_donors.value_or(1),
@@ -97,7 +99,7 @@ std::vector<std::string> remarks(const plan::PriceRow& row) {
     parts.push_back(
         fmt::format("repetition needs {:.3g} times the compute", *row.compute_multiplier));
   const bool weak = row.has(plan::Flag::no_effect) || row.has(plan::Flag::not_resolvable);
-  if (weak && row.seeds_needed)
+  if (weak && row.seeds_needed && *row.seeds_needed > row.pairs)
     parts.push_back(fmt::format("{} seeds would resolve it", *row.seeds_needed));
   return parts;
 }
@@ -140,11 +142,12 @@ std::string curves_text(const plan::PriceList& list) {
       continue;
     }
     text += fmt::format(
-        "{} at {}: an added token is worth {:.2g} exp(-share/{:.2g}) fresh ones\n"
-        "    best share {}, which is worth {:.2f} times the unique tokens\n",
+        "{} at {}: the first added tokens are worth {} fresh ones,\n"
+        "    others less by exp(-share/{:.2g}); best share {}:\n"
+        "    {:.2f} times the unique tokens\n",
         name,
         curve.size,
-        curve.at_zero->value,
+        interval_text(*curve.at_zero, two_places),
         curve.scale->value,
         interval_text(*curve.best_share, two_places),
         curve.best_multiplier.value_or(1));
@@ -155,12 +158,11 @@ std::string curves_text(const plan::PriceList& list) {
 std::string together_text(const plan::PriceList& list) {
   std::string text = curves_text(list);
   for (const plan::Interaction& i : list.interactions)
-    text += fmt::format("{} at {}: ln of its multiplier beyond {} is {}: {}\n",
+    text += fmt::format("{} at {}: {}: ln m beyond theirs {}\n",
                         i.arm,
                         i.size,
-                        fmt::join(i.parts, " and "),
-                        interval_text(i.value, [](double v) { return fmt::format("{:+.2f}", v); }),
-                        i.multiplies ? "they multiply" : "do not multiply them");
+                        i.multiplies ? "its parts multiply" : "do not multiply its parts",
+                        interval_text(i.value, [](double v) { return fmt::format("{:+.2f}", v); }));
   for (const plan::Sizes& sizes : list.sizes)
     text += sizes.agree ? fmt::format("{}: its multiplier agrees between {}\n",
                                       sizes.arm,
@@ -182,10 +184,27 @@ std::string together_text(const plan::PriceList& list) {
   return text.empty() ? text : "\n" + text;
 }
 
+// Two blanks before the first line, four before others.
+std::string wrapped(const std::string& sentence) {
+  constexpr std::size_t kWidth = 80;
+  std::string text, line = " ";
+  for (std::size_t from = 0; from < sentence.size();) {
+    const std::size_t end = std::min(sentence.find(' ', from), sentence.size());
+    const std::string word = sentence.substr(from, end - from);
+    if (line.size() + 1 + word.size() > kWidth) {
+      text += line + "\n";
+      line = "   ";
+    }
+    line += " " + word;
+    from = end + 1;
+  }
+  return text + line + "\n";
+}
+
 std::string sentences(std::string_view title, const std::vector<std::string>& all) {
   if (all.empty()) return {};
   std::string text = fmt::format("\n{}\n", title);
-  for (const std::string& sentence : all) text += fmt::format("  {}\n", sentence);
+  for (const std::string& sentence : all) text += wrapped(sentence);
   return text;
 }
 

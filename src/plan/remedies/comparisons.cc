@@ -10,8 +10,9 @@
 namespace ration::plan {
 namespace {
 
+// An open end includes everything on its side.
 bool includes_zero(const Amount& amount) {
-  return amount.low && amount.high && *amount.low <= 0 && *amount.high >= 0;
+  return amount.low.value_or(-1) <= 0 && amount.high.value_or(1) >= 0;
 }
 
 double epochs_of(const PriceRow& row) { return row.baseline.tokens / row.baseline.unique; }
@@ -64,7 +65,8 @@ std::vector<Interaction> interactions(std::span<const Priced> rows, const PriceO
     // One pair says nothing of how far values spread.
     for (const Priced* part : parts)
       if (part->row.pairs < 2 || joint.row.pairs < 2) found.value = {value};
-    found.multiplies = bounded && includes_zero(found.value);
+    // An open interval includes 0 without saying anything for it.
+    found.multiplies = bounded && found.value.low && found.value.high && includes_zero(found.value);
     all.push_back(std::move(found));
   }
   return all;

@@ -140,10 +140,12 @@ TEST(RemediedPlans, LeaveOutAFilterThatHasStoppedPaying) {
              std::vector<Arm>{{.name = "filter", .kind = RemedyKind::filter, .kept = 0.5}});
   ASSERT_TRUE(row_of(list, "filter")->claimed());
   ASSERT_TRUE(row_of(list, "filter")->pays->until);
-  Request long_run = kRequest;
+  Request short_run = kRequest;
+  short_run.params = kSetting.params;
+  Request long_run = short_run;
   long_run.budget = kRequest.budget * 300;
 
-  const Result<RemediedPlan> near = plan_with_remedies(fit_with_draws(), kRequest, list);
+  const Result<RemediedPlan> near = plan_with_remedies(fit_with_draws(), short_run, list);
   const Result<RemediedPlan> far = plan_with_remedies(fit_with_draws(), long_run, list);
 
   ASSERT_TRUE(near && far);
