@@ -2,29 +2,51 @@
 
 #include <fmt/format.h>
 
+#include <variant>
 #include <vector>
+
+#include "run/experts.h"
 
 namespace ration::run {
 
+namespace {
+
+constexpr const char* kSettings[] = {"family",
+                                     "layers",
+                                     "width",
+                                     "heads",
+                                     "mlp",
+                                     "mlp_width",
+                                     "vocab",
+                                     "tied",
+                                     "bias",
+                                     "qk_norm",
+                                     "norm_eps",
+                                     "rope_base",
+                                     "parametrisation"};
+constexpr const char* kExpertSettings[] = {"router",
+                                           "experts",
+                                           "expert_kind",
+                                           "expert_rank",
+                                           "expert_layers",
+                                           "expert_mode",
+                                           "expert_chunk"};
+
+std::string shown(const Value& value) {
+  return std::visit([](const auto& v) { return Json(v).dump(); }, value);
+}
+
+}  // namespace
+
 std::string architecture_differences(const RunSpec& theirs, const RunSpec& spec) {
-  const Json a = to_json(theirs), b = to_json(spec);
   std::vector<std::string> differences;
-  for (const char* name : {"family",
-                           "layers",
-                           "width",
-                           "heads",
-                           "mlp",
-                           "mlp_width",
-                           "vocab",
-                           "tied",
-                           "bias",
-                           "qk_norm",
-                           "norm_eps",
-                           "rope_base",
-                           "parametrisation"})
-    if (a.value(name, Json()) != b.value(name, Json()))
-      differences.push_back(
-          fmt::format("{} ({} and {})", name, a.value(name, Json()).dump(), b[name].dump()));
+  const auto compare = [&](const char* name) {
+    const Value a = get(theirs, name), b = get(spec, name);
+    if (a != b) differences.push_back(fmt::format("{} ({} and {})", name, shown(a), shown(b)));
+  };
+  for (const char* name : kSettings) compare(name);
+  if (has_experts(theirs) || has_experts(spec))
+    for (const char* name : kExpertSettings) compare(name);
   // Learned positions are a tensor; rotary ones serve any context.
   if (spec.family == "gpt2" && theirs.context != spec.context)
     differences.push_back(fmt::format("context ({} and {})", theirs.context, spec.context));

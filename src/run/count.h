@@ -12,7 +12,7 @@
 namespace ration::run {
 
 struct ParamCounts {
-  double block = 0;  // layers and final norm
+  double block = 0;  // layers and final norm; of routed experts one, as a token sees one
   double embed = 0;  // token embedding and learned positions
   double head = 0;   // V d, also when tied: it is multiplied
   double total = 0;  // each stored number once

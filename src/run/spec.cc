@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "run/experts.h"
 #include "run/mixture.h"
 #include "run/settings_file.h"
 #include "run/steps.h"
@@ -873,21 +874,6 @@ std::int64_t nearest_multiple(double value, std::int64_t step) {
   return std::max<std::int64_t>(1, std::llround(value / static_cast<double>(step))) * step;
 }
 
-// Without a router nothing reads the settings of experts.
-void leave_out_experts(RunSpec& spec) {
-  const RunSpec none;
-  spec.experts = none.experts;
-  spec.expert_kind = none.expert_kind;
-  spec.expert_rank = none.expert_rank;
-  spec.expert_layers = none.expert_layers;
-  spec.expert_mode = none.expert_mode;
-  spec.expert_chunk = none.expert_chunk;
-  spec.expert_dropout = none.expert_dropout;
-  spec.router_lr = none.router_lr;
-  spec.router_balance = none.router_balance;
-  spec.tag_noise = none.tag_noise;
-}
-
 }  // namespace
 
 std::span<const Field> identity_fields() {
@@ -937,7 +923,7 @@ RunSpec resolve(RunSpec spec) {
                          : 4 * spec.width;
   }
   resolve_mixture(spec);
-  if (spec.router == "none") leave_out_experts(spec);
+  resolve_experts(spec);
   return spec;
 }
 
@@ -982,9 +968,7 @@ std::vector<Error> check(const RunSpec& spec) {
         problem("a branch cannot go back with on_spike = \"rewind\"", "set on_spike = \"log\""));
   for (Error& more : check_mixture(spec)) problems.push_back(std::move(more));
   for (Error& more : check_weights(spec)) problems.push_back(std::move(more));
-  if (spec.router != "none")
-    problems.push_back(problem(fmt::format("router \"{}\" is not there yet", spec.router),
-                               "leave router at none"));
+  for (Error& more : check_experts(spec)) problems.push_back(std::move(more));
   if (spec.numerics > kNumericsVersion)
     problems.push_back(problem(
         fmt::format(
