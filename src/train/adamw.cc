@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "train/cpu/optimiser.h"
@@ -21,6 +22,9 @@ AdamW::AdamW(const run::RunSpec& spec, const Parameters& parameters)
       eps_(spec.adam_eps),
       weight_decay_(spec.weight_decay),
       hidden_rate_(WidthRule(spec).hidden_rate) {
+  const auto& entries = parameters.entries();
+  one_rate_ = std::all_of(
+      entries.begin(), entries.end(), [](const auto& entry) { return entry.shape.rate == 1; });
   first_ = at::zeros_like(parameters.values());
   second_ = at::zeros_like(parameters.values());
 }
@@ -48,16 +52,22 @@ void AdamW::step(Parameters& parameters, double lr, double grad_scale) {
       });
     };
     const double decay = 1 - lr * weight_decay_;  // by lr itself, whatever a tensor's rate is
-    if (hidden_rate_ == 1)
-      update(parameters.tuned().matrices, parameters.decayed(), decay);
-    else
+    const auto one_by_one = [&](bool matrices, double keep) {
       for (const Parameters::Entry& entry : parameters.entries())
-        if (entry.shape.shape.size() >= 2 && entry.shape.tuned)
+        if ((entry.shape.shape.size() >= 2) == matrices && entry.shape.tuned)
           update(entry.offset,
                  entry.offset + entry.value.numel(),
-                 decay,
-                 entry.shape.hidden ? hidden_rate_ : 1);
-    update(parameters.tuned().vectors, first_.numel(), 1.0);
+                 keep,
+                 entry.shape.rate * (matrices && entry.shape.hidden ? hidden_rate_ : 1));
+    };
+    if (hidden_rate_ == 1 && one_rate_)
+      update(parameters.tuned().matrices, parameters.decayed(), decay);
+    else
+      one_by_one(true, decay);
+    if (one_rate_)
+      update(parameters.tuned().vectors, first_.numel(), 1.0);
+    else
+      one_by_one(false, 1.0);
   };
   if (first_.scalar_type() == at::kDouble)
     run(static_cast<double*>(nullptr));

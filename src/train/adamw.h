@@ -30,6 +30,7 @@ class AdamW {
 
  private:
   double beta1_, beta2_, eps_, weight_decay_, hidden_rate_;
+  bool one_rate_ = true;  // no tensor has a rate of its own
   at::Tensor first_, second_;
   std::int64_t updates_ = 0;
 };

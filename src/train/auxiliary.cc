@@ -53,12 +53,16 @@ data::MixtureOptions options_of(const run::RunSpec& spec,
 }
 
 Batch joined(const std::vector<Batch>& batches) {
-  std::vector<at::Tensor> inputs, targets;
+  std::vector<at::Tensor> inputs, targets, sources;
   for (const Batch& batch : batches) {
     inputs.push_back(batch.inputs);
     targets.push_back(batch.targets);
+    if (batch.sources.defined()) sources.push_back(batch.sources);
   }
-  return {at::cat(inputs), at::cat(targets)};
+  Batch all{at::cat(inputs), at::cat(targets)};
+  if (sources.size() == batches.size()) all.sources = at::cat(sources);
+  all.end_token = batches[0].end_token;
+  return all;
 }
 
 }  // namespace

@@ -8,11 +8,20 @@
 
 namespace ration::train {
 
-Windows::Windows(std::vector<std::int32_t> tokens, std::int64_t context)
+std::int64_t Origin::told(std::uint32_t window) const {
+  constexpr std::uint64_t kTold = std::uint64_t{1} << 40;  // no epoch of the stream's other use
+  Stream stream(
+      seed, StreamId::sources, kTold + 2 * static_cast<std::uint64_t>(source) + (heldout ? 1 : 0));
+  stream.skip(2 * static_cast<std::uint64_t>(window));
+  if (stream.uniform() >= noise) return source;
+  return static_cast<std::int64_t>(stream.uniform() * static_cast<double>(sources));
+}
+
+Windows::Windows(std::vector<std::int32_t> tokens, std::int64_t context, Origin origin)
     : tokens_(std::move(tokens)),
       context_(context),
-      count_(std::max<std::int64_t>(0, (static_cast<std::int64_t>(tokens_.size()) - 1) / context)) {
-}
+      count_(std::max<std::int64_t>(0, (static_cast<std::int64_t>(tokens_.size()) - 1) / context)),
+      origin_(origin) {}
 
 Batch Windows::batch(std::span<const std::uint32_t> windows) const {
   const auto sequences = static_cast<std::int64_t>(windows.size());
@@ -25,6 +34,11 @@ Batch Windows::batch(std::span<const std::uint32_t> windows) const {
     input = std::copy(first, first + context_, input);
     target = std::copy(first + 1, first + 1 + context_, target);
   }
+  batch.end_token = origin_.end_token;
+  if (origin_.sources == 1) return batch;
+  batch.sources = at::empty({sequences}, at::kLong);
+  auto* source = batch.sources.data_ptr<std::int64_t>();
+  for (const std::uint32_t window : windows) *source++ = origin_.told(window);
   return batch;
 }
 

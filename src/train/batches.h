@@ -15,11 +15,25 @@
 
 namespace ration::train {
 
+// What routers of experts are told of windows beside their tokens (docs/experts.md).
+struct Origin {
+  std::int64_t source = 0;      // 0: the main data, i: the i-th source of aux
+  std::int64_t sources = 1;     // of the run; with one nothing is told
+  std::int64_t end_token = -1;  // of documents
+  // Part of the windows whose source is drawn among all: a function of the seed and of the window's
+  // place in its data, the same in every epoch.
+  double noise = 0;
+  std::uint64_t seed = 0;
+  bool heldout = false;  // another draw than that of training windows
+
+  std::int64_t told(std::uint32_t window) const;
+};
+
 // The windows of a contiguous token sequence: window w covers tokens [wT, wT+T].
 class Windows {
  public:
   // Needs at least T+1 tokens for one window; a partial last window is dropped.
-  Windows(std::vector<std::int32_t> tokens, std::int64_t context);
+  Windows(std::vector<std::int32_t> tokens, std::int64_t context, Origin origin = {});
 
   std::int64_t count() const { return count_; }
   std::int64_t context() const { return context_; }  // tokens of a window
@@ -29,6 +43,7 @@ class Windows {
   std::vector<std::int32_t> tokens_;
   std::int64_t context_;
   std::int64_t count_;
+  Origin origin_;
 };
 
 // The same of tokens as they lie in a pool's files, copied out when they are asked for.

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "run/experts.h"
+
 namespace ration::train {
 namespace {
 
@@ -46,6 +48,9 @@ Model::Model(const run::RunSpec& spec, at::ScalarType dtype)
                        part("mlp.up.b"),
                        part("mlp.down.w"),
                        part("mlp.down.b")});
+    experts_.push_back(run::has_experts(spec, i)
+                           ? std::make_unique<experts::Layer>(spec, parameters_, i)
+                           : nullptr);
   }
   embedding_ = tensor("wte");
   positions_ = tensor("wpe");
@@ -114,37 +119,81 @@ at::Tensor Model::mlp(const Layer& layer, const at::Tensor& x) const {
       at::gelu(up, spec_.mlp == "gelu_tanh" ? "tanh" : "none"), layer.down, layer.down_bias);
 }
 
-at::Tensor Model::logits(const at::Tensor& tokens, const BatchPlace* training) const {
-  return computed(tokens, training).back();
+at::Tensor Model::logits(const at::Tensor& tokens,
+                         const BatchPlace* training,
+                         const experts::About& about) const {
+  return computed(tokens, training, about).states.back();
 }
 
 std::vector<at::Tensor> Model::activations(const at::Tensor& tokens) const {
-  return computed(tokens, nullptr);
+  return computed(tokens, nullptr, {}).states;
 }
 
-std::vector<at::Tensor> Model::computed(const at::Tensor& tokens,
-                                        const BatchPlace* training) const {
+Model::Routings Model::routings(const at::Tensor& tokens,
+                                const experts::About& about,
+                                const experts::Intervention* intervention) const {
+  Computed all = computed(tokens, nullptr, about, intervention);
+  return {std::move(all.routings), std::move(all.places), all.states.back()};
+}
+
+Model::Computed Model::computed(const at::Tensor& tokens,
+                                const BatchPlace* training,
+                                const experts::About& about,
+                                const experts::Intervention* intervention) const {
   const auto dropped = [&](const at::Tensor& x, std::int64_t layer, DropoutSite site) {
     return training == nullptr ? x : dropout_.apply(x, *training, layer, site);
   };
+  Computed all;
+  if (run::has_experts(spec_))
+    all.places = experts::places_of(spec_, tokens, about, parameters_.values().scalar_type());
   at::Tensor h = at::embedding(embedding_, tokens);
   if (positions_.defined()) h = h + positions_.narrow(0, 0, tokens.size(1));
   h = dropped(h, 0, DropoutSite::embedding);
-  std::vector<at::Tensor> all = {h};
+  all.states = {h};
+  const auto branch = [&](std::size_t i, const at::Tensor& x) {
+    const bool replaced = experts_[i] && spec_.expert_kind != "adapter";
+    const at::Tensor y = replaced ? x : mlp(layers_[i], x);
+    if (!experts_[i]) return y;
+    experts::Routed routed = experts_[i]->forward(h, y, all.places, training, intervention);
+    all.routings.push_back(std::move(routed.routing));
+    return routed.y;
+  };
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     const Layer& layer = layers_[i];
     h = h + dropped(attention(layer, norm(h, layer.norm1_gain, layer.norm1_bias), index, training),
                     index,
                     DropoutSite::attention_branch);
-    h = h + dropped(mlp(layer, norm(h, layer.norm2_gain, layer.norm2_bias)),
+    h = h + dropped(branch(i, norm(h, layer.norm2_gain, layer.norm2_bias)),
                     index,
                     DropoutSite::mlp_branch);
-    all.push_back(h);
+    all.states.push_back(h);
   }
   const at::Tensor normed = norm(h, final_gain_, final_bias_);
-  all.push_back(at::linear(rule_.logit_scale == 1 ? normed : normed * rule_.logit_scale, head_));
+  all.states.push_back(
+      at::linear(rule_.logit_scale == 1 ? normed : normed * rule_.logit_scale, head_));
   return all;
+}
+
+at::Tensor Model::objective(const at::Tensor& tokens,
+                            const at::Tensor& targets,
+                            const BatchPlace* training,
+                            const experts::About& about) const {
+  const Computed all = computed(tokens, training, about);
+  const at::Tensor& logits = all.states.back();
+  at::Tensor sum = objective_sum(logits, loss_sum(logits, targets));
+  const at::Tensor token_losses =
+      at::cross_entropy_loss(
+          logits.detach().flatten(0, 1), targets.reshape(-1), {}, at::Reduction::None)
+          .view(tokens.sizes());
+  std::size_t routing = 0;
+  for (const auto& layer : experts_) {
+    if (!layer) continue;
+    const at::Tensor more =
+        layer->router().penalty(all.routings[routing++], all.places, token_losses);
+    if (more.defined()) sum = sum + more;
+  }
+  return sum;
 }
 
 at::Tensor Model::loss_sum(const at::Tensor& logits, const at::Tensor& targets) const {

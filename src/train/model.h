@@ -8,6 +8,7 @@
 
 #include "run/spec.h"
 #include "train/dropout.h"
+#include "train/experts/layer.h"
 #include "train/parameters.h"
 #include "train/passes.h"
 #include "train/width_rule.h"
@@ -23,7 +24,9 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   // [B,T] int64 ids -> [B,T,V]. With a place, dropout is on.
-  at::Tensor logits(const at::Tensor& tokens, const BatchPlace* training = nullptr) const;
+  at::Tensor logits(const at::Tensor& tokens,
+                    const BatchPlace* training = nullptr,
+                    const experts::About& about = {}) const;
 
   // Without dropout: h behind the embedding and behind each layer, [B,T,C], and the logits.
   std::vector<at::Tensor> activations(const at::Tensor& tokens) const;
@@ -32,6 +35,22 @@ class Model {
   at::Tensor loss_sum(const at::Tensor& logits, const at::Tensor& targets) const;
   // What training minimises, summed over the targets: the loss plus z_loss * logsumexp^2.
   at::Tensor objective_sum(const at::Tensor& logits, const at::Tensor& loss_sum) const;
+  // All of the above, and what routers of experts add for their own sake.
+  at::Tensor objective(const at::Tensor& tokens,
+                       const at::Tensor& targets,
+                       const BatchPlace* training,
+                       const experts::About& about) const;
+
+  // How each layer with experts routes a batch at evaluation, and the logits; `intervention` acts
+  // on all of these layers.
+  struct Routings {
+    std::vector<experts::Routing> layers;
+    experts::Places places;
+    at::Tensor logits;
+  };
+  Routings routings(const at::Tensor& tokens,
+                    const experts::About& about,
+                    const experts::Intervention* intervention = nullptr) const;
 
   Parameters& parameters() { return parameters_; }
 
@@ -54,7 +73,15 @@ class Model {
                        std::int64_t index,
                        const BatchPlace* training) const;
   at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
-  std::vector<at::Tensor> computed(const at::Tensor& tokens, const BatchPlace* training) const;
+  struct Computed {
+    std::vector<at::Tensor> states;  // behind the embedding and each layer, and the logits
+    std::vector<experts::Routing> routings;
+    experts::Places places;
+  };
+  Computed computed(const at::Tensor& tokens,
+                    const BatchPlace* training,
+                    const experts::About& about,
+                    const experts::Intervention* intervention = nullptr) const;
 
   run::RunSpec spec_;
   Parameters parameters_;
@@ -62,6 +89,7 @@ class Model {
   std::unique_ptr<Passes> passes_;
   Dropout dropout_;
   std::vector<Layer> layers_;
+  std::vector<std::unique_ptr<experts::Layer>> experts_;  // of each layer; null: it has none
   at::Tensor embedding_, positions_, final_gain_, final_bias_, head_;
   at::Tensor rotary_cos_, rotary_sin_;  // [T, D]
 };

@@ -15,6 +15,8 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "run/experts.h"
+#include "train/experts/shapes.h"
 #include "train/width_rule.h"
 
 namespace ration::train {
@@ -38,8 +40,8 @@ std::uint64_t name_key(const std::string& name) {
 }
 
 void fill(at::Tensor tensor, const TensorShape& shape, const run::RunSpec& spec) {
-  if (shape.init == Init::ones || shape.init == Init::zeros) {
-    tensor.fill_(shape.init == Init::ones ? 1 : 0);
+  if (shape.init != Init::normal && shape.init != Init::residual) {
+    tensor.fill_(shape.init == Init::ones ? 1 : shape.init == Init::zeros ? 0 : 0.01);
     return;
   }
   const double scale =
@@ -99,9 +101,15 @@ std::vector<TensorShape> tensor_shapes(const run::RunSpec& spec) {
     linear(h + "attn.qkv", 3 * d, d, Init::normal);
     linear(h + "attn.o", d, d, Init::residual);
     norm(h + "ln2");
-    if (spec.mlp == "swiglu") linear(h + "mlp.gate", spec.mlp_width, d, Init::normal);
-    linear(h + "mlp.up", spec.mlp_width, d, Init::normal);
-    linear(h + "mlp.down", d, spec.mlp_width, Init::residual);
+    const bool experts = run::has_experts(spec, layer);
+    if (!experts || spec.expert_kind != "ffn") {
+      if (spec.mlp == "swiglu") linear(h + "mlp.gate", spec.mlp_width, d, Init::normal);
+      linear(h + "mlp.up", spec.mlp_width, d, Init::normal);
+      linear(h + "mlp.down", d, spec.mlp_width, Init::residual);
+    }
+    if (experts)
+      for (TensorShape& tensor : experts::tensor_shapes(spec, layer))
+        shapes.push_back(std::move(tensor));
   }
   norm("lnf");
   if (!spec.tied) shapes.push_back({"head.w", {spec.vocab, d}, Init::normal});

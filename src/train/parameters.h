@@ -14,8 +14,9 @@
 
 namespace ration::train {
 
-// How a tensor begins: N(0, init_std^2), the same divided by sqrt(2 layers), ones, or zeros.
-enum class Init { normal, residual, ones, zeros };
+// How a tensor begins: N(0, init_std^2), the same divided by sqrt(2 layers), ones, zeros, or 0.01
+// everywhere.
+enum class Init { normal, residual, ones, zeros, hundredths };
 
 struct TensorShape {
   std::string name;  // "wte", "h0.attn.qkv.w", …
@@ -23,6 +24,7 @@ struct TensorShape {
   Init init = Init::normal;
   bool hidden = false;  // a matrix inside a layer
   bool tuned = true;    // false: spec.tune leaves it as it is
+  double rate = 1;      // learning rate, relative to that of its like
 };
 
 // The tensors of a resolved spec, in the order of the forward pass. Those that are tuned are the
@@ -58,6 +60,7 @@ class Parameters {
   at::Tensor& values() { return values_; }
   const at::Tensor& values() const { return values_; }
   at::Tensor& grads() { return grads_; }
+  const at::Tensor& grads() const { return grads_; }
   std::int64_t decayed() const { return decayed_; }
   // Training changes [tuned().matrices, decayed()) and [tuned().vectors, size).
   const TunedFrom& tuned() const { return tuned_; }

@@ -8,9 +8,11 @@
 #include <numeric>
 #include <optional>
 
+#include "run/experts.h"
 #include "train/cpu/attention.h"
 #include "train/cpu/buffer.h"
 #include "train/cpu/rows.h"
+#include "train/experts/layer.h"
 #include "train/linear.h"
 #include "train/memory.h"
 #include "train/parallel.h"
@@ -35,7 +37,7 @@ class CpuPasses final : public Passes {
       const BatchPlace at{.step = place.step, .first_sequence = place.first_sequence + first};
       forward(chunk, &at);
       const double loss = losses(chunk, weight);
-      backward(chunk, at);
+      backward(chunk, at, weight);
       return loss;
     });
   }
@@ -90,6 +92,14 @@ class CpuPasses final : public Passes {
     Linear<Real> qkv, out, up, gate, down;
     Buffer x, stats1, normed1, projected, mixed, log_sums;
     Buffer middle, stats2, normed2, up_values, gate_values, hidden;
+    std::unique_ptr<experts::Layer> experts;  // null: the MLP alone
+    Buffer adapted;                           // what the MLP gives to adapters
+    at::Tensor routed_h, routed_x;            // what experts read in the last forward pass
+    experts::Routed routed;
+
+    // Experts do not replace the MLP, or there are none.
+    bool has_mlp() const { return down.exists() && !mlp_within; }
+    bool mlp_within = false;  // it is computed with its experts
   };
 
   Norm norm_named(const std::string& name);
@@ -103,10 +113,18 @@ class CpuPasses final : public Passes {
   void forward(const TokenRows& chunk, const BatchPlace* place);
   void embed(const TokenRows& chunk, const BatchPlace* place);
   void forward_layer(std::size_t index, const TokenRows& chunk, const BatchPlace* place);
+  void mlp_forward(Layer& layer, std::int64_t rows);
+  void mlp_backward(Layer& layer, std::int64_t rows, const Real* d);
+  experts::Places places_of(const TokenRows& chunk) const;
+  void experts_forward(Layer& layer, const TokenRows& chunk, const BatchPlace* place);
+  void experts_backward(Layer& layer, const TokenRows& chunk, const Real* d, double weight);
   void show_inputs_of(std::int64_t rows, const InputViewer& see);
   double losses(const TokenRows& chunk, double weight);
-  void backward(const TokenRows& chunk, const BatchPlace& place);
-  void backward_layer(std::size_t index, const TokenRows& chunk, const BatchPlace& place);
+  void backward(const TokenRows& chunk, const BatchPlace& place, double weight);
+  void backward_layer(std::size_t index,
+                      const TokenRows& chunk,
+                      const BatchPlace& place,
+                      double weight);
   void embed_backward(const TokenRows& chunk, const BatchPlace& place);
 
   void norm_forward(const Norm& norm, std::int64_t rows, const Real* x, Real* out, Real* stats);
@@ -152,6 +170,7 @@ class CpuPasses final : public Passes {
   Norm final_norm_;
   Linear<Real> head_;
 
+  experts::Places places_;  // of the last forward pass, where there are experts
   std::int64_t reserved_rows_ = 0;
   Buffer last_, final_stats_, final_normed_, logits_;
   std::vector<double> row_losses_;
@@ -212,6 +231,10 @@ CpuPasses<Real>::CpuPasses(const run::RunSpec& spec, Parameters& parameters)
     layer.up = linear_named(h + "mlp.up");
     layer.gate = linear_named(h + "mlp.gate");
     layer.down = linear_named(h + "mlp.down");
+    const auto index = static_cast<std::int64_t>(i);
+    if (!run::has_experts(spec, index)) continue;
+    layer.experts = std::make_unique<experts::Layer>(spec, parameters, index);
+    layer.mlp_within = spec.expert_kind == "lowrank";
   }
   final_norm_ = norm_named("lnf");
   head_ = Linear<Real>(parameters.at(spec.tied ? "wte" : "head.w"), nullptr);
@@ -262,7 +285,8 @@ std::vector<cpu::Buffer<Real>*> CpuPasses<Real>::buffers() {
                            &layer.normed2,
                            &layer.up_values,
                            &layer.gate_values,
-                           &layer.hidden})
+                           &layer.hidden,
+                           &layer.adapted})
       all.push_back(buffer);
   return all;
 }
@@ -287,6 +311,8 @@ void CpuPasses<Real>::reserve(std::int64_t rows) {
     size(layer.log_sums, spec_.heads);
     size(layer.stats1, 2);
     size(layer.stats2, 2);
+    if (layer.experts) size(layer.adapted, width_);
+    if (!layer.has_mlp()) continue;
     size(layer.up_values, hidden_width_);
     if (layer.gate.exists()) size(layer.gate_values, hidden_width_);
     size(layer.hidden, hidden_width_);
@@ -306,13 +332,17 @@ template <class Body>
 double CpuPasses<Real>::in_chunks(const TokenRows& rows, const Body& body) {
   refresh();
   lap(Stage::products);
-  const std::int64_t at_once = sequences_at_once(spec_, rows.sequences, rows.positions, parts());
+  const std::int64_t at_once =
+      spec_.router_balance > 0  // a loss of all sequences together
+          ? rows.sequences
+          : sequences_at_once(spec_, rows.sequences, rows.positions, parts());
   reserve(at_once * rows.positions);
   double sum = 0;
   for (std::int64_t first = 0; first < rows.sequences; first += at_once) {
     TokenRows chunk = rows;
     chunk.inputs += first * rows.positions;
     chunk.targets += first * rows.positions;
+    if (chunk.sources != nullptr) chunk.sources += first;
     chunk.sequences = std::min(at_once, rows.sequences - first);
     sum += body(chunk, first);
   }
@@ -432,6 +462,15 @@ void CpuPasses<Real>::forward_layer(std::size_t index,
 
   norm_forward(layer.norm2, rows, layer.middle.data(), layer.normed2.data(), layer.stats2.data());
   lap(Stage::norms);
+  if (layer.has_mlp()) mlp_forward(layer, rows);
+  if (layer.experts) experts_forward(layer, chunk, place);
+  add_branch(layer.middle, DropoutSite::mlp_branch, input_of_next(index));
+  lap(Stage::rest);
+}
+
+// Into branch_.
+template <class Real>
+void CpuPasses<Real>::mlp_forward(Layer& layer, std::int64_t rows) {
   layer.up.forward(rows, layer.normed2.data(), layer.up_values.data(), hidden_width_);
   if (layer.gate.exists())
     layer.gate.forward(rows, layer.normed2.data(), layer.gate_values.data(), hidden_width_);
@@ -446,14 +485,51 @@ void CpuPasses<Real>::forward_layer(std::size_t index,
   lap(Stage::activations);
   layer.down.forward(rows, layer.hidden.data(), branch_.data(), width_);
   lap(Stage::products);
-  add_branch(layer.middle, DropoutSite::mlp_branch, input_of_next(index));
-  lap(Stage::rest);
+}
+
+template <class Real>
+experts::Places CpuPasses<Real>::places_of(const TokenRows& chunk) const {
+  const auto ids = [](const std::int64_t* from, at::IntArrayRef sizes) {
+    return at::from_blob(const_cast<std::int64_t*>(from), sizes, at::kLong);
+  };
+  experts::About about{.sources = {}, .end_token = chunk.end_token};
+  if (chunk.sources != nullptr) about.sources = ids(chunk.sources, {chunk.sequences});
+  return experts::places_of(spec_,
+                            ids(chunk.inputs, {chunk.sequences, chunk.positions}),
+                            about,
+                            parameters_.values().scalar_type());
+}
+
+// Of the MLP's input, or of its output, into branch_; with a place, on a graph of their own.
+template <class Real>
+void CpuPasses<Real>::experts_forward(Layer& layer,
+                                      const TokenRows& chunk,
+                                      const BatchPlace* place) {
+  const c10::InferenceMode with_graphs(false);
+  const c10::AutoGradMode graph(place != nullptr && spec_.tune != "head");
+  const auto input = [&](Buffer& values) {
+    return at::from_blob(values.data(),
+                         {chunk.sequences, chunk.positions, width_},
+                         parameters_.values().scalar_type())
+        .set_requires_grad(place != nullptr);
+  };
+  if (layer.has_mlp()) layer.adapted.swap(branch_);
+  layer.routed_h = input(layer.middle);
+  layer.routed_x = input(layer.has_mlp() ? layer.adapted : layer.normed2);
+  layer.routed = layer.experts->forward(layer.routed_h, layer.routed_x, places_, place);
+  const at::Tensor y = layer.routed.y.contiguous();
+  std::copy_n(y.const_data_ptr<Real>(), y.numel(), branch_.data());
+  lap(Stage::products);
 }
 
 template <class Real>
 void CpuPasses<Real>::forward(const TokenRows& chunk, const BatchPlace* place) {
   const std::int64_t rows = chunk.sequences * chunk.positions;
   embed(chunk, place);
+  if (run::has_experts(spec_)) {
+    const c10::InferenceMode with_graphs(false);
+    places_ = places_of(chunk);
+  }
   lap(Stage::rest);
   for (std::size_t i = 0; i < layers_.size(); ++i) forward_layer(i, chunk, place);
   norm_forward(final_norm_, rows, last_.data(), final_normed_.data(), final_stats_.data());
@@ -476,8 +552,8 @@ void CpuPasses<Real>::show_inputs_of(std::int64_t rows, const InputViewer& see) 
     show(h + "attn.qkv", layer.normed1, width_);
     show(h + "attn.o", layer.mixed, width_);
     if (layer.gate.exists()) show(h + "mlp.gate", layer.normed2, width_);
-    show(h + "mlp.up", layer.normed2, width_);
-    show(h + "mlp.down", layer.hidden, hidden_width_);
+    if (layer.up.exists()) show(h + "mlp.up", layer.normed2, width_);
+    if (layer.has_mlp()) show(h + "mlp.down", layer.hidden, hidden_width_);
   }
   if (!spec_.tied) show("head", final_normed_, width_);
 }
@@ -509,15 +585,10 @@ const Real* CpuPasses<Real>::dropped_gradient(const BatchPlace& place,
   return branch_.data();
 }
 
+// From the gradient d of its output to dnormed_.
 template <class Real>
-void CpuPasses<Real>::backward_layer(std::size_t index,
-                                     const TokenRows& chunk,
-                                     const BatchPlace& place) {
+void CpuPasses<Real>::mlp_backward(Layer& layer, std::int64_t rows, const Real* d) {
   using cpu::Store;
-  Layer& layer = layers_[index];
-  const std::int64_t rows = chunk.sequences * chunk.positions;
-  const Real* d = dropped_gradient(place, index, DropoutSite::mlp_branch, chunk);
-  lap(Stage::rest);
   layer.down.backward(rows, layer.hidden.data(), d, width_, dhidden_.data(), Store::replace);
   lap(Stage::products);
   Real* gate = layer.gate.exists() ? layer.gate_values.data() : nullptr;
@@ -531,6 +602,53 @@ void CpuPasses<Real>::backward_layer(std::size_t index,
   if (gate != nullptr)
     layer.gate.backward(rows, normed2, gate, hidden_width_, dnormed_.data(), Store::add);
   lap(Stage::products);
+}
+
+// From the gradient d of their output: what the block's states get is added to dx_, the input's
+// takes the input's place where that is the MLP's output, and is dnormed_ elsewhere.
+template <class Real>
+void CpuPasses<Real>::experts_backward(Layer& layer,
+                                       const TokenRows& chunk,
+                                       const Real* d,
+                                       double weight) {
+  const c10::InferenceMode with_graphs(false);
+  const at::ScalarType type = parameters_.values().scalar_type();
+  const at::Tensor& y = layer.routed.y;
+  const at::Tensor dy = at::from_blob(const_cast<Real*>(d), y.sizes(), type);
+  const at::Tensor token_losses =
+      at::from_blob(row_losses_.data(), {chunk.sequences, chunk.positions}, at::kDouble);
+  const at::Tensor penalty =
+      layer.experts->router().penalty(layer.routed.routing, places_, token_losses);
+  if (penalty.defined())
+    ((y * dy).sum() + weight * penalty).backward();
+  else
+    y.backward(dy);
+  const std::int64_t numbers = y.numel();
+  const at::Tensor dx = layer.routed_x.grad().contiguous();
+  std::copy_n(
+      dx.const_data_ptr<Real>(), numbers, layer.has_mlp() ? layer.adapted.data() : dnormed_.data());
+  if (layer.routed_h.grad().defined()) {
+    const at::Tensor dh = layer.routed_h.grad().contiguous();
+    cpu::add({0, numbers}, dx_.data(), dh.const_data_ptr<Real>(), dx_.data());
+  }
+  layer.routed = {};
+  layer.routed_h.reset();
+  layer.routed_x.reset();
+  lap(Stage::products);
+}
+
+template <class Real>
+void CpuPasses<Real>::backward_layer(std::size_t index,
+                                     const TokenRows& chunk,
+                                     const BatchPlace& place,
+                                     double weight) {
+  using cpu::Store;
+  Layer& layer = layers_[index];
+  const std::int64_t rows = chunk.sequences * chunk.positions;
+  const Real* d = dropped_gradient(place, index, DropoutSite::mlp_branch, chunk);
+  lap(Stage::rest);
+  if (layer.experts) experts_backward(layer, chunk, d, weight);
+  if (layer.has_mlp()) mlp_backward(layer, rows, layer.experts ? layer.adapted.data() : d);
   norm_backward(layer.norm2, rows, layer.middle.data(), layer.stats2.data());
   lap(Stage::norms);
 
@@ -573,7 +691,7 @@ void CpuPasses<Real>::embed_backward(const TokenRows& chunk, const BatchPlace& p
 }
 
 template <class Real>
-void CpuPasses<Real>::backward(const TokenRows& chunk, const BatchPlace& place) {
+void CpuPasses<Real>::backward(const TokenRows& chunk, const BatchPlace& place, double weight) {
   const std::int64_t rows = chunk.sequences * chunk.positions;
   head_.backward(rows,
                  final_normed_.data(),
@@ -587,7 +705,7 @@ void CpuPasses<Real>::backward(const TokenRows& chunk, const BatchPlace& place) 
   norm_backward(final_norm_, rows, last_.data(), final_stats_.data());
   lap(Stage::norms);
   if (spec_.tune == "head") return;  // nothing below changes
-  for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i, chunk, place);
+  for (std::size_t i = layers_.size(); i-- > 0;) backward_layer(i, chunk, place, weight);
   embed_backward(chunk, place);
   lap(Stage::rest);
 }

@@ -25,6 +25,9 @@ struct TokenRows {
   const std::int64_t* targets = nullptr;
   std::int64_t sequences = 0;
   std::int64_t positions = 0;
+  // What routers may read beside the tokens (docs/experts.md).
+  const std::int64_t* sources = nullptr;  // [B], 0: the main data, i: the i-th of aux; null: all 0
+  std::int64_t end_token = -1;            // the last token of each document; -1: none is known
 };
 
 class Passes {

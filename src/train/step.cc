@@ -14,7 +14,9 @@ TokenRows Batch::rows(std::int64_t first, std::int64_t count) const {
   return {.inputs = inputs.const_data_ptr<std::int64_t>() + first * positions,
           .targets = targets.const_data_ptr<std::int64_t>() + first * positions,
           .sequences = count,
-          .positions = positions};
+          .positions = positions,
+          .sources = sources.defined() ? sources.const_data_ptr<std::int64_t>() + first : nullptr,
+          .end_token = end_token};
 }
 
 namespace {

@@ -24,6 +24,8 @@ struct Batch {
   at::Tensor targets;
   // Where results of parts are asked for: all sequences, the target's first.
   std::vector<BatchPart> parts = {};
+  at::Tensor sources = {};      // int64 [n], as in TokenRows; undefined: all from the main data
+  std::int64_t end_token = -1;  // as in TokenRows
   std::int64_t sequences() const { return inputs.size(0); }
   std::int64_t tokens() const { return inputs.numel(); }
   // Sequences [first, first + count) as the passes take them; the batch must outlive the result.

@@ -249,7 +249,8 @@ Result<void> Training::learn_before_first_step() {
 bool Training::halve_micro_batch(std::int64_t sequences) {
   const std::int64_t own = share_of(sequences, group_).count;
   const std::int64_t at_once = micro_batch_ > 0 ? std::min(micro_batch_, own) : own;
-  if (progress_.micro_batch > 0 || at_once < 2) return false;
+  const bool together = spec_.router_balance > 0;  // its loss is of all sequences of a step
+  if (progress_.micro_batch > 0 || at_once < 2 || together) return false;
   micro_batch_ = progress_.micro_batch = (at_once + 1) / 2;
   return true;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "data/mixture/source.h"
+#include "run/experts.h"
 #include "run/mixture.h"
 #include "run/steps.h"
 #include "train/device/pack.h"
@@ -70,11 +71,26 @@ Result<std::vector<AuxFolder>> open_aux_folders(Files& files, std::string_view l
   return folders;
 }
 
+// Only routers of experts read it.
+Origin origin_of(const run::RunSpec& spec,
+                 const data::Manifest& manifest,
+                 std::int64_t source,
+                 bool heldout = false) {
+  return {.source = source,
+          .sources = run::reads_sources(spec) ? run::sources_of(spec) : 1,
+          .end_token = manifest.end_token,
+          .noise = spec.tag_noise,
+          .seed = static_cast<std::uint64_t>(spec.seed),
+          .heldout = heldout};
+}
+
+// The number of the source is its place in spec.aux, from 1 on.
 Result<Windows> open_source(Files& files,
                             const run::AuxSource& source,
                             const std::vector<AuxFolder>& folders,
                             const data::Manifest& target,
-                            const run::RunSpec& spec) {
+                            const run::RunSpec& spec,
+                            std::int64_t number) {
   const auto folder = std::find_if(folders.begin(), folders.end(), [&](const AuxFolder& each) {
     return each.manifest.digest == source.data_digest;
   });
@@ -97,7 +113,7 @@ Result<Windows> open_source(Files& files,
   Result<std::vector<std::int32_t>> unique = data::unique_subset(
       *pool, source.unique_tokens, static_cast<std::uint64_t>(spec.subset_seed));
   if (!unique) return std::move(unique).error();
-  Windows windows(std::move(*unique), spec.context);
+  Windows windows(std::move(*unique), spec.context, origin_of(spec, target, number));
   if (windows.count() == 0)
     return data_error(
         fmt::format("{} holds no window of {} + 1 tokens", folder->path.string(), spec.context),
@@ -118,7 +134,8 @@ Result<std::vector<Windows>> prepare_auxiliary(const run::RunFile& file,
   const std::int64_t needed = run::AuxShare(file.spec).sequences(run::sequences_of(file.spec));
   std::int64_t available = 0;
   for (const run::AuxSource& source : *sources) {
-    Result<Windows> opened = open_source(files, source, *folders, target, file.spec);
+    Result<Windows> opened =
+        open_source(files, source, *folders, target, file.spec, 1 + std::ssize(windows));
     if (!opened) return std::move(opened).error();
     available += std::min(needed, data::capacity(opened->count(), source.max_epochs));
     windows.push_back(std::move(*opened));
@@ -162,8 +179,8 @@ Result<Prepared> prepare(const run::RunFile& file, Files& files) {
         "lower val_tokens (0 takes all), or hold out more text");
   std::vector<std::int32_t> heldout(static_cast<std::size_t>(wanted) + 1);
   val->copy(0, heldout);
-  Prepared prepared{Windows(std::move(*unique), spec.context),
-                    Windows(std::move(heldout), spec.context)};
+  Prepared prepared{Windows(std::move(*unique), spec.context, origin_of(spec, *manifest, 0)),
+                    Windows(std::move(heldout), spec.context, origin_of(spec, *manifest, 0, true))};
   if (prepared.train.count() == 0)
     return data_error(
         fmt::format(
@@ -264,6 +281,14 @@ WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
                              file->spec.policy,
                              file->spec.tune),
          .hint = "set tune = \"all\", or policy = \"fixed\""});
+  const bool together = file->execution.micro_batch_sequences == 0 && (*group)->size() == 1;
+  if (file->spec.router_balance > 0 && !together)
+    return failed(
+        WorkerExit::usage,
+        {.kind = ErrorKind::usage,
+         .what = "router_balance compares all sequences of a step, which are computed in "
+                 "parts",
+         .hint = "set processes = 1 and micro_batch_sequences = 0, or router_balance = 0"});
   const bool begins_elsewhere = !file->spec.branch_from.empty() || !file->spec.init.empty();
   Training training(world,
                     {.folder = folder,

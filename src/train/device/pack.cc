@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "run/experts.h"
 #include "train/device/backend.h"
 
 namespace ration::train::device {
@@ -234,6 +235,11 @@ Computes computes_on(const run::RunFile& file) {
 
 Result<DeviceOptions> options_of(const run::RunFile& file) {
   const run::Execution& execution = file.execution;
+  if (run::has_experts(file.spec))
+    return Error{
+        .kind = ErrorKind::usage,
+        .what = fmt::format("router \"{}\" is computed on the processor alone", file.spec.router),
+        .hint = "set device = \"cpu\""};
   const std::string missing = why_no_cuda();
   if (execution.device == "cuda" && !missing.empty())
     return Error{.kind = ErrorKind::resource,

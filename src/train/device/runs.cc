@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include "run/experts.h"
 #include "run/mixture.h"
 #include "train/device/runner.h"
 
@@ -28,6 +29,8 @@ std::string why_not_packable(const run::RunSpec& a, const run::RunSpec& b) {
       return fmt::format(
           "policy \"{}\" looks at each step of its run before the next, so the run trains alone",
           spec->policy);
+  if (run::has_experts(a) || run::has_experts(b))
+    return "one has experts, which the processor's passes compute alone";
   if (steps(a) != steps(b))
     return fmt::format("one takes {} steps, the other {}", steps(a), steps(b));
   run::RunSpec same = b;  // b with what may differ taken from a

@@ -1,0 +1,73 @@
+#pragma once
+
+// Which experts compute a unit: a distribution over E experts for each of B x U units, by one of
+// the rules of docs/experts.md. Sources: "Soft Merging of Experts with Adaptive Routing" (2023) for
+// smear and what it is compared with; "DSelect-k" (2021); "Combining Modular Skills in Multitask
+// Learning" (2022) for skills; "AdaMix" (2022) for random.
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "run/spec.h"
+#include "train/dropout.h"
+#include "train/experts/places.h"
+#include "train/parameters.h"
+
+namespace ration::train::experts {
+
+struct Routing {
+  at::Tensor weights = {};  // [B,U,E], rows of sum 1, what computes; undefined: all experts alike
+  at::Tensor second = {};   // the same for an expert's last map, where another one computes it
+  at::Tensor scale = {};    // [B,U], of the output; undefined: 1
+  at::Tensor soft = {};     // [B,U,E], what the router thinks, for losses and reports
+  at::Tensor log_chosen = {}, expected_loss = {};  // [B,U], reinforce
+};
+
+// An experiment on a trained router, for reports: without an expert, or with given weights.
+struct Intervention {
+  std::int64_t without = -1;  // this expert's weight becomes 0, the others' are scaled up; -1: none
+  at::Tensor weights = {};    // [E] in place of each unit's; undefined: as routed
+};
+
+class Router {
+ public:
+  Router(const run::RunSpec& spec, const Parameters& parameters, std::int64_t layer);
+
+  // h [B,T,d]: the states that enter the block. Outputs are mixed, not weights, where mixes().
+  Routing route(const at::Tensor& h,
+                const Places& places,
+                const BatchPlace* training,
+                const Intervention* intervention = nullptr) const;
+  bool mixes() const { return mixes_; }
+
+  // What is added to the sum over tokens of their losses [B,T], for the router's sake; undefined:
+  // nothing.
+  at::Tensor penalty(const Routing& routing,
+                     const Places& places,
+                     const at::Tensor& token_losses) const;
+
+ private:
+  enum class Purpose : std::uint64_t { dropout, gumbel, sample, expert, second_expert, relaxed };
+
+  at::Tensor logits(const at::Tensor& state) const;
+  at::Tensor dropped(const at::Tensor& p, const BatchPlace& place) const;
+  at::Tensor uniform(const BatchPlace& place, Purpose purpose, at::IntArrayRef sizes) const;
+  at::Tensor one_hot(const at::Tensor& choice, at::ScalarType type) const;
+  Routing by_state(const at::Tensor& h, const Places& places, const BatchPlace* training) const;
+  Routing chosen(const at::Tensor& logits,
+                 const at::Tensor& state,
+                 const BatchPlace* training) const;
+  Routing given(const Places& places, const BatchPlace* training) const;
+  at::Tensor smooth_step(const at::Tensor& codes) const;
+  double temperature(const BatchPlace& place) const;
+
+  run::RunSpec spec_;
+  std::int64_t layer_, experts_, steps_, most_units_;
+  bool mixes_;
+  at::ScalarType type_;
+  at::Tensor gain_, bias_, columns_, column_gain_, skills_;
+  at::Tensor baseline_in_, baseline_in_bias_, baseline_out_, baseline_out_bias_;
+};
+
+}  // namespace ration::train::experts
