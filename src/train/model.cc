@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "run/experts.h"
+#include "train/experts/layer.h"
 
 namespace ration::train {
 namespace {
@@ -63,6 +64,8 @@ Model::Model(const run::RunSpec& spec, at::ScalarType dtype)
     rotary_sin_ = at::sin(angles).to(dtype);
   }
 }
+
+Model::~Model() = default;
 
 at::Tensor Model::norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias) const {
   if (spec_.family == "llama") return at::rms_norm(x, {spec_.width}, gain, spec_.norm_eps);

@@ -8,18 +8,24 @@
 
 #include "run/spec.h"
 #include "train/dropout.h"
-#include "train/experts/layer.h"
+#include "train/experts/places.h"
+#include "train/experts/routing.h"
 #include "train/parameters.h"
 #include "train/passes.h"
 #include "train/width_rule.h"
 
 namespace ration::train {
 
+namespace experts {
+class Layer;
+}
+
 // logits() is the definition, in LibTorch's operators and differentiable.
 class Model {
  public:
   // A resolved and checked spec. Allocates and initialises all parameters.
   Model(const run::RunSpec& spec, at::ScalarType dtype);
+  ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 

@@ -65,7 +65,7 @@ Result<OpenCorpus> OpenCorpus::open(Files& files,
   if (!count) return std::move(count).error();
   std::vector<std::int32_t> tokens(static_cast<std::size_t>(*count * context + 1));
   pool->copy(corpus.first_window * context, tokens);
-  OpenCorpus opened(Windows(std::move(tokens), context),
+  OpenCorpus opened(Windows(std::move(tokens), context, {.end_token = manifest->end_token}),
                     static_cast<std::uint64_t>(file.spec.seed));
   if (!with_training) return opened;
   Result<data::TokenPool> training = open_split(files, folder, *manifest, data::Split::train);

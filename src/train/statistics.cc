@@ -9,6 +9,7 @@
 
 #include "checkpoint/safetensors.h"
 #include "data/schedule.h"
+#include "run/experts.h"
 #include "train/batches.h"
 #include "train/named_checkpoint.h"
 #include "train/setting_words.h"
@@ -140,6 +141,26 @@ std::map<std::string, at::Tensor> gram_matrices(const Model& model,
   return tensors;
 }
 
+namespace {
+
+// A router that draws, or that reads what is not told here, gives no number of the weights alone.
+std::optional<Error> not_with_experts(const run::RunSpec& spec, Statistic statistic) {
+  if (!run::has_experts(spec)) return std::nullopt;
+  const auto usage = [](std::string what, std::string hint) {
+    return Error{.kind = ErrorKind::usage, .what = std::move(what), .hint = std::move(hint)};
+  };
+  if (statistic == Statistic::gram)
+    return usage("experts read merged weights' inputs, of which there are no Gram matrices",
+                 "take --statistics fisher");
+  for (const char* router : {"smear", "ensemble", "hash", "top1", "dense", "dense_wide"})
+    if (spec.router == router) return std::nullopt;
+  return usage(
+      fmt::format("router \"{}\" draws experts in training, or is told of sources", spec.router),
+      "statistics are for routers smear, ensemble, hash and top1");
+}
+
+}  // namespace
+
 WorkerOutcome write_statistics(const StatisticsOptions& options,
                                Surroundings& world,
                                const std::function<void(const std::string&)>& say) {
@@ -151,6 +172,8 @@ WorkerOutcome write_statistics(const StatisticsOptions& options,
   if (!named) return failed(WorkerExit::usage, std::move(named).error());
   Result<run::RunFile> file = read_run(files, named->run, settings);
   if (!file) return failed(WorkerExit::usage, std::move(file).error());
+  if (std::optional<Error> problem = not_with_experts(file->spec, options.statistic))
+    return failed(WorkerExit::usage, std::move(*problem));
   const Result<TrainingText> text = open_training_text(files, options.of.data, *file);
   if (!text) return failed(WorkerExit::data, text.error());
   run::RunSpec spec = file->spec;
@@ -161,6 +184,7 @@ WorkerOutcome write_statistics(const StatisticsOptions& options,
 
   at::set_num_threads(static_cast<int>(file->execution.threads));
   spec.dropout = 0, spec.z_loss = 0, spec.tune = "all";
+  spec.expert_dropout = 0, spec.router_balance = 0;
   Model model(spec, spec.precision == "fp64" ? at::kDouble : at::kFloat);
   Result<FoundCheckpoint> found = load_weights(files, *named, *file, model.parameters(), say);
   if (!found) return failed(WorkerExit::data, std::move(found).error());
@@ -173,7 +197,9 @@ WorkerOutcome write_statistics(const StatisticsOptions& options,
                   checkpoint,
                   file->id));
   const Sequence sequence = [&](std::int64_t i) {
-    return windows.batch(std::span(*drawn).subspan(static_cast<std::size_t>(i), 1));
+    Batch batch = windows.batch(std::span(*drawn).subspan(static_cast<std::size_t>(i), 1));
+    batch.end_token = text->manifest.end_token;
+    return batch;
   };
   const std::map<std::string, at::Tensor> tensors =
       options.statistic == Statistic::fisher ? fisher_information(model, *sequences, sequence)

@@ -38,19 +38,20 @@ Layer::Layer(const run::RunSpec& spec, const Parameters& parameters, std::int64_
   }
 }
 
-// The rows of all experts lie equally far apart (shapes.h). A leaf of its own over their buffer:
-// what is derived for it arrives in the gradients of the single tensors.
+// The tensors of all experts lie one behind the other (shapes.h), each filled up to whole vectors
+// by numbers that stay zero. A leaf of its own over their buffer: what is derived for it arrives in
+// the gradients of the single tensors.
 Layer::Stack Layer::stack(const Parameters& parameters, const std::string& name, bool last) const {
   const auto entry = [&](std::int64_t expert) -> const Parameters::Entry& {
     return parameters.at(fmt::format("{}experts.{}.{}", name_, expert, name));
   };
   const Parameters::Entry& first = entry(0);
-  const std::int64_t numbers = first.value.numel();
-  const std::int64_t apart = experts_ > 1 ? entry(1).offset - first.offset : numbers;
+  const std::int64_t apart = experts_ > 1 ? entry(1).offset - first.offset : first.value.numel();
   const auto rows_of = [&](const at::Tensor& flat) {
-    return flat.as_strided({experts_, numbers}, {apart, 1}, first.offset);
+    return flat.narrow(0, first.offset, experts_ * apart).view({experts_, apart});
   };
   Stack stack{.rows = rows_of(parameters.values()), .shape = first.shape.shape, .last = last};
+  stack.numbers = first.value.numel();
   stack.rows.set_requires_grad(true);
   stack.rows.mutable_grad() = rows_of(parameters.grads());
   return stack;
@@ -65,13 +66,16 @@ Layer::Map Layer::map(const Parameters& parameters, const std::string& name, boo
 
 // [shape] for all units, or [N,shape].
 at::Tensor Layer::picked(const Stack& stack, const Pick& pick) const {
+  const auto without_filling = [&](const at::Tensor& rows) {
+    return rows.size(-1) == stack.numbers ? rows : rows.narrow(-1, 0, stack.numbers);
+  };
   if (experts_ == 1) return stack.rows.view(stack.shape);
-  if (pick.expert >= 0) return stack.rows.select(0, pick.expert).view(stack.shape);
-  if (!pick.weights.defined()) return stack.rows.mean(0).view(stack.shape);
+  if (pick.expert >= 0) return without_filling(stack.rows.select(0, pick.expert)).view(stack.shape);
+  if (!pick.weights.defined()) return without_filling(stack.rows.mean(0)).view(stack.shape);
   const at::Tensor& weights = stack.last && pick.second.defined() ? pick.second : pick.weights;
   std::vector<std::int64_t> shape = {weights.size(0)};
   shape.insert(shape.end(), stack.shape.begin(), stack.shape.end());
-  return at::mm(weights, stack.rows).view(shape);
+  return without_filling(at::mm(weights, stack.rows)).view(shape);
 }
 
 // x [N,positions,in], or of any shape where all units share the weights.

@@ -44,8 +44,9 @@ class Layer {
  private:
   // One tensor of all experts, a row an expert.
   struct Stack {
-    at::Tensor rows;  // [E, numbers], over the buffer of the parameters
+    at::Tensor rows;  // [E, numbers or more], over the buffer of the parameters
     std::vector<std::int64_t> shape;
+    std::int64_t numbers = 0;
     bool last = false;  // of an expert's last map
   };
   struct Map {

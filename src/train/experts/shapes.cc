@@ -11,32 +11,22 @@ class Shapes {
  public:
   explicit Shapes(const run::RunSpec& spec) : spec_(spec) {}
 
-  void affine(const std::string& name, std::int64_t out, std::int64_t in, Init init) {
-    all.push_back({name + ".w", {out, in}, init, true});
-    if (spec_.bias) all.push_back({name + ".b", {out}, Init::zeros});
-  }
-
-  void factors(const std::string& name, std::int64_t out, std::int64_t in, Init init) {
-    const std::int64_t rank = run::expert_width(spec_);
-    all.push_back({name + ".in.w", {rank, in}, Init::normal, true});
-    all.push_back({name + ".out.w", {out, rank}, init, true});
-  }
-
-  void expert(const std::string& name) {
+  void experts(const std::string& layer) {
     const std::int64_t d = spec_.width, inner = run::expert_width(spec_), f = spec_.mlp_width;
-    const bool gated = spec_.mlp == "swiglu";
-    if (spec_.expert_kind == "ffn") {
-      if (gated) affine(name + "gate", inner, d, Init::normal);
-      affine(name + "up", inner, d, Init::normal);
-      affine(name + "down", d, inner, Init::residual);
-    } else if (spec_.expert_kind == "adapter") {
-      affine(name + "adapter.down", inner, d, Init::normal);
-      affine(name + "adapter.up", d, inner, Init::residual);
-    } else {
-      if (gated) factors(name + "gate", f, d, Init::normal);
-      factors(name + "up", f, d, Init::normal);
-      factors(name + "down", d, f, Init::residual);
+    layer_ = layer;
+    if (spec_.expert_kind == "adapter") {
+      affine("adapter.down", inner, d, Init::normal);
+      affine("adapter.up", d, inner, Init::residual);
+      return;
     }
+    const bool whole = spec_.expert_kind == "ffn";
+    const auto map = [&](const std::string& name, std::int64_t out, std::int64_t in, Init init) {
+      whole ? affine(name, out, in, init) : factors(name, out, in, init);
+    };
+    const std::int64_t hidden = whole ? inner : f;
+    if (spec_.mlp == "swiglu") map("gate", hidden, d, Init::normal);
+    map("up", hidden, d, Init::normal);
+    map("down", d, hidden, Init::residual);
   }
 
   // The first four in the order in which a unit's state goes through them.
@@ -64,15 +54,35 @@ class Shapes {
   std::vector<TensorShape> all;
 
  private:
+  // One tensor of every expert.
+  void of_all(const std::string& name,
+              const std::vector<std::int64_t>& shape,
+              Init init,
+              bool hidden = false) {
+    for (std::int64_t expert = 0; expert < run::stored_experts(spec_); ++expert)
+      all.push_back({fmt::format("{}experts.{}.{}", layer_, expert, name), shape, init, hidden});
+  }
+
+  void affine(const std::string& name, std::int64_t out, std::int64_t in, Init init) {
+    of_all(name + ".w", {out, in}, init, true);
+    if (spec_.bias) of_all(name + ".b", {out}, Init::zeros);
+  }
+
+  void factors(const std::string& name, std::int64_t out, std::int64_t in, Init init) {
+    const std::int64_t rank = run::expert_width(spec_);
+    of_all(name + ".in.w", {rank, in}, Init::normal, true);
+    of_all(name + ".out.w", {out, rank}, init, true);
+  }
+
   const run::RunSpec& spec_;
+  std::string layer_;
 };
 
 }  // namespace
 
 std::vector<TensorShape> tensor_shapes(const run::RunSpec& spec, std::int64_t layer) {
   Shapes shapes(spec);
-  for (std::int64_t expert = 0; expert < run::stored_experts(spec); ++expert)
-    shapes.expert(fmt::format("h{}.experts.{}.", layer, expert));
+  shapes.experts(fmt::format("h{}.", layer));
   if (run::has_router(spec)) shapes.router(fmt::format("h{}.router.", layer));
   return std::move(shapes.all);
 }

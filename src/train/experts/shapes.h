@@ -1,8 +1,8 @@
 #pragma once
 
 // The tensors of a layer's experts and of its router. Each expert's are tensors of their own, so
-// that other tools can merge them; in the flat buffer they lie one expert behind the other, so that
-// all experts' are the rows of a matrix.
+// that other tools can merge them; in the flat buffer the same tensor of all experts lies together,
+// as the rows of a matrix.
 
 #include <cstdint>
 #include <vector>
