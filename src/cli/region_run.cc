@@ -9,25 +9,12 @@
 #include "cli/run.h"
 #include "cli/table.h"
 #include "eval/points.h"
-#include "run/folder.h"
-#include "store/store.h"
 #include "study/region/page.h"
 #include "study/region/study.h"
+#include "study/training.h"
 
 namespace ration::cli {
 namespace {
-
-// The weights of a run that is done.
-Result<Path> weights_of(Files& files, const Path& store, const study::Model& model) {
-  const run::RunFolder folder(files, store::Layout{store}.run(model.run));
-  Result<std::optional<std::string>> checkpoint = folder.result_checkpoint();
-  if (!checkpoint) return std::move(checkpoint).error();
-  if (!*checkpoint)
-    return Error{.kind = ErrorKind::input,
-                 .what = fmt::format("run {} has no checkpoint", model.run.substr(0, 12)),
-                 .hint = "`ration explain` of the run says why"};
-  return folder.path() / **checkpoint / "model.safetensors";
-}
 
 // Fine-tunings of the study; nothing when all are done.
 Result<void> train(const scheduler::Sweep& sweep,
@@ -61,8 +48,10 @@ study::RegionWork work_of(const scheduler::SweepOptions& options, scheduler::Out
               },
           .train = [options, outside](
                        const scheduler::Sweep& sweep) { return train(sweep, options, outside); },
-          .weights_of = [store = options.store, &files = outside.files](
-                            const study::Model& model) { return weights_of(files, store, model); }};
+          .weights_of =
+              [store = options.store, &files = outside.files](const study::Model& model) {
+                return study::weights_of_run(files, store, model.run);
+              }};
 }
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }

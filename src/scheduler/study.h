@@ -1,7 +1,7 @@
 #pragma once
 
-// What a sweep file wants done with its runs once they are trained: one table [merge], [fuse] or
-// [region]. The scheduler knows none of them and hands the table on.
+// What a sweep file wants done with its runs once they are trained: one table [merge], [fuse],
+// [region] or [remedies]. The scheduler knows none of them and hands the table on.
 
 #include <array>
 #include <optional>
@@ -12,7 +12,7 @@
 
 namespace ration::scheduler {
 
-inline constexpr std::array<const char*, 3> kStudies = {"merge", "fuse", "region"};
+inline constexpr std::array<const char*, 4> kStudies = {"merge", "fuse", "region", "remedies"};
 
 struct Study {
   std::string kind;  // one of kStudies

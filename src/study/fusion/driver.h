@@ -12,18 +12,9 @@
 #include "fuse/fuse.h"
 #include "study/fusion/statistics.h"
 #include "study/fusion/sweeps.h"
+#include "study/training.h"
 
 namespace ration::study {
-
-// A finished run of a sweep.
-struct TrainedRun {
-  std::string block;
-  std::string run;   // run-id
-  std::string init;  // as the run's settings have it
-  std::int64_t seed = 0;
-  std::int64_t tokens = 0;
-  double loss = 0;  // held-out, at its end
-};
 
 struct FusionSteps {
   // All rounds of a fusion of this name (parts joined by '/').

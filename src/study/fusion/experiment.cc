@@ -2,19 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <limits>
-
 #include "data/manifest.h"
-#include "eval/unfinished.h"
-#include "run/folder.h"
-#include "store/store.h"
 #include "study/fusion/ground.h"
 
 namespace ration::study {
 namespace {
 
 using scheduler::PlannedRun;
-using scheduler::RunSummary;
 
 // The driver's steps, carried out by this store.
 class Workshop {
@@ -73,35 +67,8 @@ class Workshop {
     return std::move(summary->rounds);
   }
 
-  Result<std::vector<TrainedRun>> train(const Json& json) {
-    const std::string text = json.dump(1) + "\n";
-    const Path file = folder_ / (json.at("name").get<std::string>() + ".json");
-    Result<scheduler::Sweep> sweep = scheduler::read_sweep(text, file.string());
-    if (!sweep) return std::move(sweep).error();
-    Result<scheduler::Expansion> plan = scheduler::expand(*sweep, outside_.files);
-    if (!plan) return std::move(plan).error();
-    if (Result<void> done = outside_.files.write_whole(file, text); !done)
-      return std::move(done).error();
-    Result<RunSummary> summary = scheduler::run_sweep(*sweep, setup_.options, outside_);
-    if (!summary) return std::move(summary).error();
-    // A run that diverged is a result: its loss is not finite.
-    if (std::optional<Error> why =
-            eval::why_unfinished(*summary, {.what = "trained", .may_diverge = true}))
-      return std::move(*why);
-    std::map<std::string, double> losses;
-    for (const store::RunRow& row : summary->rows)
-      losses[row.run] = row.state == store::RunState::done
-                            ? row.final_loss
-                            : std::numeric_limits<double>::quiet_NaN();
-    std::vector<TrainedRun> runs;
-    for (const PlannedRun& run : plan->runs)
-      runs.push_back({.block = run.block,
-                      .run = run.id,
-                      .init = run.spec.init,
-                      .seed = run.spec.seed,
-                      .tokens = run.spec.tokens,
-                      .loss = losses.at(run.id)});
-    return runs;
+  Result<std::vector<TrainedRun>> train(const Json& sweep) {
+    return train_sweep(sweep, folder_, setup_.options, outside_);
   }
 
   Result<std::vector<eval::PointLoss>> evaluate(const run::PointList& list,
