@@ -50,6 +50,7 @@ Command region_gram_command();
 Command region_hull_command();
 Command region_line_command();
 Command region_where_command();
+Command remedies_command();
 Command report_command();
 Command retry_command();
 Command eval_continuations_command();

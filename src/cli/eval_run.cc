@@ -1,7 +1,6 @@
 #include "cli/eval_run.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -9,11 +8,11 @@
 #include "base/clock.h"
 #include "base/part_file.h"
 #include "base/text.h"
+#include "cli/eval_ask.h"
 #include "cli/eval_checkpoint.h"
 #include "cli/eval_text.h"
 #include "cli/option_reader.h"
 #include "cli/store_option.h"
-#include "cli/trainer_call.h"
 #include "eval/pairs/document.h"
 #include "eval/pairs/prompts.h"
 #include "scheduler/local_executor.h"
@@ -92,47 +91,6 @@ Result<EvalOptions> options_of(const Arguments& arguments) {
   return options;
 }
 
-// A new folder that goes with the object.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (std::filesystem::temp_directory_path() / "ration-eval-XXXXXX").string();
-    if (mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const Path& path() const { return path_; }
-
- private:
-  Path path_;
-};
-
-Result<PairScores> ask(const Path& trainer,
-                       const AskedCheckpoint& checkpoint,
-                       const Request& request,
-                       const EvalOptions& options) {
-  const Scratch scratch;
-  if (scratch.path().empty())
-    return system_error("create a folder in", std::filesystem::temp_directory_path(), errno);
-  const Path list = scratch.path() / "pairs.jsonl", out = scratch.path() / "scores.jsonl";
-  if (Result<void> done = real_files().write_whole(list, request.text); !done)
-    return std::move(done).error();
-  std::vector<std::string> words = {
-      "--pairs", list.string(), checkpoint.weights.string(), "-o", out.string()};
-  if (!checkpoint.like.empty()) words.insert(words.end(), {"--like", checkpoint.like.string()});
-  if (options.batch_tokens > 0)
-    words.push_back(fmt::format("batch_tokens={}", options.batch_tokens));
-  if (options.threads > 0) words.push_back(fmt::format("threads={}", options.threads));
-  if (Result<void> done = call_trainer(trainer, words); !done) return std::move(done).error();
-  Result<std::string> text = real_files().read(out);
-  if (!text) return std::move(text).error();
-  return eval::parse_scores(*text, out.string(), request);
-}
-
 struct Judged {
   AskedCheckpoint checkpoint;
   PairScores scores;
@@ -152,7 +110,12 @@ Result<Judged> judge(const Path& trainer,
                      const PairTask& task,
                      const Request& request,
                      const EvalOptions& options) {
-  Result<PairScores> scores = ask(trainer, checkpoint, request, options);
+  Result<PairScores> scores = ask_choices(trainer,
+                                          {.weights = checkpoint.weights,
+                                           .like = checkpoint.like,
+                                           .batch_tokens = options.batch_tokens,
+                                           .threads = options.threads},
+                                          request);
   if (!scores) return std::move(scores).error();
   Result<eval::ItemSums> sums = eval::item_sums(task, request, *scores);
   if (!sums) return std::move(sums).error();

@@ -6,6 +6,8 @@
 #include "cli/fuse.h"
 #include "cli/merge_sweep.h"
 #include "cli/region_run.h"
+#include "cli/remedies.h"
+#include "study/remedies/study.h"
 
 namespace ration::cli {
 namespace {
@@ -27,7 +29,8 @@ struct Kind {
 constexpr std::array<Kind, scheduler::kStudies.size()> kKinds = {
     {{"merge", study::check_merge_sweep, carry_out_merge_sweep},
      {"fuse", check_fusion, carry_out_fusion},
-     {"region", check_regions, carry_out_regions}}};
+     {"region", check_regions, carry_out_regions},
+     {"remedies", study::check_remedies, carry_out_remedies}}};
 
 // Of one of scheduler::kStudies.
 const Kind& kind_of(const scheduler::Study& study) {

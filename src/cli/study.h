@@ -1,6 +1,7 @@
 #pragma once
 
-// Studies of trained runs that a sweep file asks for: [merge], [fuse] and [region]. Each is carried
+// Studies of trained runs that a sweep file asks for: [merge], [fuse],
+// [region] and [remedies]. Each is carried
 // out by the function that study.cc names; the command of that name calls the same one.
 
 #include "cli/command.h"

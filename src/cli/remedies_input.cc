@@ -1,0 +1,120 @@
+#include "cli/remedies_input.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "scheduler/sweep.h"
+#include "store/store.h"
+
+namespace ration::cli {
+namespace {
+
+// Studies of the store that measured remedies.
+std::vector<std::string> measured_studies(const Path& store) {
+  std::vector<std::string> found;
+  Result<std::vector<std::string>> folders = real_files().list(store / "studies");
+  if (!folders) return found;
+  for (const std::string& name : *folders)
+    if (real_files().exists(study::measures_path(store, name))) found.push_back(name);
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Result<Path> measures_file(const Path& store, const std::string& name) {
+  if (!name.empty()) {
+    const Path path = name;
+    if (path.extension() == ".json") return path;
+    if (path.extension() != ".toml") return study::measures_path(store, name);
+    Result<std::string> text = real_files().read(path);
+    if (!text) return std::move(text).error();
+    Result<scheduler::Sweep> sweep = scheduler::read_sweep(*text, name);
+    if (!sweep) return std::move(sweep).error();
+    return study::measures_path(store, sweep->name);
+  }
+  const std::vector<std::string> found = measured_studies(store);
+  if (found.size() == 1) return study::measures_path(store, found.front());
+  if (found.empty())
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("{} holds no measured remedies", store.string()),
+                 .hint =
+                     "`ration run` of a sweep with [remedies] measures them, for example "
+                     "sweeps/remedies.toml"};
+  return Error{.kind = ErrorKind::usage,
+               .what = fmt::format("{} holds several studies of remedies", store.string()),
+               .hint = fmt::format("name one: {}", fmt::join(found, ", "))};
+}
+
+// By size and replica, U_0.
+double unique_of_baseline(const study::RemedyMeasures& measured, const std::string& size) {
+  for (const study::RemedyMeasure& run : measured.runs)
+    if (run.arm == measured.baseline && run.size == size) return run.unique;
+  return 0;
+}
+
+}  // namespace
+
+Result<study::RemedyMeasures> read_measures(const Path& store, const std::string& name) {
+  Result<Path> file = measures_file(store, name);
+  if (!file) return std::move(file).error();
+  if (!real_files().exists(*file))
+    return Error{.kind = ErrorKind::input,
+                 .what = fmt::format("{} is not there", file->string()),
+                 .hint = "`ration run` of the sweep with [remedies] writes it"};
+  Result<std::string> text = real_files().read(*file);
+  if (!text) return std::move(text).error();
+  Result<Json> json = parse_json(*text, file->string());
+  if (!json) return std::move(json).error();
+  return study::measures_from_json(*json, file->string());
+}
+
+std::vector<fit::Observation> law_observations(const study::RemedyMeasures& measured) {
+  std::vector<fit::Observation> rows;
+  for (const study::RemedyMeasure& run : measured.law)
+    rows.push_back({.params = Params(run.params),
+                    .tokens = Tokens(run.tokens),
+                    .unique = Tokens(std::min(run.unique, run.tokens)),
+                    .loss = Loss(run.loss)});
+  return rows;
+}
+
+std::vector<plan::RemedyRun> remedy_runs(const study::RemedyMeasures& measured) {
+  std::vector<plan::RemedyRun> runs;
+  for (const study::RemedyMeasure& run : measured.runs) {
+    const double unique = unique_of_baseline(measured, run.size);
+    runs.push_back({.arm = run.arm,
+                    .size = run.size,
+                    .seed = run.replica,
+                    .params = Params(run.params),
+                    .tokens = Tokens(run.tokens),
+                    .unique = Tokens(unique > 0 ? unique : run.unique),
+                    .loss = Loss(run.loss),
+                    .task = run.task,
+                    .flops = Flops(run.flops),
+                    .donors = Flops(run.donors)});
+  }
+  return runs;
+}
+
+std::vector<plan::Arm> remedy_arms(const study::RemedyMeasures& measured) {
+  std::vector<plan::Arm> arms;
+  for (const study::MeasuredArm& measured_arm : measured.arms) {
+    plan::Arm arm{.name = measured_arm.name,
+                  .kind = *plan::remedy_kind(measured_arm.kind),
+                  .family = measured_arm.group,
+                  .parts = measured_arm.parts};
+    const auto run = std::find_if(measured.runs.begin(), measured.runs.end(), [&](const auto& r) {
+      return r.arm == arm.name;
+    });
+    if (run != measured.runs.end() && arm.kind == plan::RemedyKind::mixing && run->added > 0)
+      arm.added = Tokens(run->added);
+    if (run != measured.runs.end() && arm.kind == plan::RemedyKind::filter)
+      if (const double unique = unique_of_baseline(measured, run->size); unique > 0)
+        arm.kept = std::min(1.0, run->unique / unique);
+    arms.push_back(std::move(arm));
+  }
+  return arms;
+}
+
+}  // namespace ration::cli
