@@ -280,9 +280,16 @@ TEST_F(RebuildTest, FindsALivingWorkerByTheTokenInItsLog) {
 
 TEST_F(RebuildTest, FindsEvaluationsAndLeavesOutWhatIsNone) {
   register_runs(1);
-  const Json result = {{"score", "avg"}, {"skip_first", false}, {"part", "pooled"}, {"name", ""},
-                       {"corpus", ""},   {"prompt", 0},         {"n", 4},           {"accuracy", 0.5},
-                       {"low", 0.2},     {"high", 0.8}};
+  const Json result = {{"score", "avg"},
+                       {"skip_first", false},
+                       {"part", "pooled"},
+                       {"name", ""},
+                       {"corpus", ""},
+                       {"prompt", 0},
+                       {"n", 4},
+                       {"accuracy", 0.5},
+                       {"low", 0.2},
+                       {"high", 0.8}};
   const Json document = {
       {"schema", "ration.eval/1"},
       {"checkpoint", {{"sha256", "c"}, {"run", run::run_id(specs[0])}, {"step", 1}}},

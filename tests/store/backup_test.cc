@@ -128,7 +128,8 @@ class Migration : public Backup {
     }
     execute(
         "DROP VIEW v_evals; DROP TABLE eval_token; DROP TABLE eval_choice; DROP TABLE eval_score; "
-        "DROP TABLE evals; DROP INDEX runs_by_text; CREATE TABLE run_params(key INT NOT NULL REFERENCES names, "
+        "DROP TABLE evals; DROP INDEX runs_by_text; CREATE TABLE run_params(key INT NOT NULL "
+        "REFERENCES names, "
         "run INT NOT NULL REFERENCES runs, num REAL, txt TEXT, PRIMARY KEY(key, run)) "
         "WITHOUT ROWID; INSERT INTO run_params VALUES(1, 1, 16, NULL); PRAGMA user_version=1");
   }
