@@ -224,7 +224,7 @@ std::string remedied_plan_text(const plan::RemediedPlan& plan,
                                const fit::Fit& fit) {
   const plan::Request& request = plan.without.request;
   std::string text = fmt::format(
-      "{} and {} unique, by the law {} of {} runs and {} priced remedies\n\n",
+      "{} and {} unique, by the law {} of {} runs\nand {} priced remedies\n\n",
       std::isfinite(request.budget.value) ? format_quantity(request.budget.value, "flop") : "time",
       tokens_text(request.unique.value),
       fit.law->name(),
@@ -248,10 +248,12 @@ std::string remedied_plan_text(const plan::RemediedPlan& plan,
   add("loss", plan.loss, bare.loss, four_places);
   text += "\n" + table(rows);
   if (!plan.chosen.arms.empty())
-    text += fmt::format("\nexpected gain {} nats; of the compute {} trains, {} is the remedies'\n",
-                        interval_text(plan.gain, four_places),
-                        format_quantity(plan.training.value, "flop"),
-                        format_quantity(plan.overhead.value, "flop"));
+    text += fmt::format(
+        "\nexpected gain {} nats\n"
+        "of the compute {} trains, {} is the remedies'\n",
+        interval_text(plan.gain, four_places),
+        format_quantity(plan.training.value, "flop"),
+        format_quantity(plan.overhead.value, "flop"));
   if (plan.product)
     text += fmt::format("if {} multiplied: {} times, loss {}\n",
                         fmt::join(plan.product->arms, ", "),

@@ -59,7 +59,8 @@ Figure forest_figure(const plan::PriceList& list) {
       .name = "remedies",
       .caption = fmt::format(
           "What each remedy is worth, in times the unique tokens, with {:g} % intervals: right "
-          "of 1 it is better than repetition that costs as much. Faint ones are not claimed.",
+          "of 1 it is better than repetition that costs as much. Faint ones are not "
+          "claimed; an interval without an end stops at its point.",
           100 * list.level),
       .spec = top_level(
           {{"data", {{"values", rows_of(list)}}},

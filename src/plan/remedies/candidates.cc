@@ -8,7 +8,7 @@
 #include <set>
 #include <tuple>
 
-#include "plan/remedies/pairs.h"
+#include "plan/remedies/statistics.h"
 
 namespace ration::plan {
 namespace {
@@ -27,7 +27,7 @@ Combination alone(const PriceRow& row, std::vector<std::string> arms) {
   return {.arms = std::move(arms),
           .multiplier = {row.effective.multiplier, row.multiplier.low, row.multiplier.high},
           .compute = row.compute,
-          .measured = true,
+          .arm = row.arm,
           .draws = bounded_draws(row)};
 }
 

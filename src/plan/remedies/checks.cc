@@ -83,6 +83,13 @@ std::vector<Error> problems_of(std::span<const RemedyRun> runs,
               "a run belongs to {}, which is no arm{}", run.arm, did_you_mean(run.arm, known)),
           "name it among the arms");
     check_run(run, arms, problems);
+    if (run.arm == baseline && run.unique > run.tokens)
+      problems.add(fmt::format("{} with size {} sees {:g} tokens, fewer than its {:g} unique ones",
+                               baseline,
+                               run.size,
+                               run.tokens.value,
+                               run.unique.value),
+                   "the baseline repeats; unique tokens are those that it sees");
     if (!seen.emplace(run.arm, run.size, run.unique.value, run.tokens.value, run.seed).second)
       problems.add(fmt::format("{} has two runs with size {}, {:g} unique tokens and seed {}",
                                run.arm,

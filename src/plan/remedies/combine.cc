@@ -10,8 +10,8 @@
 #include "base/text.h"
 #include "plan/remedies/candidates.h"
 #include "plan/remedies/json_parts.h"
-#include "plan/remedies/pairs.h"
 #include "plan/remedies/row.h"
+#include "plan/remedies/statistics.h"
 
 namespace ration::plan {
 namespace {
@@ -131,12 +131,13 @@ std::vector<std::string> doubts_of(const PriceList& list,
   }
   const std::set<std::string> chosen(plan.chosen.arms.begin(), plan.chosen.arms.end());
   for (const PriceRow* row : candidates.rows)
-    if (chosen.contains(row->arm)) doubt_row(*row, plan, doubts);
+    if (plan.chosen.arm.empty() ? chosen.contains(row->arm) : row->arm == plan.chosen.arm)
+      doubt_row(*row, plan, doubts);
   for (const Sizes& sizes : list.sizes)
     if (chosen.contains(sizes.arm) && !sizes.agree)
       doubts.add(
           "the multiplier of {} changes with size, by N^{:.2g}", sizes.arm, sizes.slope.value);
-  if (!plan.chosen.measured)
+  if (plan.chosen.arm.empty())
     doubts.add("{} were measured in pairs that multiply; all of them together may do less",
                fmt::join(plan.chosen.arms, ", "));
   if (plan.product)
@@ -172,7 +173,7 @@ Json combination_json(const Combination& combination) {
   return {{"arms", combination.arms},
           {"multiplier", amount_json(combination.multiplier)},
           {"compute", combination.compute},
-          {"measured", combination.measured}};
+          {"arm", combination.arm.empty() ? Json(nullptr) : Json(combination.arm)}};
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ struct Combination {
   std::vector<std::string> arms;
   Amount multiplier;
   double compute = 1;         // c, the product over the arms
-  bool measured = false;      // by an arm of its own; else a product of multipliers
+  std::string arm;            // that measured it; empty = a product of multipliers
   std::vector<double> draws;  // ln m
 };
 

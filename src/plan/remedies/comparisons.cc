@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "plan/remedies/pays.h"
+#include "plan/remedies/statistics.h"
 
 namespace ration::plan {
 namespace {

@@ -69,6 +69,7 @@ Result<Effective> effective(const fit::Law& law,
 
 std::optional<double> compute_multiplier(
     const fit::Law& law, std::span<const double> x, Tokens unique, Loss loss, Flops used) {
+  if (!(loss.value > 0)) return std::nullopt;
   const std::optional<Flops> least = least_budget(law, x, {.unique = unique}, loss);
   return least ? std::optional(*least / used) : std::nullopt;
 }

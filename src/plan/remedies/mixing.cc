@@ -7,6 +7,7 @@
 #include "base/parallel.h"
 #include "plan/remedies/comparisons.h"
 #include "plan/remedies/law_curves.h"
+#include "plan/remedies/statistics.h"
 
 namespace ration::plan {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "plan/remedies/comparisons.h"
 #include "plan/remedies/pays.h"
+#include "plan/remedies/statistics.h"
 
 namespace ration::plan {
 namespace {

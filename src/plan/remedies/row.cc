@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "plan/remedies/law_curves.h"
+#include "plan/remedies/statistics.h"
 
 namespace ration::plan {
 namespace {
@@ -162,6 +163,67 @@ double spread_of(const Amount& multiplier, double level) {
   return std::log(*multiplier.high / *multiplier.low) / (2 * normal_reach(level));
 }
 
+// What needs no law.
+PriceRow plain_row(const Pairs& pairs, double level) {
+  return {.arm = pairs.arm->name,
+          .kind = pairs.arm->kind,
+          .family = pairs.arm->family,
+          .size = pairs.size,
+          .baseline = pairs.baseline,
+          .pairs = static_cast<int>(pairs.seeds.size()),
+          .delta_t = student(pairs.differences, level),
+          .compute = pairs.flops / pairs.baseline_flops,
+          .charged = Flops(pairs.flops),
+          .donors = Flops(pairs.donors),
+          .kept = pairs.arm->kept};
+}
+
+// What the best fit makes of the mean difference.
+void price_best(const fit::Fit& fit, const fit::Coordinates& best, PriceRow& row) {
+  const Setting& run = row.baseline;
+  row.loss = loss_of(*fit.law, best, run.params, run.tokens, run.unique) + row.delta_t.value;
+  // price() checked what effective() would refuse, but for a loss that is not above 0: no data give
+  // that either.
+  row.effective = {.unique = run.tokens * row.compute,
+                   .multiplier = run.tokens * row.compute / run.unique,
+                   .saturated = true};
+  if (Result<Effective> found = effective(*fit.law, best, run, Loss(row.loss), row.compute))
+    row.effective = *found;
+  row.compute_multiplier = compute_multiplier(*fit.law,
+                                              best,
+                                              run.unique,
+                                              Loss(row.loss),
+                                              training_flops(run.params, run.tokens) * row.compute);
+}
+
+// No seed to compare with: no interval of anything.
+void drop_intervals(PriceRow& row) {
+  for (Amount* amount :
+       {&row.delta, &row.gain, &row.multiplier, &row.unique, &row.fresh, &row.epochs})
+    amount->low = amount->high = std::nullopt;
+  if (row.multiplier_with_donors)
+    row.multiplier_with_donors = Amount{row.multiplier_with_donors->value};
+  if (row.quality) row.quality = Amount{row.quality->value};
+}
+
+void price_errors(const fit::Fit& fit,
+                  const fit::Coordinates& best,
+                  const Pairs& pairs,
+                  const std::vector<Outcome>& outcomes,
+                  const PriceOptions& options,
+                  PriceRow& row) {
+  const double seeds = static_cast<double>(pairs.seeds.size());
+  const double deviation = deviation_of(pairs.differences);
+  row.log_error = spread_of(row.multiplier, options.level);
+  row.first_order_error = first_order_error(fit, best, row, deviation / std::sqrt(seeds));
+  if (deviation > 0)
+    row.seeds_needed =
+        seeds_needed(row.effective.slope, deviation / std::sqrt(2.0), options.wanted);
+  const double law_variance =
+      variance_of(column(outcomes, [](const Outcome& o) { return o.shift; }));
+  row.p = p_of(row.gain.value, std::sqrt(deviation * deviation / seeds + law_variance), seeds - 1);
+}
+
 }  // namespace
 
 const fit::Coordinates& refit(const fit::Fit& fit, const fit::Coordinates& best, std::size_t draw) {
@@ -176,144 +238,31 @@ Priced price_row(const fit::Fit& fit, const Pairs& pairs, const PriceOptions& op
   parallel_for(deltas.size(), options.threads, [&](std::size_t b) {
     outcomes[b] = pricing.at(refit(fit, best, b), deltas[b]);
   });
+  const Outcome central = pricing.at(best, mean_of(pairs.differences));
 
-  const double delta = mean_of(pairs.differences);
-  const double seeds = static_cast<double>(pairs.seeds.size());
-  const double deviation = deviation_of(pairs.differences);
-  Priced priced{.pairs = &pairs};
+  Priced priced{.row = plain_row(pairs, options.level), .pairs = &pairs};
   PriceRow& row = priced.row;
-  row = {.arm = pairs.arm->name,
-         .kind = pairs.arm->kind,
-         .family = pairs.arm->family,
-         .size = pairs.size,
-         .baseline = pairs.baseline,
-         .pairs = static_cast<int>(pairs.seeds.size()),
-         .delta = {delta},
-         .delta_t = student(pairs.differences, options.level),
-         .compute = pairs.flops / pairs.baseline_flops,
-         .charged = Flops(pairs.flops),
-         .donors = Flops(pairs.donors),
-         .kept = pairs.arm->kept};
-  const double fitted =
-      loss_of(*fit.law, best, pairs.baseline.params, pairs.baseline.tokens, pairs.baseline.unique);
-  row.loss = fitted + delta;
-  const Outcome central = pricing.at(best, delta);
-  if (Result<Effective> found =
-          effective(*fit.law, best, pairs.baseline, Loss(row.loss), row.compute))
-    row.effective = *found;
-  row.compute_multiplier = compute_multiplier(
-      *fit.law,
-      best,
-      pairs.baseline.unique,
-      Loss(row.loss),
-      training_flops(pairs.baseline.params, pairs.baseline.tokens) * row.compute);
-  price_exponentials(outcomes, pairs, options.level, row);
+  price_best(fit, best, row);
   row.gain = amount_of(column(outcomes, [](const Outcome& o) { return o.gain; }), options.level);
   row.gain.value = central.gain;
-  if (pairs.seeds.size() > 1) {
-    row.delta = amount_of(deltas, options.level);
-    row.delta.value = delta;
-  } else {  // no seed to compare with: no interval of anything
-    for (Amount* amount : {&row.gain, &row.multiplier, &row.unique, &row.fresh, &row.epochs})
-      amount->low = amount->high = std::nullopt;
-  }
-  row.log_error = spread_of(row.multiplier, options.level);
-  row.first_order_error = first_order_error(fit, best, row, deviation / std::sqrt(seeds));
-  if (deviation > 0)
-    row.seeds_needed =
-        seeds_needed(row.effective.slope, deviation / std::sqrt(2.0), options.wanted);
-  const double law_variance =
-      variance_of(column(outcomes, [](const Outcome& o) { return o.shift; }));
-  row.p = p_of(central.gain, std::sqrt(deviation * deviation / seeds + law_variance), seeds - 1);
+  row.delta = amount_of(deltas, options.level);
+  row.delta.value = mean_of(pairs.differences);
+  price_exponentials(outcomes, pairs, options.level, row);
+  if (row.pairs < 2) drop_intervals(row);
+  price_errors(fit, best, pairs, outcomes, options, row);
   if (pairs.arm->added) {
     row.share = pairs.arm->added->value / pairs.tokens;
     priced.worths = column(outcomes, [](const Outcome& o) { return o.worth; });
     row.worth = amount_of(priced.worths, options.level);
+    if (row.pairs < 2) row.worth = Amount{row.worth->value};
   }
-  if (!pairs.scores.empty())
+  if (pairs.scores.size() == 1)
+    row.task = Amount{pairs.scores.front()};
+  else if (!pairs.scores.empty())
     row.task = amount_of(bootstrap_means(pairs.scores, options, pairs.cell), options.level);
-  if (pairs.scores.size() == 1) row.task = Amount{pairs.scores.front()};
   row.draws = column(outcomes, [](const Outcome& o) { return o.log_multiplier; });
   row.flags = flags_of(fit, row);
   return priced;
-}
-
-namespace {
-
-// Means that rise with the unique tokens, by pooling neighbours that fall (isotonic regression).
-std::vector<double> rising(std::vector<double> means, const std::vector<double>& weights) {
-  struct Block {
-    double mean, weight;
-    std::size_t size;
-  };
-  std::vector<Block> blocks;
-  for (std::size_t i = 0; i < means.size(); ++i) {
-    blocks.push_back({means[i], weights[i], 1});
-    while (blocks.size() > 1 && blocks[blocks.size() - 2].mean >= blocks.back().mean) {
-      const Block last = blocks.back();
-      blocks.pop_back();
-      Block& before = blocks.back();
-      before.mean =
-          (before.mean * before.weight + last.mean * last.weight) / (before.weight + last.weight);
-      before.weight += last.weight;
-      before.size += last.size;
-    }
-  }
-  std::size_t place = 0;
-  for (const Block& block : blocks)
-    for (std::size_t i = 0; i < block.size; ++i) means[place++] = block.mean;
-  return means;
-}
-
-// ln U at which the line through (log_u, scores) is `wanted`; infinite outside.
-double log_unique_of(const std::vector<double>& log_u,
-                     const std::vector<double>& scores,
-                     double wanted) {
-  if (wanted < scores.front()) return -HUGE_VAL;
-  for (std::size_t i = 0; i + 1 < scores.size(); ++i) {
-    if (wanted > scores[i + 1]) continue;
-    const double rise = scores[i + 1] - scores[i];
-    const double part = rise > 0 ? (wanted - scores[i]) / rise : 0;
-    return log_u[i] + part * (log_u[i + 1] - log_u[i]);
-  }
-  return HUGE_VAL;
-}
-
-}  // namespace
-
-std::optional<Amount> task_unique(const Scores& scores,
-                                  const Pairs& pairs,
-                                  const PriceOptions& options) {
-  const auto own = scores.find(pairs.baseline.unique.value);
-  if (scores.size() < 2 || own == scores.end() || pairs.scores.empty()) return std::nullopt;
-  std::vector<double> log_u, weights, means;
-  std::vector<std::vector<double>> drawn;  // by U, of every draw
-  // Streams of their own: these runs share no seed with the pairs' differences that matters.
-  constexpr std::size_t kApart = std::size_t{1} << 20;
-  for (const auto& [unique, values] : scores) {
-    log_u.push_back(std::log(unique));
-    weights.push_back(static_cast<double>(values.size()));
-    means.push_back(mean_of(values));
-    drawn.push_back(bootstrap_means(values, options, kApart + log_u.size()));
-  }
-  const auto place = static_cast<std::size_t>(std::distance(scores.begin(), own));
-  const auto solve = [&](const std::vector<double>& at, double difference) {
-    const std::vector<double> line = rising(at, weights);
-    return std::exp(log_unique_of(log_u, line, line[place] + difference));
-  };
-  const double value = solve(means, mean_of(pairs.scores));
-  if (!(value > 0) || !std::isfinite(value)) return std::nullopt;
-  const std::vector<double> differences = bootstrap_means(pairs.scores, options, pairs.cell);
-  std::vector<double> draws;
-  for (std::size_t b = 0; b < differences.size(); ++b) {
-    std::vector<double> at;
-    for (const std::vector<double>& of_unique : drawn) at.push_back(of_unique[b]);
-    draws.push_back(solve(at, differences[b]));
-  }
-  Amount amount = amount_of(std::move(draws), options.level);
-  amount.value = value;
-  if (amount.low && !(*amount.low > 0)) amount.low.reset();
-  return amount;
 }
 
 }  // namespace ration::plan

@@ -45,7 +45,7 @@ TEST(RemediedPlans, TakeTheBestRemedyAloneWhereNoneWereMeasuredTogether) {
 
   ASSERT_TRUE(plan) << plan.error().describe();
   EXPECT_EQ(plan->chosen.arms, std::vector<std::string>{"x"});
-  EXPECT_TRUE(plan->chosen.measured);
+  EXPECT_EQ(plan->chosen.arm, "x");
   ASSERT_TRUE(plan->product);
   EXPECT_NEAR(plan->product->multiplier.value,
               row_of(list, "x")->effective.multiplier * row_of(list, "y")->effective.multiplier,
@@ -79,7 +79,7 @@ TEST(RemediedPlans, UseAMeasuredCombination) {
 
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->chosen.arms, (std::vector<std::string>{"x", "y"}));
-  EXPECT_TRUE(plan->chosen.measured);
+  EXPECT_EQ(plan->chosen.arm, "both");
   EXPECT_EQ(plan->chosen.multiplier.value, row_of(list, "both")->effective.multiplier);
   EXPECT_FALSE(plan->product);
 }

@@ -256,6 +256,16 @@ TEST(PriceLists, RefuseWhatCannotBePricedAndNameAllOfIt) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
 }
 
+TEST(PriceLists, RefuseABaselineThatSeesLessThanItsUniqueTokens) {
+  std::vector<RemedyRun> runs = two_arms(1.3);
+  for (RemedyRun& run : runs) run.unique = run.tokens * 2;
+
+  const Result<PriceList> list = price(published_fit(), runs, "repeat", kOneArm);
+
+  ASSERT_FALSE(list);
+  EXPECT_EQ(list.error().causes.size(), 5U);
+}
+
 TEST(PriceLists, RefuseRunsWithoutAnyPartner) {
   std::vector<RemedyRun> runs = two_arms(1.3);
   for (RemedyRun& run : runs)
