@@ -110,7 +110,8 @@ void doubt_row(const PriceRow& row, const RemediedPlan& plan, Doubts& doubts) {
         "bound from below",
         row.arm);
   if (row.has(Flag::law_fixed))
-    doubts.add("the fit has no refits: intervals hold the noise of {}'s seeds alone", row.arm);
+    doubts.add("{} was priced by a fit without refits: its interval holds the seeds' noise alone",
+               row.arm);
   if (row.has(Flag::outside_fit)) doubts.add("{} was measured where the fit has no runs", row.arm);
   if (row.multiplier_with_donors)
     doubts.add(
@@ -120,7 +121,8 @@ void doubt_row(const PriceRow& row, const RemediedPlan& plan, Doubts& doubts) {
         row.multiplier_with_donors->value);
 }
 
-std::vector<std::string> doubts_of(const PriceList& list,
+std::vector<std::string> doubts_of(const fit::Fit& fit,
+                                   const PriceList& list,
                                    const Candidates& candidates,
                                    const RemediedPlan& plan) {
   Doubts doubts;
@@ -129,6 +131,8 @@ std::vector<std::string> doubts_of(const PriceList& list,
     doubts.add("no remedy is claimed to pay: the plan is that of repetition alone");
     return doubts.all;
   }
+  if (fit.draws.empty())
+    doubts.add("the fit has no refits: intervals hold what is not known of the multiplier alone");
   const std::set<std::string> chosen(plan.chosen.arms.begin(), plan.chosen.arms.end());
   for (const PriceRow* row : candidates.rows)
     if (plan.chosen.arm.empty() ? chosen.contains(row->arm) : row->arm == plan.chosen.arm)
@@ -208,7 +212,7 @@ Result<RemediedPlan> plan_with_remedies(const fit::Fit& fit,
     plan.product = candidates.everything;
     add_product_loss(fit, request, list.level, plan);
   }
-  plan.doubts = doubts_of(list, candidates, plan);
+  plan.doubts = doubts_of(fit, list, candidates, plan);
   return plan;
 }
 
