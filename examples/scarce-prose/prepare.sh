@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The data of sweeps/scarce-prose.toml: examples/scarce-prose/prepare.sh [FOLDER]      (default: scarce-prose)
+# The data of sweeps/scarce-prose.toml, remedies.toml and experts.toml: examples/scarce-prose/prepare.sh [FOLDER]      (default: scarce-prose)
 #
 # Scarce: the Debian policy manual and the texts of free software licences, 0.7 MB, a paragraph a document; licences come in
 # versions that differ in a few words. Beside it: the manuals of Linux and of Perl, a dictionary, code in Python and C++. All out of
@@ -31,3 +31,6 @@ prose unlike-manuals "${model[@]}" --filter perplexity:band=0.5..1 --reference t
 for source in kernel perlpod dictionary pystd boost; do
   ration data prepare "texts/$source" -o "data/$source" "${model[@]}" --against data/prose --filter against:100:cut
 done
+
+# Which of two paragraphs' ends belongs to a beginning: a task out of the held-out prose.
+ration eval continuations data/prose -o continuations.jsonl
