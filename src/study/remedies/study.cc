@@ -146,8 +146,9 @@ class Study {
       found_.arms.push_back({.name = arm.name, .kind = arm.kind, .parts = arm.parts});
       return measure_chain(arm);
     }
-    for (const std::string& block : arm.blocks) {
-      const std::string name = arm.blocks.size() == 1 ? arm.name : block;
+    const std::vector<std::string> names = names_of(arm);
+    for (std::size_t i = 0; i < arm.blocks.size(); ++i) {
+      const std::string &block = arm.blocks[i], &name = names[i];
       found_.arms.push_back({.name = name,
                              .kind = arm.kind,
                              .group = arm.blocks.size() == 1 ? "" : arm.name,

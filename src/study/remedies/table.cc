@@ -111,8 +111,9 @@ RemedyArm read_arm(const Json& table, const std::string& file, std::vector<Error
 void check_names(const TableReader& read, const RemedyTable& table) {
   std::set<std::string> names;
   for (const RemedyArm& arm : table.arms)
-    if (!names.insert(arm.name).second)
-      read.refuse("arm", fmt::format("\"{}\" is there twice", arm.name), "give each its own name");
+    for (const std::string& name : names_of(arm))
+      if (!names.insert(name).second)
+        read.refuse("arm", fmt::format("\"{}\" is there twice", name), "give each its own name");
   for (const RemedyArm& arm : table.arms)
     for (const std::string& part : arm.parts)
       if (!names.contains(part) || part == arm.name)
@@ -122,6 +123,10 @@ void check_names(const TableReader& read, const RemedyTable& table) {
 }
 
 }  // namespace
+
+std::vector<std::string> names_of(const RemedyArm& arm) {
+  return arm.blocks.size() > 1 ? arm.blocks : std::vector<std::string>{arm.name};
+}
 
 const std::vector<std::string>& remedy_kinds() {
   static const std::vector<std::string> kinds = {

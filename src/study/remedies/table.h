@@ -53,7 +53,7 @@ struct RemedyArm {
   std::string kind;                  // of remedy_kinds()
   std::vector<std::string> blocks;   // of ordinary runs; empty for a chain
   std::optional<RemedyChain> chain;  // instead of blocks
-  std::vector<std::string> parts;    // kind "combined": the arms that it joins
+  std::vector<std::string> parts;    // kind "combined": the arms that it joins, by names_of()
 };
 
 struct RemedyTable {
@@ -62,6 +62,9 @@ struct RemedyTable {
   std::vector<RemedyArm> arms;   // in the order of the price list
   std::string task;              // file of pairs, relative to the sweep's; empty = none
 };
+
+// Its names in the price list: of several blocks theirs, for each is priced by itself.
+std::vector<std::string> names_of(const RemedyArm& arm);
 
 // What a remedy changes, for the price list (plan/remedies/price.h).
 const std::vector<std::string>& remedy_kinds();

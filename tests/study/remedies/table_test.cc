@@ -15,7 +15,7 @@ Json a_table() {
              {"kind", "merge"},
              {"start", "half"},
              {"branches", {{{"tokens", "8Ktok"}}, {{"tokens", "8Ktok"}}}}},
-            {{"name", "both"}, {"kind", "combined"}, {"parts", {"code", "decay"}}}}}};
+            {{"name", "both"}, {"kind", "combined"}, {"parts", {"code-10", "decay"}}}}}};
 }
 
 std::string refusal(const Json& table) {
@@ -43,7 +43,7 @@ TEST(RemedyTable, TellsEverythingThatIsWrongAtOnce) {
   table["arm"][0]["kind"] = "mix";
   table["arm"][1]["rounds"] = 2;
   table["arm"][2]["recipe"] = {{"method", "fisher"}};
-  table["arm"][3]["parts"] = {"code", "decoy"};
+  table["arm"][3]["parts"] = {"code-10", "decoy"};
 
   const std::string text = refusal(table);
 
@@ -70,9 +70,9 @@ TEST(RemedyTable, AChainMergesTwoBranchesOrGoesOn) {
 
 TEST(RemedyTable, ANameIsTakenOnce) {
   Json table = a_table();
-  table["arm"][1]["name"] = "code";
+  table["arm"][1]["name"] = "code-20";
 
-  EXPECT_NE(refusal(table).find("\"code\" is there twice"), std::string::npos);
+  EXPECT_NE(refusal(table).find("\"code-20\" is there twice"), std::string::npos);
 }
 
 }  // namespace
