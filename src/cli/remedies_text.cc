@@ -12,7 +12,7 @@
 namespace ration::cli {
 namespace {
 
-std::string percent(double share) { return fmt::format("{:g} %", 100 * share); }
+std::string percent(double share) { return fmt::format("{:.3g} %", 100 * share); }
 
 template <class Number>
 std::string interval_text(const plan::Amount& amount, const Number& number) {
