@@ -70,6 +70,17 @@ TEST(RunSettings, OfTheIdentityAreExactlyTheMembersInTheCanonicalSpec) {
   spec.init = "run:" + std::string(32, 'a');
   spec.tune = "norms";
   spec.points = "sha256:" + std::string(64, 'a');
+  spec.router = "smear";
+  spec.experts = 4;
+  spec.expert_kind = "adapter";
+  spec.expert_rank = 8;
+  spec.expert_layers = "odd";
+  spec.expert_mode = "prefix";
+  spec.expert_chunk = 16;
+  spec.expert_dropout = 0;
+  spec.router_lr = 1;
+  spec.router_balance = 0.01;
+  spec.tag_noise = 0.5;
   const Json object = to_json(spec);
 
   std::set<std::string> keys;
