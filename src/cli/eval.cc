@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/eval_options.h"
 #include "cli/eval_run.h"
 #include "cli/option_reader.h"
 #include "data/manifest.h"
