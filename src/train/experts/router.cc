@@ -220,8 +220,9 @@ Routing Router::route(const at::Tensor& h,
   Routing routing =
       run::reads_states(spec_) ? by_state(h, places, training) : given(places, training);
   if (intervention == nullptr || !routing.weights.defined()) return routing;
+  if (intervention->layer >= 0 && intervention->layer != layer_) return routing;
   if (intervention->weights.defined())
-    routing.weights = intervention->weights.to(type_).expand_as(routing.weights);
+    routing.weights = intervention->weights.select(0, layer_).to(type_).expand_as(routing.weights);
   if (intervention->without >= 0) {
     at::Tensor rest = routing.weights.clone();
     rest.select(-1, intervention->without).zero_();

@@ -16,10 +16,11 @@ struct Routing {
   at::Tensor log_chosen = {}, expected_loss = {};  // [B,U], reinforce
 };
 
-// An experiment on a trained router, for reports: without an expert, or with given weights.
+// An experiment on trained routers, for reports: without an expert, or with given weights.
 struct Intervention {
+  std::int64_t layer = -1;    // of the model, which alone is changed; -1: all
   std::int64_t without = -1;  // this expert's weight becomes 0, the others' are scaled up; -1: none
-  at::Tensor weights = {};    // [E] in place of each unit's; undefined: as routed
+  at::Tensor weights = {};    // [layers,E] in place of each unit's; undefined: as routed
 };
 
 }  // namespace ration::train::experts

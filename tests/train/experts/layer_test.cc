@@ -176,7 +176,7 @@ TEST(ExpertLayer, WithAllWeightOnOneExpertIsThatExpert) {
   const Subject s(expert_spec("smear"));
   at::Tensor one = at::zeros({4}, at::kDouble);
   one[2] = 1;
-  const Intervention third{.weights = one};
+  const Intervention third{.weights = one.view({1, 4})};
 
   const at::Tensor y = s.output(&third).narrow(1, 8, 12);
 
@@ -270,7 +270,7 @@ TEST(ExpertLayer, HasTheGradientThatDifferencesShow) {
 
 TEST(ExpertLayer, HasTheGradientOfTheWeightsThatDifferencesShow) {
   Subject s(expert_spec("smear"));
-  Intervention given{.weights = at::tensor({0.1, 0.2, 0.3, 0.4}, at::kDouble)};
+  Intervention given{.weights = at::tensor({0.1, 0.2, 0.3, 0.4}, at::kDouble).view({1, 4})};
   given.weights.set_requires_grad(true);
   const auto sum = [&] { return s.layer.forward(s.h, s.x, s.places, nullptr, &given).y.sum(); };
   sum().backward();
