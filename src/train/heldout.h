@@ -20,6 +20,8 @@ class HeldOut {
   // Mean nats a token; each process of the group evaluates its share.
   double loss(const Model& model, Group& group) const;
 
+  const Windows& windows() const { return windows_; }
+
  private:
   Windows windows_;
 };

@@ -16,6 +16,7 @@
 
 #include "run/folder.h"
 #include "train/bench.h"
+#include "train/experts/report.h"
 #include "train/memory.h"
 #include "train/packed_worker.h"
 #include "train/pairs/score_pairs.h"
@@ -39,6 +40,7 @@ constexpr std::string_view kUsage =
     "[NAME=VALUE …]\n"
     "       ration-train --statistics fisher|gram DATA CHECKPOINT -o FILE [sequences=N] "
     "[NAME=VALUE …]\n"
+    "       ration-train --experts CHECKPOINT -o FILE [sequences=N] [NAME=VALUE …]\n"
     "       ration-train --bench [RUN] [NAME=VALUE …] [--steps N] [--json] [--export FILE]\n"
     "       ration-train --smoke [FOLDER]\n"
     "\n"
@@ -77,6 +79,13 @@ constexpr std::string_view kUsage =
     "                fisher, the mean squared gradient of a window's log-likelihood; gram, X'X of "
     "the inputs of linear maps;\n"
     "                -o FILE gets them as safetensors\n"
+    "\n"
+    "  --experts     how the experts of a checkpoint are used on held-out text of the run's data "
+    "and of its auxiliary\n"
+    "                sources, `sequences` windows of each (256): who computes what, whether "
+    "experts "
+    "tell sources apart,\n"
+    "                and what each source loses without each expert; -o FILE gets it as JSON\n"
     "\n"
     "  --bench       measure speed, memory and where the time goes, on drawn tokens; settings of "
     "`ration help settings`\n"
@@ -125,7 +134,7 @@ int usage(std::string_view problem) {
 }
 
 struct CommandLine {
-  enum class Mode { work, score, pairs, statistics, bench, smoke, pace };
+  enum class Mode { work, score, pairs, statistics, experts, bench, smoke, pace };
   Mode mode = Mode::work;
   ration::train::WorkerOptions work = {};
   std::vector<ration::Path> more_folders = {};  // behind the first, of runs side by side
@@ -145,7 +154,8 @@ std::vector<ration::Path*> folders_of(CommandLine& line) {
 
 // True where a checkpoint is asked something of data.
 bool judges(const CommandLine& line) {
-  return line.mode == CommandLine::Mode::score || line.mode == CommandLine::Mode::statistics;
+  return line.mode == CommandLine::Mode::score || line.mode == CommandLine::Mode::statistics ||
+         line.mode == CommandLine::Mode::experts;
 }
 
 // A word that stands by itself behind --pairs: a setting, or one more checkpoint.
@@ -173,7 +183,8 @@ std::string parse(std::span<char*> words, CommandLine& line) {
     const std::string_view word = words[i];
     const bool takes_value = word == "--attempt" || word == "--token" || word == "--steps" ||
                              word == "--export" || word == "--runs" || word == "-o" ||
-                             word == "--statistics" || word == "--pairs" || word == "--like";
+                             word == "--statistics" || word == "--pairs" || word == "--like" ||
+                             word == "--experts";
     std::string_view value;
     int number = 0;
     if (takes_value) {
@@ -197,6 +208,9 @@ std::string parse(std::span<char*> words, CommandLine& line) {
     } else if (word == "--pairs") {
       line.mode = CommandLine::Mode::pairs;
       line.pairs.list = value;
+    } else if (word == "--experts") {
+      line.mode = CommandLine::Mode::experts;
+      line.score.checkpoint = value;
     } else if (word == "--like")
       line.pairs.like = value;
     else if (word == "-o")
@@ -238,7 +252,9 @@ std::string parse(std::span<char*> words, CommandLine& line) {
       run = word;
   }
   if (judges(line) && !line.help) {
-    const char* mode = line.mode == CommandLine::Mode::score ? "--score" : "--statistics";
+    const char* mode = line.mode == CommandLine::Mode::score     ? "--score"
+                       : line.mode == CommandLine::Mode::experts ? "--experts"
+                                                                 : "--statistics";
     if (line.score.checkpoint.empty())
       return fmt::format("{} takes prepared data and a checkpoint", mode);
     if (line.score.output.empty()) return fmt::format("{} needs -o, the file to write", mode);
@@ -321,9 +337,10 @@ int judge(CommandLine& line) {
   const auto say = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
   line.statistics.of = line.score;
   const ration::train::WorkerOutcome outcome =
-      line.mode == CommandLine::Mode::score ? ration::train::score(line.score, world, say)
-      : line.mode == CommandLine::Mode::pairs
-          ? ration::train::score_pairs(line.pairs, world, say)
+      line.mode == CommandLine::Mode::score   ? ration::train::score(line.score, world, say)
+      : line.mode == CommandLine::Mode::pairs ? ration::train::score_pairs(line.pairs, world, say)
+      : line.mode == CommandLine::Mode::experts
+          ? ration::train::experts::write_experts(line.score, world, say)
           : ration::train::write_statistics(line.statistics, world, say);
   if (outcome.error) std::fputs(outcome.error->describe().c_str(), stderr);
   return static_cast<int>(outcome.exit);
@@ -383,6 +400,7 @@ int carry_out(CommandLine& line, std::span<char*> words) {
     case CommandLine::Mode::score:
     case CommandLine::Mode::pairs:
     case CommandLine::Mode::statistics:
+    case CommandLine::Mode::experts:
       return judge(line);
     case CommandLine::Mode::bench:
       return bench(line.bench);

@@ -11,8 +11,10 @@
 #include "run/experts.h"
 #include "train/cpu/attention.h"
 #include "train/cpu/buffer.h"
+#include "train/cpu/combine.h"
 #include "train/cpu/rows.h"
 #include "train/experts/layer.h"
+#include "train/experts/merged_mlp.h"
 #include "train/linear.h"
 #include "train/memory.h"
 #include "train/parallel.h"
@@ -92,9 +94,12 @@ class CpuPasses final : public Passes {
     Linear<Real> qkv, out, up, gate, down;
     Buffer x, stats1, normed1, projected, mixed, log_sums;
     Buffer middle, stats2, normed2, up_values, gate_values, hidden;
-    std::unique_ptr<experts::Layer> experts;  // null: the MLP alone
-    Buffer adapted;                           // what the MLP gives to adapters
-    at::Tensor routed_h, routed_x;            // what experts read in the last forward pass
+    std::unique_ptr<experts::Layer> experts;                // null: the MLP alone
+    std::unique_ptr<experts::MergedMlp<Real>> merged;       // computes in its place, where it can
+    std::vector<std::vector<experts::RowsOf>> merged_rows;  // of each merged expert …
+    Buffer merged_p, merged_second;                         // … and how it is merged
+    Buffer adapted;  // what the MLP gives to adapters; what experts give before it is scaled
+    at::Tensor routed_h, routed_x;  // what experts read in the last forward pass
     experts::Routed routed;
 
     // Experts do not replace the MLP, or there are none.
@@ -108,6 +113,7 @@ class CpuPasses final : public Passes {
   void refresh();
   void reserve(std::int64_t rows);
 
+  std::int64_t sequences_merged_at_once(std::int64_t positions) const;
   template <class Body>
   double in_chunks(const TokenRows& rows, const Body& body);
   void forward(const TokenRows& chunk, const BatchPlace* place);
@@ -116,6 +122,12 @@ class CpuPasses final : public Passes {
   void mlp_forward(Layer& layer, std::int64_t rows);
   void mlp_backward(Layer& layer, std::int64_t rows, const Real* d);
   experts::Places places_of(const TokenRows& chunk) const;
+  void route(Layer& layer, const TokenRows& chunk, const BatchPlace* place);
+  void merged_forward(Layer& layer, const TokenRows& chunk, const BatchPlace* place);
+  void merged_backward(Layer& layer, const TokenRows& chunk, const Real* d, double weight);
+  void scale_units(const Layer& layer, Real* values) const;
+  void add_state_gradient(Layer& layer, std::int64_t numbers);
+  at::Tensor penalty_of(const Layer& layer, const TokenRows& chunk) const;
   void experts_forward(Layer& layer, const TokenRows& chunk, const BatchPlace* place);
   void experts_backward(Layer& layer, const TokenRows& chunk, const Real* d, double weight);
   void show_inputs_of(std::int64_t rows, const InputViewer& see);
@@ -235,6 +247,8 @@ CpuPasses<Real>::CpuPasses(const run::RunSpec& spec, Parameters& parameters)
     if (!run::has_experts(spec, index)) continue;
     layer.experts = std::make_unique<experts::Layer>(spec, parameters, index);
     layer.mlp_within = spec.expert_kind == "lowrank";
+    if (spec.expert_kind == "ffn" && !layer.experts->router().mixes())
+      layer.merged = std::make_unique<experts::MergedMlp<Real>>(spec, parameters, index);
   }
   final_norm_ = norm_named("lnf");
   head_ = Linear<Real>(parameters.at(spec.tied ? "wte" : "head.w"), nullptr);
@@ -255,6 +269,8 @@ void CpuPasses<Real>::refresh() {
   for (Layer& layer : layers_)
     for (Linear<Real>* linear : {&layer.qkv, &layer.out, &layer.up, &layer.gate, &layer.down})
       linear->refresh();
+  for (Layer& layer : layers_)
+    if (layer.merged) layer.merged->refresh();
   head_.refresh();
 }
 
@@ -295,6 +311,8 @@ template <class Real>
 void CpuPasses<Real>::release() {
   reserved_rows_ = 0;
   for (Buffer* buffer : buffers()) Buffer().swap(*buffer);
+  for (Layer& layer : layers_)
+    if (layer.merged) layer.merged->release();
 }
 
 // Buffers for so many rows; they only grow.
@@ -312,19 +330,29 @@ void CpuPasses<Real>::reserve(std::int64_t rows) {
     size(layer.stats1, 2);
     size(layer.stats2, 2);
     if (layer.experts) size(layer.adapted, width_);
-    if (!layer.has_mlp()) continue;
-    size(layer.up_values, hidden_width_);
-    if (layer.gate.exists()) size(layer.gate_values, hidden_width_);
-    size(layer.hidden, hidden_width_);
+    if (!layer.has_mlp() && !layer.merged) continue;
+    const std::int64_t hidden = layer.merged ? run::expert_width(spec_) : hidden_width_;
+    size(layer.up_values, hidden);
+    if (spec_.mlp == "swiglu") size(layer.gate_values, hidden);
+    size(layer.hidden, hidden);
   }
   for (Buffer* buffer : {&last_, &final_normed_, &branch_, &dx_, &dnormed_, &dmixed_})
     size(*buffer, width_);
   size(final_stats_, 2);
   size(logits_, logit_stride_);
   size(dprojected_, 3 * width_);
-  size(dhidden_, hidden_width_);
+  size(dhidden_, std::max(hidden_width_, run::expert_width(spec_)));
   row_losses_.resize(static_cast<std::size_t>(rows));
   reserved_rows_ = rows;  // last: memory may run out above
+}
+
+// So many that reading all experts for them is little beside what they compute.
+template <class Real>
+std::int64_t CpuPasses<Real>::sequences_merged_at_once(std::int64_t positions) const {
+  constexpr std::int64_t kUnits = 12;
+  if (!run::has_experts(spec_)) return 1;
+  const std::int64_t units = std::max<std::int64_t>(1, experts::routed_units(spec_, positions));
+  return (kUnits + units - 1) / units;
 }
 
 template <class Real>
@@ -335,7 +363,8 @@ double CpuPasses<Real>::in_chunks(const TokenRows& rows, const Body& body) {
   const std::int64_t at_once =
       spec_.router_balance > 0  // a loss of all sequences together
           ? rows.sequences
-          : sequences_at_once(spec_, rows.sequences, rows.positions, parts());
+          : std::max(sequences_at_once(spec_, rows.sequences, rows.positions, parts()),
+                     std::min(rows.sequences, sequences_merged_at_once(rows.positions)));
   reserve(at_once * rows.positions);
   double sum = 0;
   for (std::int64_t first = 0; first < rows.sequences; first += at_once) {
@@ -463,7 +492,10 @@ void CpuPasses<Real>::forward_layer(std::size_t index,
   norm_forward(layer.norm2, rows, layer.middle.data(), layer.normed2.data(), layer.stats2.data());
   lap(Stage::norms);
   if (layer.has_mlp()) mlp_forward(layer, rows);
-  if (layer.experts) experts_forward(layer, chunk, place);
+  if (layer.merged)
+    merged_forward(layer, chunk, place);
+  else if (layer.experts)
+    experts_forward(layer, chunk, place);
   add_branch(layer.middle, DropoutSite::mlp_branch, input_of_next(index));
   lap(Stage::rest);
 }
@@ -498,6 +530,65 @@ experts::Places CpuPasses<Real>::places_of(const TokenRows& chunk) const {
                             ids(chunk.inputs, {chunk.sequences, chunk.positions}),
                             about,
                             parameters_.values().scalar_type());
+}
+
+// How the units of a chunk are merged, with a place on a graph of its own.
+template <class Real>
+void CpuPasses<Real>::route(Layer& layer, const TokenRows& chunk, const BatchPlace* place) {
+  const c10::InferenceMode with_graphs(false);
+  const c10::AutoGradMode graph(place != nullptr && spec_.tune != "head");
+  layer.routed_h = at::from_blob(layer.middle.data(),
+                                 {chunk.sequences, chunk.positions, width_},
+                                 parameters_.values().scalar_type())
+                       .set_requires_grad(c10::GradMode::is_enabled());
+  layer.routed = {};
+  layer.routed.routing = layer.experts->router().route(layer.routed_h, places_, place);
+  const auto alike = static_cast<std::size_t>(run::stored_experts(spec_));
+  const auto take = [&](const at::Tensor& weights, Buffer& p) {
+    p.assign(alike, Real(1) / static_cast<Real>(alike));
+    if (!weights.defined()) return;
+    const at::Tensor values = weights.detach().contiguous();
+    p.insert(
+        p.end(), values.const_data_ptr<Real>(), values.const_data_ptr<Real>() + values.numel());
+  };
+  const experts::Routing& routing = layer.routed.routing;
+  take(routing.weights, layer.merged_p);
+  layer.merged_second.clear();
+  if (routing.second.defined()) take(routing.second, layer.merged_second);
+  layer.merged_rows = routing.weights.defined()
+                          ? experts::rows_of_units(places_)
+                          : std::vector<std::vector<experts::RowsOf>>{
+                                {{.first = 0, .count = chunk.sequences * chunk.positions}}};
+}
+
+// Multiplies the rows of each routed unit by its scale.
+template <class Real>
+void CpuPasses<Real>::scale_units(const Layer& layer, Real* values) const {
+  const at::Tensor scale = layer.routed.routing.scale.detach().contiguous();
+  const Real* factor = scale.const_data_ptr<Real>();
+  for (std::size_t r = 1; r < layer.merged_rows.size(); ++r, ++factor)
+    for (const experts::RowsOf& its : layer.merged_rows[r])
+      cpu::scale({its.first * width_, (its.first + its.count) * width_}, *factor, values);
+}
+
+template <class Real>
+void CpuPasses<Real>::merged_forward(Layer& layer,
+                                     const TokenRows& chunk,
+                                     const BatchPlace* place) {
+  route(layer, chunk, place);
+  layer.merged->forward(layer.merged_p,
+                        layer.merged_second,
+                        layer.merged_rows,
+                        {.x = layer.normed2.data(),
+                         .up = layer.up_values.data(),
+                         .gate = layer.gate_values.data(),
+                         .hidden = layer.hidden.data()},
+                        branch_.data());
+  if (layer.routed.routing.scale.defined()) {
+    std::copy_n(branch_.data(), chunk.sequences * chunk.positions * width_, layer.adapted.data());
+    scale_units(layer, branch_.data());
+  }
+  lap(Stage::products);
 }
 
 // Of the MLP's input, or of its output, into branch_; with a place, on a graph of their own.
@@ -615,10 +706,7 @@ void CpuPasses<Real>::experts_backward(Layer& layer,
   const at::ScalarType type = parameters_.values().scalar_type();
   const at::Tensor& y = layer.routed.y;
   const at::Tensor dy = at::from_blob(const_cast<Real*>(d), y.sizes(), type);
-  const at::Tensor token_losses =
-      at::from_blob(row_losses_.data(), {chunk.sequences, chunk.positions}, at::kDouble);
-  const at::Tensor penalty =
-      layer.experts->router().penalty(layer.routed.routing, places_, token_losses);
+  const at::Tensor penalty = penalty_of(layer, chunk);
   if (penalty.defined())
     ((y * dy).sum() + weight * penalty).backward();
   else
@@ -627,6 +715,20 @@ void CpuPasses<Real>::experts_backward(Layer& layer,
   const at::Tensor dx = layer.routed_x.grad().contiguous();
   std::copy_n(
       dx.const_data_ptr<Real>(), numbers, layer.has_mlp() ? layer.adapted.data() : dnormed_.data());
+  add_state_gradient(layer, numbers);
+  lap(Stage::products);
+}
+
+template <class Real>
+at::Tensor CpuPasses<Real>::penalty_of(const Layer& layer, const TokenRows& chunk) const {
+  const at::Tensor token_losses = at::from_blob(
+      const_cast<double*>(row_losses_.data()), {chunk.sequences, chunk.positions}, at::kDouble);
+  return layer.experts->router().penalty(layer.routed.routing, places_, token_losses);
+}
+
+// Adds to dx_ what the router's gradient of the block's states is, and forgets the graph.
+template <class Real>
+void CpuPasses<Real>::add_state_gradient(Layer& layer, std::int64_t numbers) {
   if (layer.routed_h.grad().defined()) {
     const at::Tensor dh = layer.routed_h.grad().contiguous();
     cpu::add({0, numbers}, dx_.data(), dh.const_data_ptr<Real>(), dx_.data());
@@ -634,6 +736,65 @@ void CpuPasses<Real>::experts_backward(Layer& layer,
   layer.routed = {};
   layer.routed_h.reset();
   layer.routed_x.reset();
+}
+
+// From the gradient d of their output to dnormed_; the router's own follow from those of the
+// weights by its graph.
+template <class Real>
+void CpuPasses<Real>::merged_backward(Layer& layer,
+                                      const TokenRows& chunk,
+                                      const Real* d,
+                                      double weight) {
+  const experts::Routing& routing = layer.routed.routing;
+  const std::int64_t numbers = chunk.sequences * chunk.positions * width_;
+  const auto units = [&](const Buffer& values) {  // behind those of the expert that nothing routes
+    return at::from_blob(const_cast<Real*>(values.data()) + run::stored_experts(spec_),
+                         routing.weights.sizes(),
+                         parameters_.values().scalar_type());
+  };
+  at::Tensor dscale;
+  if (routing.scale.defined()) {
+    dscale = at::empty_like(routing.scale.detach()).contiguous();
+    auto* to = dscale.data_ptr<Real>();
+    for (std::size_t r = 1; r < layer.merged_rows.size(); ++r, ++to) {
+      *to = 0;
+      for (const experts::RowsOf& its : layer.merged_rows[r])
+        cpu::add_dots<Real>(1,
+                            1,
+                            its.count * width_,
+                            {d + its.first * width_, 0},
+                            {layer.adapted.data() + its.first * width_, 0},
+                            {to, 0});
+    }
+    std::copy_n(d, numbers, branch_.data());
+    scale_units(layer, branch_.data());
+    d = branch_.data();
+  }
+  Buffer dp(layer.merged_p.size(), Real(0)), dsecond(layer.merged_second.size(), Real(0));
+  layer.merged->backward(layer.merged_p,
+                         layer.merged_second,
+                         layer.merged_rows,
+                         {.x = layer.normed2.data(),
+                          .up = layer.up_values.data(),
+                          .gate = layer.gate_values.data(),
+                          .hidden = layer.hidden.data()},
+                         d,
+                         dhidden_.data(),
+                         dnormed_.data(),
+                         dp,
+                         dsecond);
+  const c10::InferenceMode with_graphs(false);
+  at::Tensor sum = penalty_of(layer, chunk);
+  if (sum.defined()) sum = weight * sum;
+  const auto add = [&](const at::Tensor& value, const at::Tensor& gradient) {
+    if (!value.defined() || !value.requires_grad()) return;
+    const at::Tensor more = (value * gradient).sum();
+    sum = sum.defined() ? sum + more : more;
+  };
+  if (routing.weights.defined()) add(routing.weights, units(dp));
+  add(routing.scale, dscale);
+  if (sum.defined() && sum.requires_grad()) sum.backward();
+  add_state_gradient(layer, numbers);
   lap(Stage::products);
 }
 
@@ -647,7 +808,10 @@ void CpuPasses<Real>::backward_layer(std::size_t index,
   const std::int64_t rows = chunk.sequences * chunk.positions;
   const Real* d = dropped_gradient(place, index, DropoutSite::mlp_branch, chunk);
   lap(Stage::rest);
-  if (layer.experts) experts_backward(layer, chunk, d, weight);
+  if (layer.merged)
+    merged_backward(layer, chunk, d, weight);
+  else if (layer.experts)
+    experts_backward(layer, chunk, d, weight);
   if (layer.has_mlp()) mlp_backward(layer, rows, layer.experts ? layer.adapted.data() : d);
   norm_backward(layer.norm2, rows, layer.middle.data(), layer.stats2.data());
   lap(Stage::norms);

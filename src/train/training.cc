@@ -16,6 +16,7 @@
 #include "run/steps.h"
 #include "train/cpu/product.h"
 #include "train/device/backend.h"
+#include "train/experts/report.h"
 #include "train/memory.h"
 #include "train/peak.h"
 #include "train/stopwatch.h"
@@ -315,9 +316,12 @@ Result<double> Training::evaluate() {
   }
   const double seconds = world_.clock.monotonic_seconds() - started;
   paused_seconds_ += seconds;
-  if (Result<void> done = emit(run::EventType::val,
-                               {{"loss", loss}, {"val_tokens", val_tokens_}, {"seconds", seconds}});
-      !done)
+  Json values = {{"loss", loss}, {"val_tokens", val_tokens_}, {"seconds", seconds}};
+  constexpr std::int64_t kRoutedSequences = 8;  // whose routing shows whether experts are used
+  const std::vector<double> entropies =
+      experts::routing_entropies(model_, spec_, heldout_.windows(), kRoutedSequences);
+  if (!entropies.empty()) values["expert_entropy"] = entropies;
+  if (Result<void> done = emit(run::EventType::val, std::move(values)); !done)
     return std::move(done).error();
   return loss;
 }

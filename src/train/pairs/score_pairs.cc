@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "run/experts.h"
 #include "train/device/pack.h"
 #include "train/named_checkpoint.h"
 #include "train/pairs/choice_reader.h"
@@ -111,6 +112,12 @@ std::optional<Failure> load(const PairOptions& options,
   if (!file) return Failure{WorkerExit::usage, std::move(file).error()};
   loaded.run = std::move(*file);
   const run::RunSpec& spec = loaded.run.spec;
+  if (run::has_experts(spec))
+    return Failure{WorkerExit::usage,
+                   {.kind = ErrorKind::usage,
+                    .what = fmt::format(
+                        "choices are not read by models with experts (router \"{}\")", spec.router),
+                    .hint = "name a run with router = \"none\""}};
   if (Result<void> fits = check_fits(list.pairs, list.file, spec.vocab, spec.context); !fits)
     return Failure{WorkerExit::data, std::move(fits).error()};
   at::set_num_threads(static_cast<int>(loaded.run.execution.threads));
