@@ -112,12 +112,6 @@ std::optional<Failure> load(const PairOptions& options,
   if (!file) return Failure{WorkerExit::usage, std::move(file).error()};
   loaded.run = std::move(*file);
   const run::RunSpec& spec = loaded.run.spec;
-  if (run::has_experts(spec))
-    return Failure{WorkerExit::usage,
-                   {.kind = ErrorKind::usage,
-                    .what = fmt::format(
-                        "choices are not read by models with experts (router \"{}\")", spec.router),
-                    .hint = "name a run with router = \"none\""}};
   if (Result<void> fits = check_fits(list.pairs, list.file, spec.vocab, spec.context); !fits)
     return Failure{WorkerExit::data, std::move(fits).error()};
   at::set_num_threads(static_cast<int>(loaded.run.execution.threads));
@@ -128,7 +122,7 @@ std::optional<Failure> load(const PairOptions& options,
 // What reads with this model, where its run is to be carried out.
 Result<std::unique_ptr<ChoiceReader>> reader_of(const Loaded& loaded, std::int64_t batch_tokens) {
   const run::RunSpec& spec = loaded.run.spec;
-  if (spec.router != "none") return full_pass_reader(*loaded.model);
+  if (run::has_experts(spec)) return full_pass_reader(*loaded.model);
   const Result<device::DeviceOptions> options = device::options_of(loaded.run);  // a GPU there is
   if (!options) return options.error();
   const Parameters& parameters = loaded.model->parameters();

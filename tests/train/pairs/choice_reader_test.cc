@@ -274,6 +274,20 @@ TEST_F(OneChoice, DiffersByRoundingAloneWithALibrarysProducts) {
   EXPECT_LT(alone(list, logp(list, 100'000, Products::library), Products::library), 1e-5);
 }
 
+TEST(ChoiceReader, ReadsModelsOfRoutedExperts) {
+  run::RunSpec spec = test::small_spec("llama", "swiglu", kContext);
+  spec.router = "smear";
+  spec.experts = 3;
+  spec.expert_chunk = 8;
+  spec = run::resolve(spec);
+  Model model(spec, at::kDouble);
+  const PairList list = all_kinds();
+
+  const ChoiceScores full = score_choices(*full_pass_reader(model), list, 50, [](const auto&) {});
+
+  EXPECT_LT(largest_difference(full.logp, by_hand(model, list)), 1e-10);
+}
+
 TEST(ChoiceReader, ReadsEachPromptAndEachChoiceOnce) {
   const run::RunSpec spec = run::resolve(test::small_spec("llama", "swiglu", kContext));
   Model model(spec, at::kFloat);
