@@ -346,13 +346,16 @@ void CpuPasses<Real>::reserve(std::int64_t rows) {
   reserved_rows_ = rows;  // last: memory may run out above
 }
 
-// So many that reading all experts for them is little beside what they compute.
+// So many that reading all experts, and walking the router's graph, is little beside what they
+// compute, and that their merged weights stay in a shared cache.
 template <class Real>
 std::int64_t CpuPasses<Real>::sequences_merged_at_once(std::int64_t positions) const {
-  constexpr std::int64_t kUnits = 12;
+  constexpr double kMergedBytes = 4 << 20;  // of a layer
   if (!run::has_experts(spec_)) return 1;
+  const double expert = run::count_experts(spec_).expert * sizeof(Real);
+  const auto at_once = std::clamp<std::int64_t>(std::llround(kMergedBytes / expert), 8, 64);
   const std::int64_t units = std::max<std::int64_t>(1, experts::routed_units(spec_, positions));
-  return (kUnits + units - 1) / units;
+  return (at_once + units - 1) / units;
 }
 
 template <class Real>
@@ -791,9 +794,14 @@ void CpuPasses<Real>::merged_backward(Layer& layer,
     const at::Tensor more = (value * gradient).sum();
     sum = sum.defined() ? sum + more : more;
   };
-  if (routing.weights.defined()) add(routing.weights, units(dp));
-  add(routing.scale, dscale);
-  if (sum.defined() && sum.requires_grad()) sum.backward();
+  const bool weights_alone = !sum.defined() && !routing.scale.defined();
+  if (weights_alone && routing.weights.defined() && routing.weights.requires_grad()) {
+    routing.weights.backward(units(dp));
+  } else {
+    if (routing.weights.defined()) add(routing.weights, units(dp));
+    add(routing.scale, dscale);
+    if (sum.defined() && sum.requires_grad()) sum.backward();
+  }
   add_state_gradient(layer, numbers);
   lap(Stage::products);
 }
