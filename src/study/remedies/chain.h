@@ -29,7 +29,7 @@ struct ChainEnd {
   std::size_t start = 0;  // of the starts
   Path weights;           // safetensors file
   std::string run = {};   // run-id, where the last step was training; empty: merged weights
-  double loss = 0;        // held out, of that run; NaN for merged weights
+  double loss = 0;        // held out, of the text of that run; NaN for merged weights
   double tokens = 0;      // that all runs of the chain saw, without donors
   double flops = 0;       // of all training, the start's with it, without donors
   double donors = 0;      // of what was trained for other purposes, too (RemedyChain::donors)

@@ -45,14 +45,35 @@ class Members {
     return {};
   }
 
-  // Finite, from `low` on.
+  // From `low` on, and no more than any run can have.
   double number(const char* key, double low, bool needed = true) {
     const Json* value = find(key, needed);
     if (value == nullptr) return 0;
-    if (value->is_number() && std::isfinite(value->get<double>()) && value->get<double>() >= low)
+    constexpr double kMost = 1e40;
+    if (value->is_number() && value->get<double>() >= low && value->get<double>() <= kMost)
       return value->get<double>();
     refuse(fmt::format("{} = {} is no number from {} on", key, value->dump(), low));
     return 0;
+  }
+
+  std::int64_t whole(const char* key) {
+    constexpr double kMost = 9007199254740992;  // 2^53
+    const double value = number(key, 0);
+    if (value <= kMost && value == std::floor(value)) return static_cast<std::int64_t>(value);
+    refuse(fmt::format("{} = {} is no whole number up to 2^53", key, value));
+    return 0;
+  }
+
+  // Those of a list; what is no text is refused.
+  std::vector<std::string> texts(const char* key) {
+    std::vector<std::string> found;
+    if (!has(key)) return found;
+    for (const Json& item : list(key))
+      if (item.is_string())
+        found.push_back(item.get<std::string>());
+      else
+        refuse(fmt::format("{} holds {}, which is no text", key, item.dump()));
+    return found;
   }
 
   bool has(const char* key) const { return json_.is_object() && json_.contains(key); }
@@ -86,7 +107,7 @@ RemedyMeasure read_measure(const Json& json,
                            std::vector<Error>& problems) {
   Members read(json, where, problems);
   RemedyMeasure m{.arm = read.text("arm"), .size = read.text("size")};
-  m.replica = static_cast<std::int64_t>(read.number("replica", 0));
+  m.replica = read.whole("replica");
   m.run = read.text("run", false);
   m.params = read.number("params", 1);
   m.params_stored = read.has("params_stored") ? read.number("params_stored", 1) : m.params;
@@ -107,9 +128,7 @@ MeasuredArm read_arm(const Json& json, const std::string& where, std::vector<Err
   Members read(json, where, problems);
   MeasuredArm arm{.name = read.text("name"), .kind = read.text("kind")};
   arm.group = read.text("group", false);
-  if (read.has("parts"))
-    for (const Json& part : read.list("parts"))
-      if (part.is_string()) arm.parts.push_back(part.get<std::string>());
+  arm.parts = read.texts("parts");
   const std::vector<std::string>& kinds = remedy_kinds();
   if (std::find(kinds.begin(), kinds.end(), arm.kind) == kinds.end())
     read.refuse(fmt::format("kind \"{}\" is none of {}", arm.kind, fmt::join(kinds, ", ")));
@@ -177,9 +196,7 @@ Result<RemedyMeasures> measures_from_json(const Json& json, const std::string& f
   each("law", [&](const Json& item, const std::string& where) {
     measured.law.push_back(read_measure(item, where, problems));
   });
-  if (read.has("notes"))
-    for (const Json& note : read.list("notes"))
-      if (note.is_string()) measured.notes.push_back(note.get<std::string>());
+  measured.notes = read.texts("notes");
   check_arms(measured, file, problems);
   if (problems.empty()) return measured;
   return combine(std::move(problems), fmt::format("{} cannot be used", file));

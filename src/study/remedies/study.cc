@@ -160,38 +160,31 @@ class Study {
   }
 
   Result<void> measure_chain(const RemedyArm& arm) {
-    std::vector<ChainStart> starts;
-    std::vector<const PlannedRun*> runs;
-    for (const PlannedRun* run : blocks_.at(arm.chain->start)) {
-      if (!measure_of(*run, arm.name)) continue;  // a start that diverged leads nowhere
-      runs.push_back(run);
-      starts.push_back({.run = run->id,
-                        .size = size_of(run->spec),
-                        .replica = run->replica,
-                        .spec = run->spec,
-                        .execution = run->execution,
-                        .flops = charged(*run)});
-    }
-    const ChainPlace place{.name = fmt::format("{}-{}", sweep_.name, arm.name),
-                           .folder = folder_ / arm.name,
-                           .base = std::filesystem::absolute(sweep_.file).parent_path()};
+    std::vector<const PlannedRun*> runs = blocks_.at(arm.chain->start);
+    std::erase_if(runs, [&](const PlannedRun* run) {  // a start that diverged leads nowhere
+      return !measure_of(*run, arm.name);
+    });
+    std::vector<ChainStart> starts = chain_starts(runs);
+    for (std::size_t i = 0; i < starts.size(); ++i) starts[i].flops = charged(*runs[i]);
+    const ChainPlace place = chain_place(sweep_, options_.store, arm);
     Result<std::vector<ChainEnd>> ends = carry_out_chain(*arm.chain, starts, place, steps());
     if (!ends) return std::move(ends).error().with_context(fmt::format("arm \"{}\"", arm.name));
     if (ends->size() < starts.size())
       found_.notes.push_back(fmt::format(
           "{}: {} of {} chains diverged", arm.name, starts.size() - ends->size(), starts.size()));
-    if (Result<void> judged = judge_merged(starts, *ends, place.name); !judged) return judged;
+    if (Result<void> judged = judge(starts, *ends, place.name); !judged) return judged;
     for (const ChainEnd& end : *ends) {
-      RemedyMeasure m =
-          model_of(baseline_of(starts[end.start]).spec, arm.name, starts[end.start].replica);
+      const ChainStart& start = starts[end.start];
+      RemedyMeasure m = model_of(start.spec, arm.name, start.replica);
       m.run = end.run;
       m.added = 0;
+      m.unique = unique_of(start, end);
       m.tokens = end.tokens;
       m.loss = end.loss;
       m.flops = end.flops;
       m.donors = end.donors;
       if (!table_.task.empty()) {
-        Result<double> task = score(end.weights, starts[end.start].run);
+        Result<double> task = score(end.weights, start.run);
         if (!task) return std::move(task).error();
         m.task = *task;
       }
@@ -212,16 +205,31 @@ class Study {
     return *same;
   }
 
-  // Losses of merged weights, on the held-out windows that the baseline's runs are judged by.
-  Result<void> judge_merged(const std::vector<ChainStart>& starts,
-                            std::vector<ChainEnd>& ends,
-                            const std::string& name) {
+  // Distinct tokens of the scarce text that a chain has seen: those of its last run on that text.
+  double unique_of(const ChainStart& start, const ChainEnd& end) const {
+    const run::RunSpec& scarce = baseline_of(start).spec;
+    if (!end.run.empty()) {
+      const run::RunFolder folder(outside_.files,
+                                  store::Layout{.folder = options_.store}.run(end.run));
+      const Result<run::RunFile> last = folder.read_spec();
+      if (last && last->spec.data_digest == scarce.data_digest)
+        return static_cast<double>(last->spec.unique_tokens);
+    }
+    return static_cast<double>(start.spec.data_digest == scarce.data_digest
+                                   ? start.spec.unique_tokens
+                                   : scarce.unique_tokens);
+  }
+
+  // The losses of all chains' ends, on the held-out windows that the baseline's runs are judged by.
+  Result<void> judge(const std::vector<ChainStart>& starts,
+                     std::vector<ChainEnd>& ends,
+                     const std::string& name) {
     std::map<std::string, std::vector<ChainEnd*>> by_size;
-    for (ChainEnd& end : ends)
-      if (end.run.empty()) by_size[starts[end.start].size].push_back(&end);
+    for (ChainEnd& end : ends) by_size[starts[end.start].size].push_back(&end);
     for (auto& [size, some] : by_size) {
-      const PlannedRun& like = baseline_of(starts[some.front()->start]);
-      Result<run::PointCorpus> corpus = held_out_of(like);
+      const ChainStart& like = starts[some.front()->start];
+      const PlannedRun& baseline = baseline_of(like);
+      Result<run::PointCorpus> corpus = held_out_of(baseline);
       if (!corpus) return std::move(corpus).error();
       run::PointList list;
       list.corpora = {std::move(*corpus)};
@@ -236,8 +244,13 @@ class Study {
              .recipe = {{"method", "linear"}, {"models", {key}}, {"weights", {1.0}}},
              .corpora = {}});
       }
-      Result<std::vector<eval::PointLoss>> losses = eval::evaluate_points(
-          like.spec, like.execution, list, fmt::format("{}-{}", name, size), options_, outside_);
+      Result<std::vector<eval::PointLoss>> losses =
+          eval::evaluate_points(like.spec,
+                                baseline.execution,
+                                list,
+                                fmt::format("{}-{}", name, size),
+                                options_,
+                                outside_);
       if (!losses) return std::move(losses).error();
       for (std::size_t i = 0; i < some.size(); ++i) some[i]->loss = (*losses)[i].loss;
     }

@@ -40,13 +40,17 @@ std::vector<Json> read_settings(TableReader& read, const std::string& key) {
   if (value == nullptr) return found;
   const Json list = value->is_array() ? *value : Json::array({*value});
   for (const Json& each : list) {
+    if (each.is_object() && each.contains("seed")) {
+      read.refuse(key, "sets seed", "seeds follow from round, branch and replica; leave it out");
+      return {};
+    }
     const bool plain = each.is_object() && std::none_of(each.begin(), each.end(), [](auto& v) {
                          return v.is_structured();
                        });
     if (!plain) {
       read.refuse(key,
                   "is no list of settings",
-                  "write tables of plain values, such as [{seed = 1}, {seed = 2}]");
+                  "write tables of plain values, such as [{lr = 1e-3}, {lr = 3e-3}]");
       return {};
     }
     found.push_back(each);
@@ -62,8 +66,10 @@ std::optional<RemedyChain> read_chain(TableReader& read) {
   chain.branches = read_settings(read, "branches");
   const Json* recipe = read.table("recipe");
   chain.recipe = recipe != nullptr ? *recipe : Json{{"method", "average"}};
-  if (std::vector<Json> finish = read_settings(read, "finish"); !finish.empty())
-    chain.finish = finish.front();
+  const std::vector<Json> finish = read_settings(read, "finish");
+  if (finish.size() == 1) chain.finish = finish.front();
+  if (const Json* given = read.find("finish"); given != nullptr && given->is_array())
+    read.refuse("finish", "is a list", "it is one run: finish = {…}");
   read.flag("donors", chain.donors);
   if (chain.start.empty()) {
     for (const char* key : {"rounds", "branches", "recipe", "finish", "donors"})

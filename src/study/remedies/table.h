@@ -16,7 +16,7 @@
 //   name = "soup"
 //   kind = "merge"
 //   start = "half"
-//   branches = [{tokens = "320Ktok", seed = 1}, {tokens = "320Ktok", seed = 2}]
+//   branches = [{tokens = "320Ktok"}, {tokens = "320Ktok"}]
 //
 //   [[remedies.arm]]                 # trained on from the centroid of branches
 //   name = "centroid"
@@ -41,8 +41,8 @@ namespace ration::study {
 struct RemedyChain {
   std::string start;           // the block
   std::int64_t rounds = 1;     // 1 to 1000; each begins with what the one before merged
-  std::vector<Json> branches;  // settings of a run, `data` among them; what they leave out is as
-                               // the start has it
+  std::vector<Json> branches;  // settings of a run, `data` among them, without a seed; what they
+                               // leave out is as the start has it
   Json recipe;                 // how branches are merged: a recipe without names (merge/recipe.h)
   std::optional<Json> finish;  // settings of a run that begins with the merged weights
   bool donors = false;         // what comes before `finish` was trained for other purposes, too

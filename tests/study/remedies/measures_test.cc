@@ -63,6 +63,22 @@ TEST(RemedyMeasures, ABadLineIsNamed) {
   EXPECT_NE(back.error().causes[2].what.find("runs[1]: loss_nats = null"), std::string::npos);
 }
 
+TEST(RemedyMeasures, NumbersThatNoRunHasAreRefused) {
+  for (const auto& [key, value] : {std::pair<const char*, Json>{"replica", 1.5},
+                                   {"replica", 1e30},
+                                   {"flops", 1e300},
+                                   {"tokens", "many"},
+                                   {"task", 1.5}}) {
+    Json json = to_json(measured());
+    json["runs"][0][key] = value;
+
+    EXPECT_FALSE(measures_from_json(json, "measured.json")) << key << " = " << value;
+  }
+  Json json = to_json(measured());
+  json["arms"][1]["parts"] = {"code-10", 3};
+  EXPECT_FALSE(measures_from_json(json, "measured.json"));
+}
+
 TEST(RemedyMeasures, ARunOfNoArmIsRefused) {
   Json json = to_json(measured());
   json["runs"][1]["arm"] = "cold";

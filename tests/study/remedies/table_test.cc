@@ -68,6 +68,15 @@ TEST(RemedyTable, AChainMergesTwoBranchesOrGoesOn) {
   EXPECT_EQ(refusal(table), "taken");
 }
 
+TEST(RemedyTable, SeedsOfBranchesAreNobodysToSet) {
+  Json table = a_table();
+  table["arm"][2]["branches"][0]["seed"] = 7;
+  EXPECT_NE(refusal(table).find("branches sets seed"), std::string::npos);
+  table = a_table();
+  table["arm"][2]["finish"] = Json::array({Json{{"tokens", 1}}, Json{{"tokens", 2}}});
+  EXPECT_NE(refusal(table).find("finish is a list"), std::string::npos);
+}
+
 TEST(RemedyTable, ANameIsTakenOnce) {
   Json table = a_table();
   table["arm"][1]["name"] = "code-20";
