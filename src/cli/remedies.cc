@@ -14,6 +14,7 @@
 #include "cli/remedies_text.h"
 #include "cli/store_option.h"
 #include "cli/task_score.h"
+#include "fit/fit_file.h"
 #include "report/remedy_figures.h"
 #include "study/remedies/study.h"
 
@@ -134,6 +135,11 @@ Result<int> run_remedies(const Arguments& arguments) {
   if (!measured) return std::move(measured).error();
   Result<Priced> priced = price_measures(*measured, *pricing);
   if (!priced) return std::move(priced).error();
+  if (const std::optional<std::string> file = arguments.text("save-fit"))
+    if (Result<void> saved =
+            real_files().write_whole(*file, fit::to_json(priced->law).dump(1) + "\n");
+        !saved)
+      return std::move(saved).error();
   const int code = print(*priced, arguments.console);
   Result<void> page =
       write_asked_page(arguments, [&] { return page_of(priced->list, measured->name); });
@@ -203,6 +209,9 @@ Command remedies_command() {
             .value = "N",
             .default_value = "0",
             .help = "of the draws: equal seeds, equal intervals"},
+           {.name = "save-fit",
+            .value = "FILE",
+            .help = "write the fit that prices, for `ration plan --fit FILE --remedies LIST`"},
            {.name = "force", .help = "exit with 0 although the law or all rows are doubtful"},
            page_option()},
       .description =
@@ -211,7 +220,8 @@ Command remedies_command() {
           "unique tokens by the fitted\nlaw. A number that cannot be trusted is never printed "
           "without the reason. Without an argument: the\nonly such study of the store.\n\n"
           "  ration run sweeps/remedies.toml\n"
-          "  ration remedies --page remedies.html",
+          "  ration remedies --page remedies.html\n"
+          "  ration remedies --save-fit fit.json --json > list.json",
       .execute = run_remedies};
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "scheduler/sweep.h"
 #include "store/store.h"
@@ -46,11 +45,15 @@ Result<Path> measures_file(const Path& store, const std::string& name) {
                .hint = fmt::format("name one: {}", fmt::join(found, ", "))};
 }
 
-// By size and replica, U_0.
-double unique_of_baseline(const study::RemedyMeasures& measured, const std::string& size) {
-  for (const study::RemedyMeasure& run : measured.runs)
-    if (run.arm == measured.baseline && run.size == size) return run.unique;
-  return 0;
+// U_0 that a run is compared at: its own where the baseline has it, else the largest of its size.
+double unique_of_baseline(const study::RemedyMeasures& measured, const study::RemedyMeasure& run) {
+  double largest = 0;
+  for (const study::RemedyMeasure& other : measured.runs) {
+    if (other.arm != measured.baseline || other.size != run.size) continue;
+    if (other.unique == run.unique) return run.unique;
+    largest = std::max(largest, other.unique);
+  }
+  return largest > 0 ? largest : run.unique;
 }
 
 }  // namespace
@@ -82,38 +85,31 @@ std::vector<fit::Observation> law_observations(const study::RemedyMeasures& meas
 std::vector<plan::RemedyRun> remedy_runs(const study::RemedyMeasures& measured) {
   std::vector<plan::RemedyRun> runs;
   for (const study::RemedyMeasure& run : measured.runs) {
-    const double unique = unique_of_baseline(measured, run.size);
-    runs.push_back({.arm = run.arm,
-                    .size = run.size,
-                    .seed = run.replica,
-                    .params = Params(run.params),
-                    .tokens = Tokens(run.tokens),
-                    .unique = Tokens(unique > 0 ? unique : run.unique),
-                    .loss = Loss(run.loss),
-                    .task = run.task,
-                    .flops = Flops(run.flops),
-                    .donors = Flops(run.donors)});
+    const double unique = unique_of_baseline(measured, run);
+    plan::RemedyRun taken{.arm = run.arm,
+                          .size = run.size,
+                          .seed = run.replica,
+                          .params = Params(run.params),
+                          .tokens = Tokens(run.tokens),
+                          .unique = Tokens(unique),
+                          .loss = Loss(run.loss),
+                          .task = run.task,
+                          .flops = Flops(run.flops),
+                          .donors = Flops(run.donors)};
+    if (run.added > 0) taken.added = Tokens(run.added);
+    if (run.arm != measured.baseline) taken.kept = run.unique / unique;
+    runs.push_back(std::move(taken));
   }
   return runs;
 }
 
 std::vector<plan::Arm> remedy_arms(const study::RemedyMeasures& measured) {
   std::vector<plan::Arm> arms;
-  for (const study::MeasuredArm& measured_arm : measured.arms) {
-    plan::Arm arm{.name = measured_arm.name,
-                  .kind = *plan::remedy_kind(measured_arm.kind),
-                  .family = measured_arm.group,
-                  .parts = measured_arm.parts};
-    const auto run = std::find_if(measured.runs.begin(), measured.runs.end(), [&](const auto& r) {
-      return r.arm == arm.name;
-    });
-    if (run != measured.runs.end() && arm.kind == plan::RemedyKind::mixing && run->added > 0)
-      arm.added = Tokens(run->added);
-    if (run != measured.runs.end() && arm.kind == plan::RemedyKind::filter)
-      if (const double unique = unique_of_baseline(measured, run->size); unique > 0)
-        arm.kept = std::min(1.0, run->unique / unique);
-    arms.push_back(std::move(arm));
-  }
+  for (const study::MeasuredArm& arm : measured.arms)
+    arms.push_back({.name = arm.name,
+                    .kind = *plan::remedy_kind(arm.kind),
+                    .family = arm.group,
+                    .parts = arm.parts});
   return arms;
 }
 

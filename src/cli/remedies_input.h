@@ -20,8 +20,8 @@ Result<study::RemedyMeasures> read_measures(const Path& store, const std::string
 // The rows that the law is fitted to: those of plain repetition.
 std::vector<fit::Observation> law_observations(const study::RemedyMeasures& measured);
 
-// Runs and arms as price() takes them. U_0 is the baseline's; what an arm kept of it, and what it
-// added, follows from its runs.
+// Runs and arms as price() takes them. U_0 is that of the baseline of the run's size, the same one
+// where it has several; what a run kept of it, and what it added, is told with the run.
 std::vector<plan::RemedyRun> remedy_runs(const study::RemedyMeasures& measured);
 std::vector<plan::Arm> remedy_arms(const study::RemedyMeasures& measured);
 

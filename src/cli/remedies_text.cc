@@ -78,6 +78,7 @@ std::string below(const std::vector<std::string>& parts) {
 std::vector<std::string> remarks(const plan::PriceRow& row) {
   std::vector<std::string> parts;
   for (const plan::Flag flag : row.flags) parts.emplace_back(plan::name_of(flag));
+  if (row.gain.high.value_or(1) < 0) parts.emplace_back("costs text");
   if (row.pays) parts.push_back(pays_text(*row.pays, !row.has(plan::Flag::no_effect)));
   if (row.multiplier_with_donors)
     parts.push_back(fmt::format("with its donors ({:.3g} times the compute) {}",
@@ -175,7 +176,7 @@ std::string together_text(const plan::PriceList& list) {
     text += crossing.crossing ? fmt::format("{} at {}: as measured it stops paying at {} seen\n",
                                             crossing.arm,
                                             crossing.size,
-                                            tokens_text(*crossing.crossing))
+                                            interval_text(*crossing.crossing, tokens_text))
                               : fmt::format("{} at {}: no change of sign between {} and {} seen\n",
                                             crossing.arm,
                                             crossing.size,

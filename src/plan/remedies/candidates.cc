@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "plan/remedies/row.h"
 #include "plan/remedies/statistics.h"
 
 namespace ration::plan {
@@ -17,16 +18,27 @@ double epochs_of(const PriceRow& row) { return row.baseline.tokens / row.baselin
 
 // ln m, where an infinite draw counts as the bound that was measured.
 std::vector<double> bounded_draws(const PriceRow& row) {
-  std::vector<double> draws = row.draws;
+  const bool donors = !row.draws_with_donors.empty();
+  std::vector<double> draws = donors ? row.draws_with_donors : row.draws;
   for (double& draw : draws)
-    if (!std::isfinite(draw)) draw = std::log(row.effective.multiplier);
+    if (!std::isfinite(draw))
+      draw = std::log(donors ? row.multiplier_with_donors->value : row.effective.multiplier);
   return draws;
+}
+
+// m and compute with everything charged that the remedy needs.
+Amount charged_multiplier(const PriceRow& row) {
+  if (row.multiplier_with_donors) return *row.multiplier_with_donors;
+  return {row.effective.multiplier, row.multiplier.low, row.multiplier.high};
+}
+double charged_compute(const PriceRow& row) {
+  return row.compute_with_donors.value_or(row.compute);
 }
 
 Combination alone(const PriceRow& row, std::vector<std::string> arms) {
   return {.arms = std::move(arms),
-          .multiplier = {row.effective.multiplier, row.multiplier.low, row.multiplier.high},
-          .compute = row.compute,
+          .multiplier = charged_multiplier(row),
+          .compute = charged_compute(row),
           .arm = row.arm,
           .draws = bounded_draws(row)};
 }
@@ -35,8 +47,8 @@ Combination product_of(const std::vector<const PriceRow*>& rows, double level) {
   Combination product{.multiplier = {1}};
   for (const PriceRow* row : rows) {
     product.arms.push_back(row->arm);
-    product.multiplier.value *= row->effective.multiplier;
-    product.compute *= row->compute;
+    product.multiplier.value *= charged_multiplier(*row).value;
+    product.compute *= charged_compute(*row);
     const std::vector<double> draws = bounded_draws(*row);
     product.draws.resize(draws.size());
     for (std::size_t b = 0; b < draws.size(); ++b) product.draws[b] += draws[b];
@@ -98,11 +110,11 @@ class Measured {
 // Shares of one family replace each other: the best one stands for all.
 std::vector<const PriceRow*> one_of_each_family(std::vector<const PriceRow*> singles) {
   std::stable_sort(singles.begin(), singles.end(), [](const PriceRow* a, const PriceRow* b) {
-    return a->effective.multiplier > b->effective.multiplier;
+    return charged_multiplier(*a).value > charged_multiplier(*b).value;
   });
   std::set<std::string> families;
   std::erase_if(singles, [&](const PriceRow* row) {
-    return row->kind == RemedyKind::mixing && !families.insert(row->family).second;
+    return row->kind == RemedyKind::mixing && !families.insert(family_of(*row)).second;
   });
   return singles;
 }
@@ -143,6 +155,15 @@ Candidates candidates_of(const PriceList& list, double params, double epochs) {
                       row->arm,
                       epochs_of(*row),
                       epochs));
+      continue;
+    }
+    if (!row->claimed_with_donors()) {
+      found.left_out.push_back(
+          fmt::format("{} is left out: it pays while its donors are free, at {:.3g} times the "
+                      "compute its multiplier is {:.3g}",
+                      row->arm,
+                      charged_compute(*row),
+                      charged_multiplier(*row).value));
       continue;
     }
     found.rows.push_back(row);

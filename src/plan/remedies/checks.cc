@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <tuple>
@@ -19,12 +20,19 @@ class Problems {
   std::vector<Error> all;
 };
 
-void check_arm(const Arm& arm, const std::set<std::string>& names, Problems& problems) {
+void check_arm(const Arm& arm,
+               const std::set<std::string>& names,
+               std::span<const RemedyRun> runs,
+               Problems& problems) {
   const auto add = [&](std::string_view what, std::string hint) {
     problems.add(fmt::format("the arm {} {}", arm.name, what), std::move(hint));
   };
   const bool mixes = arm.kind == RemedyKind::mixing;
-  if (mixes && !(arm.added && arm.added->value > 0 && std::isfinite(arm.added->value)))
+  const bool runs_say = std::all_of(runs.begin(), runs.end(), [&](const RemedyRun& run) {
+    return run.arm != arm.name || (run.added && run.added->value > 0);
+  });
+  const bool says = arm.added && arm.added->value > 0 && std::isfinite(arm.added->value);
+  if (mixes && !says && !(runs_say && !runs.empty()))
     add("mixes, and does not say how many tokens it adds", "a number above 0 as `added`");
   if (arm.kept && !(*arm.kept > 0 && *arm.kept <= 1))
     add(fmt::format("keeps {:g} of the tokens", *arm.kept), "a share above 0 and at most 1");
@@ -54,11 +62,14 @@ void check_run(const RemedyRun& run, std::span<const Arm> arms, Problems& proble
     add(fmt::format("has {} FLOPs of donors", run.donors.value), "0 or more");
   if (run.task && !(*run.task >= 0 && *run.task <= 1))
     add(fmt::format("has a score of {}", *run.task), "a share from 0 to 1");
-  for (const Arm& arm : arms)
-    if (arm.name == run.arm && arm.added && !(*arm.added < run.tokens))
-      add(fmt::format(
-              "sees {:g} tokens, of which {:g} are added", run.tokens.value, arm.added->value),
+  for (const Arm& arm : arms) {
+    const std::optional<Tokens> added = run.added ? run.added : arm.added;
+    if (arm.name == run.arm && added && !(*added < run.tokens))
+      add(fmt::format("sees {:g} tokens, of which {:g} are added", run.tokens.value, added->value),
           "fewer are added than are seen");
+  }
+  if (run.kept && !(*run.kept > 0 && std::isfinite(*run.kept)))
+    add(fmt::format("keeps {:g} of the tokens", *run.kept), "a share above 0");
 }
 
 }  // namespace
@@ -72,7 +83,7 @@ std::vector<Error> problems_of(std::span<const RemedyRun> runs,
     if (!names.insert(arm.name).second)
       problems.add(fmt::format("the arm {} is given twice", arm.name),
                    "the baseline is no arm, and names differ");
-  for (const Arm& arm : arms) check_arm(arm, names, problems);
+  for (const Arm& arm : arms) check_arm(arm, names, runs, problems);
   const std::vector<std::string> known(names.begin(), names.end());
   std::set<std::string> unknown;
   std::set<std::tuple<std::string, std::string, double, double, std::int64_t>> seen;

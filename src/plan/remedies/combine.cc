@@ -115,10 +115,10 @@ void doubt_row(const PriceRow& row, const RemediedPlan& plan, Doubts& doubts) {
   if (row.has(Flag::outside_fit)) doubts.add("{} was measured where the fit has no runs", row.arm);
   if (row.multiplier_with_donors)
     doubts.add(
-        "{} needs further runs, which this budget does not hold: with them its multiplier is "
+        "{} needs further runs, which this budget holds; were they free, its multiplier would be "
         "{:.3g}",
         row.arm,
-        row.multiplier_with_donors->value);
+        row.effective.multiplier);
 }
 
 std::vector<std::string> doubts_of(const fit::Fit& fit,
@@ -170,6 +170,10 @@ Result<void> check_list(const fit::Fit& fit, const Request& request, const Price
   if (list.law != fit.law->name()) return other("law", list.law, fit.law->name());
   if (list.params_convention != fit.params_convention)
     return other("count of parameters", list.params_convention, fit.params_convention);
+  if (list.fit != fit_digest(fit))
+    return Error{.kind = ErrorKind::input,
+                 .what = "the price list was made by another fit than the one that plans",
+                 .hint = "`ration remedies --save-fit FILE` writes the fit that prices"};
   return {};
 }
 

@@ -11,6 +11,11 @@
 namespace ration::plan {
 namespace {
 
+// Both ends are known, and 0 lies between them.
+bool surely_near_zero(const Amount& amount) {
+  return amount.low && amount.high && *amount.low <= 0 && *amount.high >= 0;
+}
+
 // An open end includes everything on its side.
 bool includes_zero(const Amount& amount) {
   return amount.low.value_or(-1) <= 0 && amount.high.value_or(1) >= 0;
@@ -37,6 +42,34 @@ double slope_of(const std::vector<double>& x, const std::vector<double>& y) {
 
 // ln m of every row at the best fit, the value to put intervals around.
 double central(const PriceRow& row) { return std::log(row.effective.multiplier); }
+
+// Sure enough to say on which side of 1 its multiplier lies; a bound is, too.
+bool resolved(const PriceRow& row) {
+  return !row.has(Flag::few_seeds) && !row.has(Flag::not_resolvable);
+}
+
+// Tokens seen at which ln m falls through 0, of every draw of the rows, which ascend in tokens; an
+// end is open where a draw in the tail has no such place.
+Amount crossing_of_draws(const std::vector<const PriceRow*>& rows, double level) {
+  std::vector<double> at;
+  const auto drawn = [&](std::size_t i, std::size_t b) {
+    return std::min(rows[i]->draws[b], std::max(central(*rows[i]), 0.0) + 1);  // of bounds, too
+  };
+  for (std::size_t b = 0; b < rows.front()->draws.size(); ++b) {
+    double found = drawn(0, b) < 0 ? 0 : HUGE_VAL;
+    for (std::size_t i = 1; i < rows.size(); ++i) {
+      const double before = drawn(i - 1, b), now = drawn(i, b);
+      if (!(before >= 0 && now < 0)) continue;
+      const double from = std::log(rows[i - 1]->baseline.tokens.value);
+      const double to = std::log(rows[i]->baseline.tokens.value);
+      found = std::exp(from + (to - from) * before / (before - now));
+    }
+    at.push_back(found);
+  }
+  Amount amount = amount_of(std::move(at), level);
+  if (amount.low && !(*amount.low > 0)) amount.low.reset();
+  return amount;
+}
 
 }  // namespace
 
@@ -77,6 +110,7 @@ std::vector<Sizes> compare_sizes(std::span<const Priced> rows, const PriceOption
   std::map<const Arm*, std::map<std::pair<double, std::string>, const PriceRow*>> best;
   for (const Priced& priced : rows) {
     const PriceRow& row = priced.row;
+    if (!row.comparable()) continue;
     const PriceRow*& kept = best[priced.pairs->arm][{row.baseline.params.value, row.size}];
     if (!kept || std::tuple(row.pairs, epochs_of(row)) > std::tuple(kept->pairs, epochs_of(*kept)))
       kept = &row;
@@ -107,17 +141,18 @@ std::vector<Sizes> compare_sizes(std::span<const Priced> rows, const PriceOption
       for (std::size_t j = i + 1; j < chosen.size(); ++j) {
         std::vector<double> difference = chosen[j]->draws;
         for (std::size_t b = 0; b < difference.size(); ++b) difference[b] -= chosen[i]->draws[b];
-        sizes.agree = sizes.agree && includes_zero(amount_of(std::move(difference), options.level));
+        sizes.agree =
+            sizes.agree && surely_near_zero(amount_of(std::move(difference), options.level));
       }
     all.push_back(std::move(sizes));
   }
   return all;
 }
 
-std::vector<Crossing> crossings(std::span<const Priced> rows) {
+std::vector<Crossing> crossings(std::span<const Priced> rows, const PriceOptions& options) {
   std::map<std::tuple<std::string, std::string, double>, std::vector<const PriceRow*>> groups;
   for (const Priced& priced : rows)
-    if (priced.row.kind == RemedyKind::filter)
+    if (priced.row.kind == RemedyKind::filter && resolved(priced.row))
       groups[{priced.row.size, priced.row.arm, priced.row.baseline.unique.value}].push_back(
           &priced.row);
   std::vector<Crossing> all;
@@ -131,8 +166,10 @@ std::vector<Crossing> crossings(std::span<const Priced> rows) {
       crossing.tokens.push_back(row->baseline.tokens.value);
       crossing.multipliers.push_back(row->effective.multiplier);
     }
-    if (const auto until = pays_as_measured(group).until)
-      crossing.crossing = *until * group.front()->baseline.unique.value;
+    if (const auto until = pays_as_measured(group).until) {
+      crossing.crossing = crossing_of_draws(group, options.level);
+      crossing.crossing->value = *until * group.front()->baseline.unique.value;
+    }
     all.push_back(std::move(crossing));
   }
   return all;

@@ -15,6 +15,6 @@ std::vector<MixingCurve> mixing_curves(const fit::Fit& fit,
 std::vector<Interaction> interactions(std::span<const Priced> rows, const PriceOptions& options);
 // Of arms with several sizes; of each size the row with the most pairs, then the most epochs.
 std::vector<Sizes> compare_sizes(std::span<const Priced> rows, const PriceOptions& options);
-std::vector<Crossing> crossings(std::span<const Priced> rows);
+std::vector<Crossing> crossings(std::span<const Priced> rows, const PriceOptions& options);
 
 }  // namespace ration::plan

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "base/parallel.h"
 #include "plan/remedies/comparisons.h"
@@ -119,9 +120,10 @@ std::vector<MixingCurve> mixing_curves(const fit::Fit& fit,
   std::map<std::pair<std::size_t, std::string>, std::vector<const Priced*>> families;
   for (const Priced& priced : rows)
     if (priced.row.kind == RemedyKind::mixing && std::isfinite(priced.row.worth->value))
-      families[{priced.pairs->cell, priced.pairs->arm->family}].push_back(&priced);
+      families[{priced.pairs->cell, family_of(priced.row)}].push_back(&priced);
   std::vector<MixingCurve> curves;
   for (auto& [key, arms] : families) {
+    if (arms.size() < 2) continue;  // one share makes no curve
     std::stable_sort(arms.begin(), arms.end(), [](const Priced* a, const Priced* b) {
       return *a->row.share < *b->row.share;
     });
@@ -133,7 +135,8 @@ std::vector<MixingCurve> mixing_curves(const fit::Fit& fit,
       curve.worths.push_back(priced->row.worth->value);
     }
     constexpr std::size_t kShares = 4;  // below, two constants follow the noise
-    if (arms.size() >= kShares) fit_curve(fit, arms, options, curve);
+    const std::set<double> distinct(curve.shares.begin(), curve.shares.end());
+    if (distinct.size() >= kShares) fit_curve(fit, arms, options, curve);
     curves.push_back(std::move(curve));
   }
   return curves;

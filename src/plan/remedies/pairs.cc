@@ -56,6 +56,10 @@ Pairs pairs_of(const Arm& arm, std::size_t cell, std::vector<Pair> members) {
     pairs.differences.push_back(run->loss.value - partner->loss.value);
     if (run->task && partner->task) pairs.scores.push_back(*run->task - *partner->task);
     pairs.tokens += run->tokens.value / count;
+    const std::optional<Tokens> added = run->added ? run->added : arm.added;
+    if (added) pairs.added = pairs.added.value_or(0) + added->value / count;
+    const std::optional<double> kept = run->kept ? run->kept : arm.kept;
+    if (kept) pairs.kept = pairs.kept.value_or(0) + *kept / count;
     pairs.flops += run->flops.value / count;
     pairs.donors += run->donors.value / count;
     pairs.baseline_flops += partner->flops.value / count;

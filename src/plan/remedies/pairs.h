@@ -4,6 +4,7 @@
 // folder.
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct Pairs {
   std::vector<double> differences;  // of the loss, by seed
   std::vector<double> scores;       // differences of the task's score, of the pairs that have both
   double tokens = 0;                // mean seen by the arm's runs
+  std::optional<double> added;      // mean of the tokens of other domains among them
+  std::optional<double> kept;       // mean share of the unique tokens
   double flops = 0, donors = 0;     // means of the arm's runs
   double baseline_flops = 0;        // mean of their partners
 };

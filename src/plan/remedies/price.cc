@@ -8,6 +8,7 @@
 #include <map>
 #include <tuple>
 
+#include "base/hash.h"
 #include "plan/remedies/comparisons.h"
 #include "plan/remedies/pays.h"
 #include "plan/remedies/statistics.h"
@@ -17,14 +18,15 @@ namespace {
 
 constexpr std::array<std::string_view, 8> kKinds = {
     "mixing", "filter", "policy", "model", "merge", "fusion", "start", "combined"};
-constexpr std::array<std::string_view, 8> kFlags = {"no effect seen",
+constexpr std::array<std::string_view, 9> kFlags = {"no effect seen",
                                                     "not resolvable",
                                                     "few seeds",
                                                     "saturated",
                                                     "law untrusted",
                                                     "law without refits",
                                                     "outside the fit",
-                                                    "not claimed"};
+                                                    "not claimed",
+                                                    "saw more text than the baseline"};
 
 template <class Enum, std::size_t n>
 std::optional<Enum> value_named(const std::array<std::string_view, n>& names,
@@ -51,8 +53,9 @@ void adjust(std::vector<Priced>& rows, double level) {
 void find_where_it_pays(const fit::Fit& fit, std::vector<Priced>& rows) {
   std::map<std::tuple<std::string, std::string, double>, std::vector<const PriceRow*>> lengths;
   for (const Priced& priced : rows)
-    lengths[{priced.row.arm, priced.row.size, priced.row.baseline.unique.value}].push_back(
-        &priced.row);
+    if (priced.row.comparable())
+      lengths[{priced.row.arm, priced.row.size, priced.row.baseline.unique.value}].push_back(
+          &priced.row);
   for (auto& [key, group] : lengths)
     std::sort(group.begin(), group.end(), [](const PriceRow* a, const PriceRow* b) {
       return a->baseline.tokens < b->baseline.tokens;
@@ -60,8 +63,11 @@ void find_where_it_pays(const fit::Fit& fit, std::vector<Priced>& rows) {
   for (Priced& priced : rows) {
     PriceRow& row = priced.row;
     row.pays = pays_by_law(fit, priced);
-    if (!row.pays)
-      row.pays = pays_as_measured(lengths[{row.arm, row.size, row.baseline.unique.value}]);
+    if (row.pays) continue;
+    const PriceRow* const own[] = {&row};
+    row.pays = row.comparable()
+                   ? pays_as_measured(lengths[{row.arm, row.size, row.baseline.unique.value}])
+                   : pays_as_measured(own);
   }
 }
 
@@ -93,9 +99,18 @@ bool PriceRow::has(Flag flag) const {
 bool PriceRow::claimed() const {
   const auto spoils = [](Flag flag) {
     return flag == Flag::no_effect || flag == Flag::not_resolvable || flag == Flag::few_seeds ||
-           flag == Flag::law_untrusted || flag == Flag::not_claimed;
+           flag == Flag::law_untrusted || flag == Flag::not_claimed || flag == Flag::more_text;
   };
   return gain.value > 0 && std::none_of(flags.begin(), flags.end(), spoils);
+}
+
+bool PriceRow::claimed_with_donors() const {
+  if (!claimed() || !multiplier_with_donors) return claimed();
+  return multiplier_with_donors->low.value_or(0) > 1;
+}
+
+bool PriceRow::comparable() const {
+  return !has(Flag::few_seeds) && !has(Flag::not_resolvable) && !has(Flag::saturated);
 }
 
 std::vector<Error> check(const PriceOptions& options) {
@@ -136,16 +151,25 @@ Result<PriceList> price(const fit::Fit& fit,
   find_where_it_pays(fit, rows);
 
   PriceList list{.law = std::string(fit.law->name()),
+                 .fit = fit_digest(fit),
                  .baseline = baseline,
                  .level = options.level,
                  .params_convention = fit.params_convention,
                  .curves = mixing_curves(fit, rows, options),
                  .interactions = interactions(rows, options),
                  .sizes = compare_sizes(rows, options),
-                 .crossings = crossings(rows),
+                 .crossings = crossings(rows, options),
                  .notes = std::move(matched->notes)};
   for (Priced& priced : rows) list.rows.push_back(std::move(priced.row));
   return list;
+}
+
+std::string fit_digest(const fit::Fit& fit) {
+  std::string text;
+  for (const double value : fit.coordinates()) text += fmt::format("{:.12g} ", value);
+  for (const fit::Coordinates& draw : fit.draws)
+    for (const double value : draw) text += fmt::format("{:.12g} ", value);
+  return sha256_hex(text);
 }
 
 std::vector<std::string> assumptions(const PriceList& list) {
@@ -157,7 +181,7 @@ std::vector<std::string> assumptions(const PriceList& list) {
   for (const Sizes& sizes : list.sizes)
     if (!sizes.agree) apart.push_back(sizes.arm);
   if (list.sizes.empty())
-    all.back() += ": not checked, no arm has two sizes";
+    all.back() += ": not checked, no arm has two sizes that can be compared";
   else if (apart.empty())
     all.back() += fmt::format(": multipliers agree over the sizes of {} arms", list.sizes.size());
   else

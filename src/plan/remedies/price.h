@@ -40,13 +40,17 @@ struct RemedyRun {
   std::string arm;
   std::string size;  // a name: runs are compared within it
   std::int64_t seed = 0;
-  Params params;               // active ones, where a token does not meet all
-  Tokens tokens;               // seen, of any kind
-  Tokens unique;               // of the target domain, before any filter: U_0
-  Loss loss;                   // on held-out text of the target domain, nats a token
-  std::optional<double> task;  // score of a task, 0 to 1, higher is better
-  Flops flops;                 // of this run, its overhead included
-  Flops donors{0};             // of further runs that it needed
+  Params params;                     // active ones, where a token does not meet all
+  Tokens tokens;                     // seen, of any kind
+  Tokens unique;                     // of the target domain, before any filter: U_0
+  Loss loss;                         // on held-out text of the target domain, nats a token
+  std::optional<double> task;        // score of a task, 0 to 1, higher is better
+  Flops flops;                       // of this run, its overhead included
+  Flops donors{0};                   // of further runs that it needed
+  std::optional<Tokens> added = {};  // of another domain among those seen; nothing: as its arm says
+  // Of filters: share of the unique tokens that it kept, above 0; nothing: as its arm says. Above 1
+  // it had more of the target's text than the baseline.
+  std::optional<double> kept = {};
 };
 
 enum class RemedyKind { mixing, filter, policy, model, merge, fusion, start, combined };
@@ -59,8 +63,7 @@ struct Arm {
   RemedyKind kind = RemedyKind::model;
   // Of mixing: tokens of another domain among those seen, a run; above 0.
   std::optional<Tokens> added = {};
-  // Of mixing: arms of one family differ in `added` alone and share a curve; empty = that of all
-  // without a name.
+  // Of mixing: arms of one family differ in `added` alone and share a curve; empty = its own.
   std::string family = {};
   // Of filters and deduplication: the share of the unique tokens that was kept, above 0, at most 1.
   std::optional<double> kept = {};
@@ -102,6 +105,7 @@ enum class Flag {
   law_fixed,       // the fit has no refits: the interval holds the seeds' noise alone
   outside_fit,     // the baseline lies outside what the law's runs cover
   not_claimed,     // differs alone, but not once all arms are counted (Holm)
+  more_text,       // it saw more unique tokens of the target than the baseline: m is not its own
 };
 std::string_view name_of(Flag flag);  // "no effect seen", …
 std::optional<Flag> flag_of(std::string_view name);
@@ -161,10 +165,15 @@ struct PriceRow {
 
   // ln m of every draw, infinite where saturated: what combinations are made of.
   std::vector<double> draws;
+  std::vector<double> draws_with_donors;  // the same with the donors charged; empty without any
 
   bool has(Flag flag) const;
   // Better than repetition, after all arms are counted, and resolved.
   bool claimed() const;
+  // Also once its donors are charged, by the whole interval; as claimed() without any.
+  bool claimed_with_donors() const;
+  // Enough seeds, resolved, and within what unique tokens can do: to be compared with other rows.
+  bool comparable() const;
 };
 
 // eta(c) = eta_0 exp(-c/c_0) of the mixing arms of one family at one baseline setting.
@@ -201,11 +210,12 @@ struct Sizes {
 struct Crossing {
   std::string arm, size;
   std::vector<double> tokens, multipliers;  // ascending D
-  std::optional<double> crossing;           // D*, where m falls below 1
+  std::optional<Amount> crossing;           // D*, where m falls below 1
 };
 
 struct PriceList {
   std::string law;
+  std::string fit;       // fit_digest() of the fit that priced it
   std::string baseline;  // arm
   double level = 0.95;
   std::string params_convention;
@@ -227,6 +237,9 @@ Result<PriceList> price(const fit::Fit& fit,
                         const std::string& baseline,
                         std::span<const Arm> arms,
                         const PriceOptions& options = {});
+
+// SHA-256 of the fit's estimates and refits: the same numbers, the same digest.
+std::string fit_digest(const fit::Fit& fit);
 
 // What every list takes for granted, one sentence each.
 std::vector<std::string> assumptions(const PriceList& list);

@@ -39,9 +39,10 @@ Json pays_json(const std::optional<Pays>& pays) {
 }
 
 Json row_json(const PriceRow& row) {
-  Json flags = Json::array(), draws = Json::array();
+  Json flags = Json::array(), draws = Json::array(), with_donors = Json::array();
   for (const Flag flag : row.flags) flags.push_back(name_of(flag));
   for (const double draw : row.draws) draws.push_back(finite_json(draw));
+  for (const double draw : row.draws_with_donors) with_donors.push_back(finite_json(draw));
   return {{"arm", row.arm},
           {"kind", name_of(row.kind)},
           {"family", row.family},
@@ -77,7 +78,8 @@ Json row_json(const PriceRow& row) {
           {"pays", pays_json(row.pays)},
           {"flags", std::move(flags)},
           {"claimed", row.claimed()},
-          {"log_multiplier_draws", std::move(draws)}};
+          {"log_multiplier_draws", std::move(draws)},
+          {"log_multiplier_with_donors_draws", std::move(with_donors)}};
 }
 
 Json curve_json(const MixingCurve& curve) {
@@ -115,7 +117,7 @@ Json crossing_json(const Crossing& crossing) {
           {"size", crossing.size},
           {"tokens", crossing.tokens},
           {"multipliers", crossing.multipliers},
-          {"crossing", optional_json(crossing.crossing)}};
+          {"crossing", amount_json(crossing.crossing)}};
 }
 
 template <class Values, class Write>
@@ -208,7 +210,30 @@ PriceRow row_of(const Json& v) {
   if (!v.at("seeds_needed").is_null()) row.seeds_needed = v.at("seeds_needed").get<std::int64_t>();
   for (const Json& flag : v.at("flags")) row.flags.push_back(named<Flag>(flag, flag_of));
   for (const Json& draw : v.at("log_multiplier_draws")) row.draws.push_back(error_of(draw));
+  for (const Json& draw : v.at("log_multiplier_with_donors_draws"))
+    row.draws_with_donors.push_back(error_of(draw));
   return row;
+}
+
+// Throws where plans could not count with the row.
+void check_row(const PriceRow& row, std::size_t draws, std::size_t place) {
+  const auto positive = [&](const char* what, double value) {
+    if (!(value > 0) || !std::isfinite(value))
+      throw std::invalid_argument(
+          fmt::format("rows[{}].{} = {} is no finite number above 0", place, what, value));
+  };
+  positive("compute", row.compute);
+  positive("compute_with_donors", row.compute_with_donors.value_or(1));
+  positive("pairs", row.pairs);
+  positive("charged_flops", row.charged.value);
+  positive("effective.multiplier", row.effective.multiplier);
+  positive("multiplier", row.multiplier.value);
+  positive("baseline.params", row.baseline.params.value);
+  positive("baseline.tokens", row.baseline.tokens.value);
+  positive("baseline.unique", row.baseline.unique.value);
+  if (row.draws.empty() || row.draws.size() != draws ||
+      (!row.draws_with_donors.empty() && row.draws_with_donors.size() != draws))
+    throw std::invalid_argument(fmt::format("rows[{}] has another number of draws", place));
 }
 
 MixingCurve curve_of(const Json& v) {
@@ -246,7 +271,7 @@ Crossing crossing_of(const Json& v) {
           .size = v.at("size").get<std::string>(),
           .tokens = v.at("tokens").get<std::vector<double>>(),
           .multipliers = v.at("multipliers").get<std::vector<double>>(),
-          .crossing = optional_of(v.at("crossing"))};
+          .crossing = optional_amount(v.at("crossing"))};
 }
 
 }  // namespace
@@ -254,6 +279,7 @@ Crossing crossing_of(const Json& v) {
 Json to_json(const PriceList& list) {
   return {{"schema", kSchema},
           {"law", list.law},
+          {"fit", list.fit},
           {"baseline", list.baseline},
           {"level", list.level},
           {"params_convention", list.params_convention},
@@ -277,11 +303,19 @@ Result<PriceList> price_list_from_json(const Json& document, const std::string& 
     return unusable(fmt::format("its schema is not {}", kSchema));
   try {
     PriceList list{.law = document.at("law").get<std::string>(),
+                   .fit = document.at("fit").get<std::string>(),
                    .baseline = document.at("baseline").get<std::string>(),
                    .level = document.at("level").get<double>(),
                    .params_convention = document.at("params_convention").get<std::string>(),
                    .notes = document.at("notes").get<std::vector<std::string>>()};
-    for (const Json& v : document.at("rows")) list.rows.push_back(row_of(v));
+    if (!(list.level > 0 && list.level < 1))
+      throw std::invalid_argument("level is not within 0 and 1");
+    if (!document.at("rows").is_array() || document["rows"].empty())
+      throw std::invalid_argument("rows is no list with a row");
+    for (const Json& v : document["rows"]) {
+      list.rows.push_back(row_of(v));
+      check_row(list.rows.back(), list.rows.front().draws.size(), list.rows.size() - 1);
+    }
     for (const Json& v : document.at("mixing")) list.curves.push_back(curve_of(v));
     for (const Json& v : document.at("interactions"))
       list.interactions.push_back(interaction_of(v));

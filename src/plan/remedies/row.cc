@@ -10,6 +10,10 @@
 namespace ration::plan {
 namespace {
 
+bool mixes(const Pairs& pairs) {
+  return pairs.arm->kind == RemedyKind::mixing && pairs.added.value_or(0) > 0;
+}
+
 // Everything that the law makes of one difference of loss.
 struct Outcome {
   double log_multiplier = 0;  // infinite where saturated
@@ -46,7 +50,7 @@ class Pricing {
     const double repeated = curves.loss(log_n_, charged, log_u_);
     outcome.shift = repeated - fitted;
     outcome.gain = repeated - target;
-    if (pairs_.arm->added) outcome.worth = worth(curves, log_effective_n, outcome.log_fresh);
+    if (mixes(pairs_)) outcome.worth = worth(curves, log_effective_n, outcome.log_fresh);
     return outcome;
   }
 
@@ -58,7 +62,7 @@ class Pricing {
   // What an added token is worth: the fresh tokens that the mixture is worth beyond those of its
   // target tokens alone, over the added ones.
   double worth(LawCurves& curves, double log_effective_n, double log_fresh) const {
-    const double added = pairs_.arm->added->value;
+    const double added = *pairs_.added;
     const double alone = curves.loss(log_n_, std::log(pairs_.tokens - added), log_u_);
     const auto log_alone = curves.log_fresh(log_effective_n, alone);
     if (!log_alone || !std::isfinite(log_fresh)) return NAN;
@@ -175,7 +179,7 @@ PriceRow plain_row(const Pairs& pairs, double level) {
           .compute = pairs.flops / pairs.baseline_flops,
           .charged = Flops(pairs.flops),
           .donors = Flops(pairs.donors),
-          .kept = pairs.arm->kept};
+          .kept = pairs.arm->kind == RemedyKind::filter ? pairs.kept : std::nullopt};
 }
 
 // What the best fit makes of the mean difference.
@@ -250,8 +254,8 @@ Priced price_row(const fit::Fit& fit, const Pairs& pairs, const PriceOptions& op
   price_exponentials(outcomes, pairs, options.level, row);
   if (row.pairs < 2) drop_intervals(row);
   price_errors(fit, best, pairs, outcomes, options, row);
-  if (pairs.arm->added) {
-    row.share = pairs.arm->added->value / pairs.tokens;
+  if (mixes(pairs)) {
+    row.share = *pairs.added / pairs.tokens;
     priced.worths = column(outcomes, [](const Outcome& o) { return o.worth; });
     row.worth = amount_of(priced.worths, options.level);
     if (row.pairs < 2) row.worth = Amount{row.worth->value};
@@ -261,7 +265,11 @@ Priced price_row(const fit::Fit& fit, const Pairs& pairs, const PriceOptions& op
   else if (!pairs.scores.empty())
     row.task = amount_of(bootstrap_means(pairs.scores, options, pairs.cell), options.level);
   row.draws = column(outcomes, [](const Outcome& o) { return o.log_multiplier; });
+  if (pairs.donors > 0)
+    row.draws_with_donors = column(outcomes, [](const Outcome& o) { return o.log_with_donors; });
   row.flags = flags_of(fit, row);
+  constexpr double kSameText = 1.001;  // whole sequences
+  if (pairs.kept.value_or(1) > kSameText) row.flags.push_back(Flag::more_text);
   return priced;
 }
 

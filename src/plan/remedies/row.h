@@ -8,6 +8,11 @@
 
 namespace ration::plan {
 
+// Arms of one family share a curve; without a name an arm is its own.
+inline const std::string& family_of(const PriceRow& row) {
+  return row.family.empty() ? row.arm : row.family;
+}
+
 // A row, and what comparisons of rows need beyond it.
 struct Priced {
   PriceRow row;

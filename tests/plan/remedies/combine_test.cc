@@ -165,17 +165,46 @@ TEST(RemediedPlans, DoubtWhatWasMeasuredFarFromThePlan) {
   EXPECT_TRUE(says(plan->doubts, "x was measured at 2.8B parameters"));
 }
 
+// A start that is worth 1.5 as long as nobody pays for the models that it comes from.
+TEST(RemediedPlans, ChargeWhatARemedyNeeds) {
+  std::vector<RemedyRun> runs = planted_runs("repeat", baseline_loss(), 0, kQuiet);
+  std::vector<RemedyRun> dear = planted_runs("start", remedied_loss(1.5), 1, kQuiet), cheap = dear;
+  for (RemedyRun& run : dear) run.donors = run.flops * 9;
+  for (RemedyRun& run : cheap) run.donors = run.flops * 0.05;
+  append(dear, runs);
+  append(cheap, runs);
+  const std::vector<Arm> arms = {{"start", RemedyKind::start}};
+  const PriceList dear_list = *price(fit_with_draws(), dear, "repeat", arms);
+  const PriceList cheap_list = *price(fit_with_draws(), cheap, "repeat", arms);
+
+  const Result<RemediedPlan> without = plan_with_remedies(fit_with_draws(), kRequest, dear_list);
+  const Result<RemediedPlan> with = plan_with_remedies(fit_with_draws(), kRequest, cheap_list);
+
+  EXPECT_TRUE(dear_list.rows.at(0).claimed());
+  EXPECT_FALSE(dear_list.rows.at(0).claimed_with_donors());
+  ASSERT_TRUE(without && with);
+  EXPECT_TRUE(without->chosen.arms.empty());
+  EXPECT_TRUE(says(without->doubts, "while its donors are free"));
+  EXPECT_EQ(with->chosen.arms.size(), 1U);
+  EXPECT_NEAR(with->chosen.compute, 1.05, 1e-9);
+  EXPECT_GT(with->overhead.value, 0);
+}
+
 TEST(RemediedPlans, RefuseAListOfAnotherLawAndPools) {
   PriceList list = list_of({});
   Request pools = kRequest;
   pools.pools = {{"web", Tokens(5.5e9)}};
 
   const Result<RemediedPlan> with_pools = plan_with_remedies(fit_with_draws(), pools, list);
+  list.fit = "another";
+  const Result<RemediedPlan> refitted = plan_with_remedies(fit_with_draws(), kRequest, list);
   list.law = "overfit-penalty";
   const Result<RemediedPlan> other = plan_with_remedies(fit_with_draws(), kRequest, list);
 
   ASSERT_FALSE(with_pools);
   EXPECT_EQ(with_pools.error().kind, ErrorKind::usage);
+  ASSERT_FALSE(refitted);
+  EXPECT_NE(refitted.error().describe().find("another fit"), std::string::npos);
   ASSERT_FALSE(other);
   EXPECT_NE(other.error().describe().find("overfit-penalty"), std::string::npos);
 }

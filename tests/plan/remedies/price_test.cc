@@ -219,6 +219,18 @@ TEST(PriceLists, ReadBackWhatTheyWrite) {
   EXPECT_FALSE(price_list_from_json(broken, "list.json"));
   broken["schema"] = "ration.plan/1";
   EXPECT_FALSE(price_list_from_json(broken, "list.json"));
+  broken = *parsed;
+  broken["rows"][0]["compute"] = -1;
+  const Result<PriceList> refused = price_list_from_json(broken, "list.json");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().what.find("rows[0].compute"), std::string::npos);
+  for (const auto& [key, value] : {std::pair<const char*, Json>{"level", 5},
+                                   {"rows", Json::object()},
+                                   {"rows", Json::array()}}) {
+    broken = *parsed;
+    broken[key] = value;
+    EXPECT_FALSE(price_list_from_json(broken, "list.json")) << key;
+  }
 }
 
 TEST(PriceLists, DoNotDependOnThreadsOrTheOrderOfRuns) {

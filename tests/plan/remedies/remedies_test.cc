@@ -60,7 +60,8 @@ TEST(MixingUselessCode, IsWorthNothingWithinItsInterval) {
   for (const double share : {0.1, 0.2, 0.3, 0.4, 0.5}) {
     arms.push_back({.name = "code" + std::to_string(arms.size()),
                     .kind = RemedyKind::mixing,
-                    .added = Tokens(share * 55e9)});
+                    .added = Tokens(share * 55e9),
+                    .family = "code"});
     append(runs,
            planted_runs(
                arms.back().name, published_loss(2.8e9, (1 - share) * 55e9, 5.5e9), arms.size()));
@@ -91,7 +92,8 @@ PriceList mixed(const std::vector<double>& shares, const Worth& worth) {
     const Tokens both(own + worth(share) * share * 55e9);
     arms.push_back({.name = "code" + std::to_string(arms.size()),
                     .kind = RemedyKind::mixing,
-                    .added = Tokens(share * 55e9)});
+                    .added = Tokens(share * 55e9),
+                    .family = "code"});
     append(runs,
            planted_runs(
                arms.back().name,
@@ -168,9 +170,70 @@ TEST(Filters, StopPayingWhereTheKeptPartWearsOut) {
     EXPECT_NEAR(*row.pays->until, crossing, 0.001 * crossing + 1e-3);
   }
   ASSERT_EQ(list->crossings.size(), 1U);
-  EXPECT_EQ(list->crossings[0].tokens.size(), 4U);
+  EXPECT_EQ(list->crossings[0].tokens.size(), 3U) << "two epochs resolve nothing";
   ASSERT_TRUE(list->crossings[0].crossing);
-  EXPECT_NEAR(*list->crossings[0].crossing / corpus, crossing, 0.25 * crossing);  // interpolated
+  EXPECT_NEAR(
+      list->crossings[0].crossing->value / corpus, crossing, 0.25 * crossing);  // interpolated
+}
+
+// Four domains, each at one share, are no curve.
+TEST(MixingCurves, NeedSharesOfOneFamilyThatDiffer) {
+  std::vector<RemedyRun> runs = planted_runs("repeat", baseline_loss(), 0);
+  std::vector<Arm> apart, alike;
+  for (const std::string name : {"kernel", "perl", "code", "dictionary"}) {
+    apart.push_back({.name = name, .kind = RemedyKind::mixing, .added = Tokens(5.5e9)});
+    alike.push_back(
+        {.name = name, .kind = RemedyKind::mixing, .added = Tokens(5.5e9), .family = "one"});
+    append(runs, planted_runs(name, remedied_loss(1.1), apart.size()));
+  }
+
+  EXPECT_TRUE(price(fit_with_draws(), runs, "repeat", apart)->curves.empty());
+  const PriceList list = *price(fit_with_draws(), runs, "repeat", alike);
+  ASSERT_EQ(list.curves.size(), 1U);
+  EXPECT_FALSE(list.curves[0].at_zero);
+}
+
+// Tokens added by each run, not by the arm's first one.
+TEST(MixingCode, IsPricedByWhatEachRunAdded) {
+  std::vector<RemedyRun> runs = planted_runs("repeat", baseline_loss(), 0, kExact);
+  std::vector<RemedyRun> mixed = planted_runs("code", remedied_loss(1.0), 1, kExact);
+  for (RemedyRun& run : mixed) run.added = Tokens(11e9);
+  append(runs, mixed);
+
+  const PriceList list =
+      *price(fit_with_draws(), runs, "repeat", std::vector<Arm>{{"code", RemedyKind::mixing}});
+
+  EXPECT_NEAR(list.rows.at(0).share.value_or(0), 0.2, 1e-12);
+}
+
+TEST(MoreText, IsNeverARemedysMerit) {
+  std::vector<RemedyRun> runs = planted_runs("repeat", baseline_loss(), 0);
+  std::vector<RemedyRun> more = planted_runs("more", remedied_loss(2), 1);
+  for (RemedyRun& run : more) run.kept = 2;
+  append(runs, more);
+
+  const PriceList list = *price(fit_with_draws(), runs, "repeat", std::vector<Arm>{{"more"}});
+
+  EXPECT_TRUE(list.rows.at(0).has(Flag::more_text));
+  EXPECT_FALSE(list.rows.at(0).claimed());
+}
+
+TEST(SizesOfAnArm, AreNotComparedByRowsOfFewSeeds) {
+  for (const int seeds : {2, 5}) {
+    std::vector<RemedyRun> runs;
+    for (const auto& [size, params] : {std::pair("small", 1.4e9), std::pair("large", 2.8e9)}) {
+      Planted how{.size = size, .seeds = seeds};
+      how.setting.params = Params(params);
+      const Setting& at = how.setting;
+      const double loss = published_loss(params, at.tokens.value, at.unique.value);
+      append(runs, planted_runs("repeat", loss, 0, how));
+      append(runs, planted_runs("x", loss - 0.02, 1, how));
+    }
+
+    const PriceList list = *price(fit_with_draws(), runs, "repeat", std::vector<Arm>{{"x"}});
+
+    EXPECT_EQ(list.sizes.size(), seeds == 5 ? 1U : 0U);
+  }
 }
 
 // m of three arms at 10 epochs; "both" joins the other two.
