@@ -173,6 +173,8 @@ class Collector {
     Result<PairItem> item =
         json->contains("list_choices") ? fib_item(*json) : plain_item(*json, *id);
     if (!item) return std::move(item).error();
+    // Before tags go: they say where sentences end.
+    item->verbatim = copied(item->choices[1 - item->label], item->document);
     if (strip)
       for (std::string& choice : item->choices) choice = without_tags(choice);
     for (const std::string& choice : item->choices)
@@ -187,7 +189,6 @@ class Collector {
     item->file = task_.files.size() - 1;
     item->line = number;
     item->cluster = clusters_.emplace(sha256_hex(item->document), clusters_.size()).first->second;
-    item->verbatim = copied(item->choices[1 - item->label], item->document);
     item->group = group_of(source.corpus, group);
     ++task_.groups[item->group].items;
     task_.items.push_back(*std::move(item));

@@ -7,6 +7,18 @@ namespace {
 
 constexpr std::string_view kOpen = "<t>", kClose = "</t>";
 
+// Bytes of a blank or punctuation mark beyond ASCII that begins at `at`; 0 = there is none. U+00A0,
+// the blank that keeps words together, and U+2000 to U+206F: blanks, dashes, curly quotes, dots.
+std::size_t wide_blank(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) -> unsigned {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
+  };
+  if (byte(0) == 0xC2 && byte(1) == 0xA0) return 2;
+  const bool general = byte(0) == 0xE2 && ((byte(1) == 0x80 && byte(2) >= 0x80) ||
+                                           (byte(1) == 0x81 && byte(2) >= 0x80 && byte(2) <= 0xAF));
+  return general ? 3 : 0;
+}
+
 bool is_word(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte >= 0x80 || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
@@ -33,7 +45,9 @@ std::string normalised(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     for (const std::string_view tag : {kOpen, kClose})
       if (text.substr(i).starts_with(tag)) i += tag.size() - 1;
-    if (is_word(text[i]))
+    const std::size_t blank = wide_blank(text, i);
+    if (blank > 0) i += blank - 1;
+    if (blank == 0 && is_word(text[i]))
       plain += lower(text[i]);
     else if (!plain.empty() && plain.back() != ' ')
       plain += ' ';

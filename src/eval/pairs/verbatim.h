@@ -9,7 +9,7 @@
 namespace ration::eval {
 
 // Letters and digits in lower case (of ASCII; other bytes as they are), one blank between words,
-// no tags, no punctuation.
+// no tags, no punctuation: that of ASCII, U+00A0 and U+2000 to U+206F.
 std::string normalised(std::string_view text);
 
 // A text's sentences: what <t> … </t> encloses where there are tags, else what . ! ? end before a

@@ -134,6 +134,33 @@ TEST(PairTask, TakesTagsOffFilesThatHaveThemUnlessToldNot) {
   EXPECT_NE(off.digest(), on.digest());
 }
 
+// Both sentences stand in the document, not one behind the other: without its tags the summary
+// would be a single text that does not.
+TEST(PairTask, LooksForCopiesSentenceBySentenceWhetherTagsStayOrNot) {
+  const test::TemporaryFolder root;
+  const Json line = {{"id", "a"},
+                     {"document", "First sentence here. Second one. Third sentence here."},
+                     {"consistent", "<t> anything else </t>"},
+                     {"inconsistent", "<t> first sentence here </t> <t> third sentence here </t>"}};
+  write(root / "tags.jsonl", line.dump());
+
+  for (const bool strip : {true, false})
+    EXPECT_TRUE(read_task(real_files(), root / "tags.jsonl", {.strip_tags = strip})
+                    .value()
+                    .items[0]
+                    .verbatim)
+        << strip;
+}
+
+TEST(Verbatim, TakesBlanksAndQuotesBeyondAsciiForBlanks) {
+  const std::string document =
+      "The\u00a0mill \u2014 \u201cold\u201d \u2014 didn\u2019t close\u2026 in caf\u00e9s.";
+
+  EXPECT_EQ(normalised(document), "the mill old didn t close in caf\u00e9s");
+  EXPECT_TRUE(copied("The mill - \"old\" - didn't close", document));
+  EXPECT_FALSE(copied("in caf\u00ea", document));
+}
+
 TEST(Verbatim, IsWhatStandsInTheDocumentSentenceBySentence) {
   const std::string document = "The Mill closed in 1906. Nobody knew why, it said. Then it burned!";
 
