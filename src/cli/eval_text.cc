@@ -104,10 +104,9 @@ std::string comparison_text(const eval::Evaluation& evaluation, std::size_t numb
   for (std::size_t g = 0; g < comparison.groups.size(); ++g)
     for (std::size_t q = 0; q < prompts.size(); ++q) {
       const eval::GroupDifference& group = comparison.groups[g][q];
-      const double items = static_cast<double>(summary.groups[g].items);
       rows.push_back({named(evaluation.task.groups[g].corpus, evaluation.task.groups[g].name),
                       fmt::format("P{}", prompts[q]),
-                      difference(static_cast<double>(group.only_second - group.only_first) / items),
+                      difference(group.difference),
                       "-",
                       fmt::format("{} and {}", group.only_second, group.only_first),
                       fmt::format("{:.3g}", group.p)});

@@ -130,6 +130,7 @@ void add_differences(const Evaluation& evaluation, std::size_t number_of, Json& 
           evaluation.task.groups[g].name,
           prompts[q],
           {{"corpus", evaluation.task.groups[g].corpus},
+           {"difference", number(group.difference)},
            {"only_against", group.only_first},
            {"only_checkpoint", group.only_second},
            {"p", group.p}});

@@ -213,11 +213,15 @@ Comparison compare(const PairTask& task,
   for (std::size_t i = 0; i < task.items.size(); ++i)
     for (std::size_t q = 0; q < one.prompts(); ++q) {
       GroupDifference& group = comparison.groups[task.items[i].group][q];
-      if (first.credits[i][q] > second.credits[i][q]) ++group.only_first;
-      if (first.credits[i][q] < second.credits[i][q]) ++group.only_second;
+      if (first.credits[i][q] == 1 && second.credits[i][q] == 0) ++group.only_first;
+      if (first.credits[i][q] == 0 && second.credits[i][q] == 1) ++group.only_second;
     }
-  for (std::vector<GroupDifference>& group : comparison.groups)
-    for (GroupDifference& each : group) each.p = mcnemar(each.only_first, each.only_second);
+  for (std::size_t g = 0; g < task.groups.size(); ++g)
+    for (std::size_t q = 0; q < one.prompts(); ++q) {
+      GroupDifference& group = comparison.groups[g][q];
+      group.difference = second.groups[g].prompts[q].value - first.groups[g].prompts[q].value;
+      group.p = mcnemar(group.only_first, group.only_second);
+    }
   return comparison;
 }
 

@@ -65,7 +65,8 @@ ScoreSummary summarise(const PairTask& task,
 
 // The second checkpoint against the first, on the same items.
 struct GroupDifference {
-  std::int64_t only_first = 0;  // items that it alone gets right
+  double difference = 0;        // accuracy of the second less that of the first
+  std::int64_t only_first = 0;  // items that it alone gets right, and the other one wrong: no ties
   std::int64_t only_second = 0;
   double p = 1;  // McNemar's exact test; of this group and prompt alone
 };

@@ -127,9 +127,17 @@ TEST(PairSummary, ComparesCheckpointsItemByItem) {
     EXPECT_NEAR(comparison.pooled[q].value, b.pooled[q].value - a.pooled[q].value, 1e-12);
   EXPECT_NEAR(
       comparison.corpora[0].value, b.corpora[0].share.value - a.corpora[0].share.value, 1e-12);
-  std::int64_t only_second = 0;
-  for (std::size_t i = 0; i < 34; ++i) only_second += b.credits[i][2] > a.credits[i][2] ? 1 : 0;
+  std::int64_t only_second = 0, ties = 0;
+  double credits = 0;  // of the second less those of the first
+  for (std::size_t i = 0; i < 34; ++i) {
+    only_second += b.credits[i][2] == 1 && a.credits[i][2] == 0 ? 1 : 0;
+    ties +=
+        a.credits[i][2] != b.credits[i][2] && (a.credits[i][2] == 0.5 || b.credits[i][2] == 0.5);
+    credits += b.credits[i][2] - a.credits[i][2];
+  }
+  ASSERT_GT(ties, 0);  // which are no pair of the test, and half an item of the difference
   EXPECT_EQ(comparison.groups[0][2].only_second, only_second);
+  EXPECT_NEAR(comparison.groups[0][2].difference, credits / 34, 1e-12);
 }
 
 TEST(PairSummary, ACheckpointAgainstItselfDiffersInNothing) {
