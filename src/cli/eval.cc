@@ -44,11 +44,15 @@ Result<int> run_fib(const Arguments& arguments) {
   Result<eval::TaskOptions> options = task_options(arguments);
   if (!options) return std::move(options).error();
   const std::optional<std::string> path = arguments.text("data");
+  if (!path && arguments.text("set"))
+    return Error{.kind = ErrorKind::usage,
+                 .what = "--set names a set of a folder, and no --data names that",
+                 .hint = "add --data FOLDER, or leave --set out for the generated set"};
   Result<eval::PairTask> task =
       path ? eval::read_task(real_files(), *path, *options)
            : eval::parse_task(eval::generate_pairs({.seed = kSeed}), "generated.jsonl");
   if (!task) return std::move(task).error();
-  return evaluate_task(arguments, path ? options->set : "generated", *task);
+  return evaluate_task(arguments, path ? task->set : "generated", *task);
 }
 
 Result<int> run_pairs(const Arguments& arguments) {
@@ -63,7 +67,7 @@ Result<int> run_pairs(const Arguments& arguments) {
                      "continuations` write such files"};
   Result<eval::PairTask> task = eval::read_task(real_files(), *path, *options);
   if (!task) return std::move(task).error();
-  return evaluate_task(arguments, "pairs", *task);
+  return evaluate_task(arguments, task->set, *task);
 }
 
 Result<int> write_pairs(const Arguments& arguments, const std::string& lines) {
@@ -146,8 +150,8 @@ Command eval_fib_command() {
   options.push_back(
       {.name = "set",
        .value = "NAME",
-       .default_value = "fib",
-       .help = "Of a folder, which set: fib (judged by people), factcc, mfma, fir …"});
+       .help = "Of the folder of --data, which set: fib (judged by people; the default), factcc, "
+               "mfma, fir …"});
   options.push_back(strip_option());
   return {.name = "eval fib",
           .summary = "Does a model prefer summaries that are consistent with their document?",
@@ -160,7 +164,9 @@ Command eval_fib_command() {
               "documents.\n"
               "\n"
               "  ration eval fib --checkpoint RUN-ID\n"
-              "  ration eval fib --checkpoint RUN-ID --data fib/data --score all -o fib-of-run",
+              "  ration eval fib --checkpoint RUN-ID --data fib/multiple_choice-dataset --score "
+              "all \\\n"
+              "      -o fib-of-run",
           .execute = run_fib};
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/trainer_call.h"
+#include "scheduler/stop_signals.h"
 
 namespace ration::cli {
 namespace {
@@ -32,6 +33,7 @@ class Scratch {
 Result<eval::PairScores> ask_choices(const Path& trainer,
                                      const Asked& asked,
                                      const eval::Request& request) {
+  scheduler::StopSignals signals;  // a stop lets the folder go first
   const Scratch scratch;
   if (scratch.path().empty())
     return system_error("create a folder in", std::filesystem::temp_directory_path(), errno);
@@ -43,7 +45,12 @@ Result<eval::PairScores> ask_choices(const Path& trainer,
   if (!asked.like.empty()) words.insert(words.end(), {"--like", asked.like.string()});
   if (asked.batch_tokens > 0) words.push_back(fmt::format("batch_tokens={}", asked.batch_tokens));
   if (asked.threads > 0) words.push_back(fmt::format("threads={}", asked.threads));
-  if (Result<void> done = call_trainer(trainer, words); !done) return std::move(done).error();
+  // Its last line names a file of that folder.
+  const auto hear = [&](std::string_view line) {
+    if (asked.console != nullptr && !line.starts_with("wrote ")) asked.console->note(line);
+  };
+  if (Result<void> done = call_trainer(trainer, words, hear); !done) return std::move(done).error();
+  if (signals.take() > 0) return trainer_interrupted();
   Result<std::string> text = real_files().read(out);
   if (!text) return std::move(text).error();
   return eval::parse_scores(*text, out.string(), request);

@@ -15,9 +15,11 @@ struct Asked {
   Path like = {};                 // run folder whose settings a file has; empty = it lies in a run
   std::int64_t batch_tokens = 0;  // 0 = the worker's own
   std::int64_t threads = 0;       // 0 = the run's setting
+  const Console* console = nullptr;  // gets what the worker says; null = nobody
 };
 
-// Runs `trainer` and waits for it. Errors: those of call_trainer() and eval::parse_scores().
+// Runs `trainer` and waits for it. Errors: those of call_trainer() and eval::parse_scores(), with
+// which it leaves nothing behind.
 Result<eval::PairScores> ask_choices(const Path& trainer,
                                      const Asked& asked,
                                      const eval::Request& request);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <set>
 
@@ -25,7 +26,9 @@ namespace {
 
 struct Domain {
   run::PointCorpus corpus;
-  double tokens_per_byte = 0;  // of the held-out text, end tokens included
+  // Of the whole held-out text, end tokens included; NaN where only its beginning is read, which
+  // may have other words.
+  double tokens_per_byte = 0;
 };
 
 // "prose" of data/prose and of data/prose/.
@@ -60,8 +63,10 @@ Result<std::vector<Domain>> domains_of(const Arguments& arguments, std::int64_t 
                     .digest = manifest->digest,
                     .first_window = 0,
                     .windows = windows > 0 ? std::min(windows, there) : there},
-         .tokens_per_byte = static_cast<double>(manifest->val.tokens) /
-                            static_cast<double>(manifest->val_text_bytes)});
+         .tokens_per_byte = windows > 0 && windows < there
+                                ? std::numeric_limits<double>::quiet_NaN()
+                                : static_cast<double>(manifest->val.tokens) /
+                                      static_cast<double>(manifest->val_text_bytes)});
   }
   if (!read.problems.empty())
     return combine(std::move(read.problems), "the held-out text cannot be used");
@@ -101,7 +106,7 @@ struct DomainLoss {
   std::string name;
   double loss = 0;  // nats a token
   eval::Interval interval;
-  double bits_per_byte = 0;
+  double bits_per_nat = 0;  // of a byte and a token; NaN where not known
   std::int64_t tokens = 0;
   std::size_t windows = 0;
 };
@@ -113,9 +118,19 @@ Json json_of(const DomainLoss& each) {
           {"low", number(each.interval.low)},
           {"high", number(each.interval.high)},
           {"perplexity", number(std::exp(each.loss))},
-          {"bits_per_byte", number(each.bits_per_byte)},
+          {"bits_per_byte", number(each.bits_per_nat * each.loss)},
+          {"bits_per_byte_low", number(each.bits_per_nat * each.interval.low)},
+          {"bits_per_byte_high", number(each.bits_per_nat * each.interval.high)},
           {"tokens", each.tokens},
           {"windows", each.windows}};
+}
+
+// "-" where one is not known.
+std::string digits(double value) {
+  return std::isfinite(value) ? fmt::format("{:.4f}", value) : "-";
+}
+std::string digits(double low, double high) {
+  return std::isfinite(low) ? fmt::format("{:.4f} to {:.4f}", low, high) : "-";
 }
 
 void print_losses(const Console& console,
@@ -132,16 +147,16 @@ void print_losses(const Console& console,
     return;
   }
   std::vector<std::vector<std::string>> rows = {
-      {"domain", "nats a token", "95 %", "perplexity", "bits a byte", "tokens"}};
+      {"domain", "nats a token", "95 %", "perplexity", "bits a byte", "95 %", "tokens"}};
   for (const DomainLoss& each : losses)
-    rows.push_back({without_control_bytes(each.name),
-                    fmt::format("{:.4f}", each.loss),
-                    std::isfinite(each.interval.low)
-                        ? fmt::format("{:.4f} to {:.4f}", each.interval.low, each.interval.high)
-                        : "-",
-                    fmt::format("{:.2f}", std::exp(each.loss)),
-                    fmt::format("{:.4f}", each.bits_per_byte),
-                    fmt::to_string(each.tokens)});
+    rows.push_back(
+        {without_control_bytes(each.name),
+         digits(each.loss),
+         digits(each.interval.low, each.interval.high),
+         fmt::format("{:.2f}", std::exp(each.loss)),
+         digits(each.bits_per_nat * each.loss),
+         digits(each.bits_per_nat * each.interval.low, each.bits_per_nat * each.interval.high),
+         fmt::to_string(each.tokens)});
   console.print(table(rows) + "intervals resample the held-out windows\n");
 }
 
@@ -188,13 +203,12 @@ Result<int> run_loss(const Arguments& arguments) {
   std::vector<DomainLoss> losses;
   for (std::size_t i = 0; i < found->size(); ++i) {
     const eval::PointLoss& point = (*found)[i];
-    losses.push_back(
-        {.name = point.corpus,
-         .loss = point.loss,
-         .interval = over_windows(point.sequences, draws),
-         .bits_per_byte = point.loss / std::numbers::ln2 * (*domains)[i].tokens_per_byte,
-         .tokens = point.tokens,
-         .windows = point.sequences.size()});
+    losses.push_back({.name = point.corpus,
+                      .loss = point.loss,
+                      .interval = over_windows(point.sequences, draws),
+                      .bits_per_nat = (*domains)[i].tokens_per_byte / std::numbers::ln2,
+                      .tokens = point.tokens,
+                      .windows = point.sequences.size()});
   }
   print_losses(arguments.console, *checkpoint, losses);
   return 0;
@@ -212,7 +226,8 @@ Command eval_loss_command() {
   options.push_back({.name = "windows",
                      .value = "N",
                      .default_value = "0",
-                     .help = "Held-out windows of each domain, the first ones; 0 takes all."});
+                     .help = "Held-out windows of each domain, the first ones; 0 takes all, "
+                             "without which bits a byte are not known."});
   options.push_back({.name = "seed",
                      .value = "N",
                      .default_value = "0",

@@ -1,8 +1,10 @@
 #include "cli/eval_run.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -20,6 +22,8 @@ namespace {
 using eval::PairScores;
 using eval::PairTask;
 using eval::Request;
+
+constexpr const char* kTokens = "tokens.jsonl";
 
 struct Judged {
   AskedCheckpoint checkpoint;
@@ -39,12 +43,14 @@ Result<Judged> judge(const Path& trainer,
                      AskedCheckpoint checkpoint,
                      const PairTask& task,
                      const Request& request,
-                     const EvalOptions& options) {
+                     const EvalOptions& options,
+                     const Console& console) {
   Result<PairScores> scores = ask_choices(trainer,
                                           {.weights = checkpoint.weights,
                                            .like = checkpoint.like,
                                            .batch_tokens = options.batch_tokens,
-                                           .threads = options.threads},
+                                           .threads = options.threads,
+                                           .console = &console},
                                           request);
   if (!scores) return std::move(scores).error();
   Result<eval::ItemSums> sums = eval::item_sums(task, request, *scores);
@@ -106,7 +112,23 @@ Result<Request> request_of(const PairTask& task, const Judges& judges, EvalOptio
   return request;
 }
 
-// scores.json, items.csv and, where asked for, tokens.jsonl.
+// Told before the worker is asked, which may take hours: the folder, or the nearest one above it
+// that exists, must be one to write to.
+Result<void> check_folder(const Path& folder) {
+  Path there = std::filesystem::absolute(folder).lexically_normal();
+  std::error_code ignored;
+  while (!std::filesystem::exists(there, ignored) && there.has_relative_path())
+    there = there.parent_path();
+  if (std::filesystem::is_directory(there, ignored) && access(there.c_str(), W_OK | X_OK) == 0)
+    return {};
+  return Error{
+      .kind = ErrorKind::usage,
+      .what = fmt::format(
+          "--out {}: {} is no folder that can be written to", folder.string(), there.string()),
+      .hint = "name another folder; it is made where it is missing"};
+}
+
+// scores.json, items.csv and, where asked for, tokens.jsonl: one of an earlier evaluation goes.
 Result<void> write_folder(const Path& folder,
                           const Json& document,
                           const std::string& items,
@@ -114,25 +136,27 @@ Result<void> write_folder(const Path& folder,
   Files& files = real_files();
   if (Result<void> made = files.make_folders(folder); !made) return made;
   if (!tokens.empty())
-    if (Result<void> done = files.write_whole(folder / "tokens.jsonl", tokens); !done) return done;
+    if (Result<void> done = files.write_whole(folder / kTokens, tokens); !done) return done;
+  if (tokens.empty() && files.exists(folder / kTokens))
+    if (Result<void> done = files.remove_all(folder / kTokens); !done) return done;
   if (Result<void> done = files.write_whole(folder / "items.csv", items); !done) return done;
   const std::string text = document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
   return files.write_whole(folder / "scores.json", text);
 }
 
 // Where there is a store; an evaluation needs none.
-Result<void> record(const Arguments& arguments, const Json& document, const std::string& tokens) {
+Result<void> record(const Arguments& arguments, const Json& document, const std::string& choices) {
   const Path folder = *arguments.text("store");
   if (!real_files().exists(store::Layout{folder}.database())) return {};
   guard_store(arguments);
   Result<store::EvalWriter> writer = store::EvalWriter::open(real_files(), system_clock(), folder);
   if (!writer) return std::move(writer).error();
-  Result<std::string> digest = writer->record({.document = document, .tokens = tokens});
+  Result<std::string> digest = writer->record({.document = document, .tokens = choices});
   if (!digest) return std::move(digest).error();
   return {};
 }
 
-// In --out and in the store.
+// In the store and in --out.
 Result<void> keep(const Arguments& arguments,
                   const eval::Evaluation& evaluation,
                   const Json& document,
@@ -143,12 +167,15 @@ Result<void> keep(const Arguments& arguments,
   const std::string tokens = options.keep_tokens
                                  ? eval::tokens_text(task, request, options.request, judged.scores)
                                  : std::string();
-  if (const std::optional<std::string> out = arguments.text("out"))
-    if (Result<void> done = write_folder(
-            *out, document, items_csv(task, request, options.request, judged.sums), tokens);
-        !done)
-      return done;
-  return record(arguments, document, tokens);
+  const std::string choices =
+      options.keep_tokens
+          ? tokens
+          : eval::sums_text(task, request, options.request, judged.scores.checkpoint, judged.sums);
+  if (Result<void> done = record(arguments, document, choices); !done) return done;
+  const std::optional<std::string> out = arguments.text("out");
+  if (!out) return {};
+  const std::string items = items_csv(task, request, options.request, judged.sums);
+  return write_folder(*out, document, items, tokens);
 }
 
 void note_request(const Console& console, const PairTask& task, const Request& request) {
@@ -172,6 +199,8 @@ Result<int> evaluate_task(const Arguments& arguments,
                           const PairTask& task) {
   Result<EvalOptions> options = read_eval_options(arguments);
   if (!options) return std::move(options).error();
+  if (const std::optional<std::string> out = arguments.text("out"))
+    if (Result<void> fit = check_folder(*out); !fit) return std::move(fit).error();
   Result<Judges> judges = find_judges(arguments);
   if (!judges) return std::move(judges).error();
   Result<Path> trainer = scheduler::find_trainer(arguments.text("trainer").value_or(""));
@@ -180,7 +209,9 @@ Result<int> evaluate_task(const Arguments& arguments,
   if (!request) return std::move(request).error();
   note_request(arguments.console, task, *request);
 
-  Result<Judged> judged = judge(*trainer, std::move(judges->checkpoint), task, *request, *options);
+  const Console& console = arguments.console;
+  Result<Judged> judged =
+      judge(*trainer, std::move(judges->checkpoint), task, *request, *options, console);
   if (!judged) return std::move(judged).error();
   eval::Evaluation evaluation{.task = task,
                               .request = *request,
@@ -193,7 +224,8 @@ Result<int> evaluate_task(const Arguments& arguments,
                               .tokens_alone = judged->scores.tokens_alone,
                               .summaries = judged->summaries};
   if (judges->other) {
-    Result<Judged> second = judge(*trainer, *std::move(judges->other), task, *request, *options);
+    Result<Judged> second =
+        judge(*trainer, *std::move(judges->other), task, *request, *options, console);
     if (!second) return std::move(second).error();
     evaluation.against = second->judge();
     for (std::size_t s = 0; s < judged->summaries.size(); ++s)

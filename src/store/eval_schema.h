@@ -42,6 +42,10 @@ SELECT lower(hex(e.digest)) AS eval, e.created, lower(hex(r.hash)) AS run, e.ste
 FROM evals e JOIN eval_score s ON s.eval = e.id LEFT JOIN runs r ON r.id = e.run;
 )sql";
 
+// Of schema 6: an item's id, and its line in its file.
+inline constexpr const char* kEvalItems =
+    "ALTER TABLE eval_choice ADD COLUMN id TEXT; ALTER TABLE eval_choice ADD COLUMN line INT";
+
 // A database of an older schema has none.
 inline bool has_evals(const Database& database) {
   return database.integer("PRAGMA user_version") >= 5;

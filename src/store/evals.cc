@@ -1,9 +1,10 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <optional>
 
-#include "base/hash.h"
 #include "store/database.h"
+#include "store/eval_identity.h"
 #include "store/eval_schema.h"
 #include "store/place.h"
 #include "store/schema.h"
@@ -17,14 +18,12 @@ namespace {
 constexpr const char* kRecordSchema = "ration.eval_record/1";
 constexpr const char* kScores = "scores.json";
 constexpr const char* kTokens = "tokens.jsonl";
+constexpr const char* kSums = "choices.jsonl";  // where no tokens were kept
+constexpr const char* kTokensSchema = "ration.eval_tokens/1";
 
 // Names of files need not be UTF-8.
 std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-std::string digest_of(const EvalRecord& eval) {
-  return sha256_hex(text_of(eval.document)).substr(0, 32);
 }
 
 double number(const Json& json) {
@@ -66,8 +65,57 @@ double sum(const std::vector<double>& values) {
   return total;
 }
 
-// One line of the tokens: a choice behind one prompt.
-void insert_choice(Database& database, std::int64_t eval, const Json& line) {
+// Whether lines hold tokens, or else sums; their heading says it.
+bool has_tokens(std::string_view lines) {
+  const Result<Json> heading = parse_json(lines.substr(0, lines.find('\n')), kTokens);
+  return heading && heading->is_object() && heading->value("schema", Json()) == kTokensSchema;
+}
+
+// A choice behind one prompt: where it stands, and what all of its scores follow from.
+struct Choice {
+  std::int64_t tokens = 0;
+  std::int64_t first_token = 0;
+  double with = 0, without = 0, first_with = 0, first_without = 0;
+};
+
+void insert_choice(Database& database, std::int64_t eval, const Json& line, const Choice& choice) {
+  std::optional<std::string> id;  // an older program wrote none
+  std::optional<std::int64_t> number;
+  if (line.contains("id")) {
+    id = line.at("id").get<std::string>();
+    number = line.at("line").get<std::int64_t>();
+  }
+  database.prepare("INSERT INTO eval_choice VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+      .bind(eval,
+            line.at("item").get<std::int64_t>(),
+            line.at("prompt").get<std::int64_t>(),
+            line.at("choice").get<std::int64_t>(),
+            line.at("consistent").get<bool>() ? 1 : 0,
+            choice.tokens,
+            line.at("bytes").get<std::int64_t>(),
+            choice.first_token,
+            choice.with,
+            choice.without,
+            choice.first_with,
+            choice.first_without,
+            id,
+            number)
+      .run();
+}
+
+void insert_sums(Database& database, std::int64_t eval, const Json& line) {
+  insert_choice(database,
+                eval,
+                line,
+                {.tokens = line.at("tokens").get<std::int64_t>(),
+                 .first_token = line.at("first_token").get<std::int64_t>(),
+                 .with = line.at("sum").get<double>(),
+                 .without = line.at("sum_without").get<double>(),
+                 .first_with = line.at("first").get<double>(),
+                 .first_without = line.at("first_without").get<double>()});
+}
+
+void insert_tokens(Database& database, std::int64_t eval, const Json& line) {
   const auto ids = line.at("tokens").get<std::vector<std::int64_t>>();
   const auto with = line.at("logp").get<std::vector<double>>();
   const auto without = line.at("logp_without").get<std::vector<double>>();
@@ -77,20 +125,15 @@ void insert_choice(Database& database, std::int64_t eval, const Json& line) {
   const auto item = line.at("item").get<std::int64_t>();
   const auto prompt = line.at("prompt").get<std::int64_t>();
   const auto choice = line.at("choice").get<std::int64_t>();
-  database.prepare("INSERT INTO eval_choice VALUES(?,?,?,?,?,?,?,?,?,?,?,?)")
-      .bind(eval,
-            item,
-            prompt,
-            choice,
-            line.at("consistent").get<bool>() ? 1 : 0,
-            static_cast<std::int64_t>(ids.size()),
-            line.at("bytes").get<std::int64_t>(),
-            ids.front(),
-            sum(with),
-            sum(without),
-            with.front(),
-            without.front())
-      .run();
+  insert_choice(database,
+                eval,
+                line,
+                {.tokens = static_cast<std::int64_t>(ids.size()),
+                 .first_token = ids.front(),
+                 .with = sum(with),
+                 .without = sum(without),
+                 .first_with = with.front(),
+                 .first_without = without.front()});
   Statement token = database.prepare("INSERT INTO eval_token VALUES(?,?,?,?,?,?,?,?)");
   for (std::size_t i = 0; i < ids.size(); ++i)
     token
@@ -98,10 +141,11 @@ void insert_choice(Database& database, std::int64_t eval, const Json& line) {
         .run();
 }
 
-void insert_tokens(Database& database, std::int64_t eval, std::string_view lines) {
+void insert_choices(Database& database, std::int64_t eval, std::string_view lines) {
+  const auto insert = has_tokens(lines) ? insert_tokens : insert_sums;
   for (; !lines.empty(); lines.remove_prefix(std::min(lines.size(), lines.find('\n') + 1))) {
     const Json line = unwrap(parse_json(lines.substr(0, lines.find('\n')), kTokens));
-    if (line.contains("item")) insert_choice(database, eval, line);  // else it is the heading
+    if (line.contains("item")) insert(database, eval, line);  // else it is the heading
     if (lines.find('\n') == std::string_view::npos) break;
   }
 }
@@ -136,14 +180,24 @@ void insert_rows(Database& database,
       .run();
   const std::int64_t id = database.last_insert();
   insert_scores(database, id, document.at("results"));
-  insert_tokens(database, id, eval.tokens);
+  insert_choices(database, id, eval.tokens);
 }
 
-// Replaces what the store knew of the same evaluation. One that is refused leaves nothing.
-void insert_eval(Database& database, const EvalRecord& eval, double created) {
-  const std::string digest = digest_of(eval);
-  remove_eval(database, digest);
+// What the store knows of the same evaluation; null where that is nothing.
+Json known_eval(Database& database, const std::string& digest) {
+  Statement row = database.prepare("SELECT document FROM evals WHERE digest = ?");
+  return row.bind(Hex{digest}).step() ? unwrap(parse_json(row.text(0), "a stored evaluation"))
+                                      : Json();
+}
+
+// Adds to what the store knew of the same evaluation, `eval` becomes both. One that is refused
+// leaves nothing.
+void insert_eval(Database& database, EvalRecord& eval, double created) {
+  const std::string digest = eval_digest(eval.document);
   try {
+    if (const Json known = known_eval(database, digest); !known.is_null())
+      eval.document = merged_eval(known, std::move(eval.document));
+    remove_eval(database, digest);
     insert_rows(database, digest, eval, created);
   } catch (const Json::exception& e) {
     remove_eval(database, digest);
@@ -199,18 +253,22 @@ Result<EvalWriter> EvalWriter::open(Files& files, Clock& clock, const Path& fold
 
 Result<std::string> EvalWriter::record(const EvalRecord& eval) {
   const double now = clock_->unix_seconds();
-  const std::string digest = digest_of(eval);
-  const Path folder = layout_.evals() / digest;
-  const Json record = {{"schema", kRecordSchema}, {"created", now}, {"document", eval.document}};
   return guarded([&] {
+    if (!eval.document.is_object() || eval.document.value("schema", Json()) != "ration.eval/1")
+      throw Failure{no_eval("its schema is another")};
+    const std::string digest = eval_digest(eval.document);
+    const Path folder = layout_.evals() / digest;
     EvalRecord whole = eval;
     // What was kept earlier stays, though this time nobody asked for tokens.
-    if (whole.tokens.empty() && files_->exists(folder / kTokens))
+    const bool tokens = has_tokens(eval.tokens);
+    if (!tokens && files_->exists(folder / kTokens))
       whole.tokens = unwrap(files_->read(folder / kTokens));
     Transaction transaction(*database_);
     insert_eval(*database_, whole, now);  // refuses what is no evaluation
     unwrap(files_->make_folders(folder));
-    if (!eval.tokens.empty()) unwrap(files_->write_whole(folder / kTokens, eval.tokens));
+    if (!eval.tokens.empty())
+      unwrap(files_->write_whole(folder / (tokens ? kTokens : kSums), eval.tokens));
+    const Json record = {{"schema", kRecordSchema}, {"created", now}, {"document", whole.document}};
     unwrap(files_->write_whole(folder / kScores, text_of(record) + "\n"));
     transaction.commit();
     return digest;
@@ -218,7 +276,10 @@ Result<std::string> EvalWriter::record(const EvalRecord& eval) {
 }
 
 Result<void> Writer::add_eval(const EvalRecord& eval, double created) {
-  return write([&] { insert_eval(*database_, eval, created); });
+  return write([&] {
+    EvalRecord whole = eval;
+    insert_eval(*database_, whole, created);
+  });
 }
 
 Result<StoredEval> read_eval_record(Files& files, const Path& folder) {
@@ -234,10 +295,12 @@ Result<StoredEval> read_eval_record(Files& files, const Path& folder) {
         .what = fmt::format("{} is not an evaluation of schema {}", file.string(), kRecordSchema)};
   StoredEval stored{.created = json->at("created"),
                     .eval = {.document = json->at("document"), .tokens = {}}};
-  if (files.exists(folder / kTokens)) {
-    Result<std::string> tokens = files.read(folder / kTokens);
-    if (!tokens) return std::move(tokens).error();
-    stored.eval.tokens = *std::move(tokens);
+  for (const char* choices : {kTokens, kSums}) {
+    if (!files.exists(folder / choices)) continue;
+    Result<std::string> lines = files.read(folder / choices);
+    if (!lines) return std::move(lines).error();
+    stored.eval.tokens = *std::move(lines);
+    break;
   }
   return stored;
 }

@@ -36,6 +36,8 @@ FROM runs r;
     "DROP TABLE run_params",
     // Evaluations of pairs.
     kEvalSchema,
+    // Which items the choices are of.
+    kEvalItems,
 };
 
 }  // namespace

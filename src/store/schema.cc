@@ -217,6 +217,7 @@ void ensure_schema(Database& database) {
   database.execute(kTables);
   database.execute(kViews);
   database.execute(kEvalSchema);
+  database.execute(kEvalItems);
   database.execute(fmt::format("PRAGMA user_version={}", kSchemaVersion));
   transaction.commit();
 }

@@ -8,7 +8,7 @@
 
 namespace ration::store {
 
-inline constexpr int kSchemaVersion = 5;   // PRAGMA user_version
+inline constexpr int kSchemaVersion = 6;   // PRAGMA user_version
 inline constexpr int kOldestReadable = 1;  // the queries of this program work on it as it is
 
 // Settings of a connection that writes. Where the shared memory of a WAL does not work, as on a

@@ -1,7 +1,10 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <map>
+#include <set>
 
+#include "store/database.h"
 #include "store_fixture.h"
 
 namespace ration::store {
@@ -98,6 +101,72 @@ TEST_F(Evals, TheSameEvaluationTwiceIsOneAndKeepsItsTokens) {
   EXPECT_EQ(first, second);
   EXPECT_EQ(writer.dump().value(), dump);
   EXPECT_THAT(dump, HasSubstr("\t0\t1\t0\t2\t-3.0\t-7.0\t-3.0\n"));  // sums of the first choice
+}
+
+TEST_F(Evals, OtherScoresOfTheSameEvaluationJoinItWhateverTheCheckpointIsCalled) {
+  Writer writer = open_writer();
+  add_sweep(writer, {spec});
+  EvalRecord sums = eval_of(id, 1, 0.6), again = eval_of("", 0, 0.8);
+  for (Json& row : sums.document["results"]) row["score"] = "sum";
+  again.document["checkpoint"]["sha256"] = "abc1";  // the same weights as a file
+  again.document["checkpoint"]["name"] = "copy.safetensors";
+
+  const std::string first = record(eval_of(id, 1, 0.7));
+  EXPECT_EQ(record(sums), first);
+  EXPECT_EQ(record(again), first);
+
+  std::map<std::string, double> pooled;
+  const std::vector<EvalRow> rows = open_reader().evals_of(id).value();
+  for (const EvalRow& row : rows)
+    if (row.part == "pooled") pooled[row.score] = row.accuracy;
+  EXPECT_THAT(pooled,
+              testing::ElementsAre(testing::Pair("avg_pmi", 0.8), testing::Pair("sum", 0.6)));
+  const StoredEval stored =
+      read_eval_record(real_files(), Layout{folder.path()}.evals() / first).value();
+  EXPECT_THAT(stored.eval.document.at("results"), SizeIs(4));
+  EXPECT_EQ(stored.eval.document.at("checkpoint").at("run"), id);
+}
+
+TEST_F(Evals, OfOtherWeightsItemsOrSettingsAreOthers) {
+  Writer writer = open_writer();
+  add_sweep(writer, {spec});
+  const EvalRecord plain = eval_of(id, 1, 0.6);
+  std::set<std::string> digests = {record(plain)};
+  for (const auto& [of, name] : {std::pair{"checkpoint", "sha256"},
+                                 {"task", "digest"},
+                                 {"settings", "prompts"},
+                                 {"settings", "context"},
+                                 {"settings", "seed"}}) {
+    EvalRecord other = plain;
+    other.document[of][name] = "other";
+    digests.insert(record(other));
+  }
+  EXPECT_THAT(digests, SizeIs(6));
+}
+
+TEST_F(Evals, KeepTheSumsOfChoicesWithoutTheirTokens) {
+  Writer writer = open_writer();
+  add_sweep(writer, {spec});
+  EvalRecord eval = eval_of(id, 1, 0.6);
+  eval.tokens =
+      "{\"schema\":\"ration.eval_sums/1\"}\n"
+      R"({"item":0,"id":"x","line":3,"prompt":1,"choice":0,"consistent":true,"bytes":5,"tokens":2,)"
+      R"("first_token":7,"sum":-3,"sum_without":-7,"first":-1,"first_without":-3})"
+      "\n";
+
+  const std::string digest = record(eval);
+
+  EXPECT_THAT(writer.dump().value(), HasSubstr("\t0\t1\t0\t2\t-3.0\t-7.0\t0.0\n"));  // no tokens
+  Database database(Layout{folder.path()}.database(), Access::read, 10);
+  Statement row = database.prepare("SELECT id, line, first_token, first_with FROM eval_choice");
+  ASSERT_TRUE(row.step());
+  EXPECT_EQ(row.text(0), "x");
+  EXPECT_EQ(row.integer(1), 3);
+  EXPECT_EQ(row.integer(2), 7);
+  EXPECT_EQ(row.real(3), -1);
+  EXPECT_EQ(
+      read_eval_record(real_files(), Layout{folder.path()}.evals() / digest).value().eval.tokens,
+      eval.tokens);
 }
 
 TEST_F(Evals, OfAFileAreRowsWithoutARun) {

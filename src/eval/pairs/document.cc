@@ -137,6 +137,27 @@ void add_differences(const Evaluation& evaluation, std::size_t number_of, Json& 
     }
 }
 
+// Ids need not be UTF-8.
+std::string text_of(const Json& line) {
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string heading(const char* schema, const std::string& checkpoint) {
+  return text_of({{"schema", schema}, {"checkpoint", checkpoint}}) + "\n";
+}
+
+// Which choice a line is of.
+Json place_of(const PairTask& task, std::size_t number, std::size_t prompt, std::size_t choice) {
+  const PairItem& item = task.items[number];
+  return {{"item", number},
+          {"id", item.id},
+          {"line", item.line},
+          {"prompt", prompt},
+          {"choice", choice},
+          {"consistent", choice == item.label},
+          {"bytes", item.choices[choice].size()}};
+}
+
 }  // namespace
 
 Json document_of(const Evaluation& evaluation) {
@@ -166,26 +187,42 @@ Json document_of(const Evaluation& evaluation) {
   return document;
 }
 
+std::string sums_text(const PairTask& task,
+                      const Request& request,
+                      const RequestOptions& options,
+                      const std::string& checkpoint,
+                      const ItemSums& sums) {
+  std::string lines = heading("ration.eval_sums/1", checkpoint);
+  for (std::size_t i = 0; i < task.items.size(); ++i)
+    for (std::size_t q = 0; q < options.prompts.size(); ++q)
+      for (std::size_t c = 0; c < 2; ++c) {
+        const ChoiceSums& choice = sums[i][q][c];
+        Json line = place_of(task, i, options.prompts[q], c);
+        line.update({{"tokens", choice.tokens},
+                     {"first_token", request.asked[i][q][c].first},
+                     {"sum", choice.with},
+                     {"sum_without", choice.without},
+                     {"first", choice.first_with},
+                     {"first_without", choice.first_without}});
+        lines += text_of(line) + "\n";
+      }
+  return lines;
+}
+
 std::string tokens_text(const PairTask& task,
                         const Request& request,
                         const RequestOptions& options,
                         const PairScores& scores) {
-  std::string lines =
-      Json{{"schema", "ration.eval_tokens/1"}, {"checkpoint", scores.checkpoint}}.dump() + "\n";
+  std::string lines = heading("ration.eval_tokens/1", scores.checkpoint);
   for (std::size_t i = 0; i < task.items.size(); ++i)
     for (std::size_t q = 0; q < options.prompts.size(); ++q)
       for (std::size_t c = 0; c < 2; ++c) {
         const AskedChoice& asked = request.asked[i][q][c];
-        lines += Json{{"item", i},
-                      {"prompt", options.prompts[q]},
-                      {"choice", c},
-                      {"consistent", c == task.items[i].label},
-                      {"bytes", task.items[i].choices[c].size()},
-                      {"tokens", request.tokens[asked.with]},
-                      {"logp", scores.logp[asked.with]},
-                      {"logp_without", scores.logp[asked.without]}}
-                     .dump() +
-                 "\n";
+        Json line = place_of(task, i, options.prompts[q], c);
+        line.update({{"tokens", request.tokens[asked.with]},
+                     {"logp", scores.logp[asked.with]},
+                     {"logp_without", scores.logp[asked.without]}});
+        lines += text_of(line) + "\n";
       }
   return lines;
 }

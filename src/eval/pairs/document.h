@@ -45,6 +45,14 @@ struct Evaluation {
 
 Json document_of(const Evaluation& evaluation);
 
+// JSON lines: a heading, then what all scores of each choice of each item behind each prompt follow
+// from (docs/formats.md, ration.eval_sums/1).
+std::string sums_text(const PairTask& task,
+                      const Request& request,
+                      const RequestOptions& options,
+                      const std::string& checkpoint,  // SHA-256 of its weights
+                      const ItemSums& sums);
+
 // JSON lines: a heading, then each choice of each item behind each prompt with its token ids and
 // both log probabilities of each (docs/formats.md, ration.eval_tokens/1).
 std::string tokens_text(const PairTask& task,

@@ -15,8 +15,10 @@ Error bad(std::string what, std::string hint) {
   return {.kind = ErrorKind::input, .what = std::move(what), .hint = std::move(hint)};
 }
 
-bool ends_blank(std::string_view text) {
-  return !text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos;
+constexpr std::string_view kBlanks = " \t\r\n";
+
+std::string_view trimmed(std::string_view text) {
+  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
 }
 
 // Where a UTF-8 character begins, at `at` or before.
@@ -30,14 +32,14 @@ struct CutPrompt {
   std::size_t kept = 0;  // bytes of the document
 };
 
-// What fits of a document, as much as a search by halves finds: tokens of a text and of its
-// beginning do not differ in number alone.
+// What fits of a document, without blanks at the end of what is kept; as much as a search by halves
+// finds: tokens of a text and of its beginning do not differ in number alone.
 Result<CutPrompt> fitted(const Prompt& prompt,
                          std::string_view document,
                          const Codec& codec,
                          std::size_t limit) {
   const auto encode = [&](std::size_t bytes) -> Result<Ids> {
-    const std::string text = prompt.text(document.substr(0, bytes));
+    const std::string text = prompt.text(trimmed(document.substr(0, bytes)));
     if (text.empty()) return Ids{codec.end_token};
     return codec.encode(text);
   };
@@ -54,7 +56,7 @@ Result<CutPrompt> fitted(const Prompt& prompt,
     Result<Ids> some = encode(middle);
     if (!some) return std::move(some).error();
     if (some->size() <= limit)
-      best = {*std::move(some), middle}, low = middle;
+      best = {*std::move(some), trimmed(document.substr(0, middle)).size()}, low = middle;
     else
       high = middle;
   }
@@ -97,8 +99,9 @@ class Builder {
     return &found->second;
   }
 
-  static bool blank_before(const Prompt& prompt, const PairItem& item) {
-    return !ends_blank(prompt.after.empty() ? std::string_view(item.document) : prompt.after);
+  // A document ends in none, whole or cut, so that the prompt's words alone decide.
+  static bool blank_before(const Prompt& prompt) {
+    return trimmed(prompt.after).size() == prompt.after.size();
   }
 
   Result<void> encode_choices() {
@@ -106,7 +109,7 @@ class Builder {
     for (const PairItem& item : task_.items)
       for (const std::size_t prompt : options_.prompts)
         for (const std::string& choice : item.choices) {
-          Result<const Ids*> ids = choice_ids(choice, blank_before(kPrompts[prompt], item), item);
+          Result<const Ids*> ids = choice_ids(choice, blank_before(kPrompts[prompt]), item);
           if (!ids) return std::move(ids).error();
           if ((*ids)->size() > longest_) longest_ = (*ids)->size(), longest_item_ = &item;
         }
@@ -169,7 +172,7 @@ class Builder {
       if (!with) return std::move(with).error();
       std::array<AskedChoice, 2> both;
       for (std::size_t c = 0; c < 2; ++c) {
-        Result<const Ids*> found = choice_ids(item.choices[c], blank_before(prompt, item), item);
+        Result<const Ids*> found = choice_ids(item.choices[c], blank_before(prompt), item);
         if (!found) return std::move(found).error();
         const Ids& ids = **found;
         both[c] = {.with = choice_number(*with, ids),
@@ -186,11 +189,12 @@ class Builder {
   Result<std::size_t> document_prompt(std::size_t q, const PairItem& item) {
     const auto [found, is_new] = of_document_.try_emplace(std::pair(item.cluster, q));
     if (!is_new) return found->second;
-    Result<CutPrompt> prompt = fitted(kPrompts[options_.prompts[q]], item.document, codec_, limit_);
+    const std::string_view document = trimmed(item.document);
+    Result<CutPrompt> prompt = fitted(kPrompts[options_.prompts[q]], document, codec_, limit_);
     if (!prompt) return std::move(prompt).error().with_context(task_.where(item));
-    if (prompt->kept < item.document.size()) {
+    if (prompt->kept < document.size()) {
       cut_[item.cluster] = true;
-      request_.bytes_cut += static_cast<std::int64_t>(item.document.size() - prompt->kept);
+      request_.bytes_cut += static_cast<std::int64_t>(document.size() - prompt->kept);
     }
     found->second = prompt_number(std::move(prompt->ids));
     return found->second;

@@ -59,8 +59,9 @@ struct Request {
   std::vector<Ids> tokens;        // of each choice of the request
 };
 
-// A choice is tokenised alone and joined to its prompt as tokens, after a blank unless the prompt
-// ends in one. Errors (ErrorKind::input): a choice of no token, choices that leave a prompt no
+// A choice is tokenised alone and joined to its prompt as tokens, after a blank unless the words
+// behind the document end in one: blanks at the end of a document, whole or cut, are left out.
+// Errors (ErrorKind::input): a choice of no token, choices that leave a prompt no
 // place in the context; with the item's place. ErrorKind::usage: a context or limit too small for
 // the words of a prompt.
 Result<Request> make_request(const PairTask& task,

@@ -12,8 +12,10 @@
 namespace ration::eval {
 namespace {
 
-constexpr std::string_view kPrefix = "binary_choice-using_", kSuffix = "_distractors.jsonl";
-constexpr std::size_t kMostProblems = 20;  // of lines, told at once
+constexpr std::string_view kPrefix = "binary_choice-using_", kSuffix = ".jsonl",
+                           kDistractors = "_distractors";  // not in all sets
+constexpr const char* kGeneric = "pairs";                  // the set of lines that are not FIB's
+constexpr std::size_t kMostProblems = 20;                  // of lines, told at once
 
 Error bad(std::string what) {
   return {.kind = ErrorKind::input,
@@ -25,31 +27,37 @@ struct Source {
   Path path;
   std::string group;   // the distractor model, or the file's name
   std::string corpus;  // xsum, cnn_dm or empty
+  std::string set;     // of FIB's, where its lines are such
 };
 
 bool is_corpus(std::string_view name) { return name == "xsum" || name == "cnn_dm"; }
 
-// By its name and the two folders above it.
-Source source_of(const Path& path) {
+bool is_of_layout(std::string_view name) {
+  return name.starts_with(kPrefix) && name.ends_with(kSuffix) &&
+         name.size() > kPrefix.size() + kSuffix.size();
+}
+
+// By its name and the two folders above it; `set` where these say nothing.
+Source source_of(const Path& path, const std::string& set) {
   const std::string name = path.filename().string();
-  const Path full = std::filesystem::absolute(path).lexically_normal();
-  const std::string corpus = full.parent_path().parent_path().filename().string();
-  Source source{.path = path, .group = path.stem().string(), .corpus = ""};
-  if (is_corpus(corpus)) source.corpus = corpus;
-  if (name.starts_with(kPrefix) && name.ends_with(kSuffix) &&
-      name.size() > kPrefix.size() + kSuffix.size())
-    source.group = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
+  const Path folder = std::filesystem::absolute(path).lexically_normal().parent_path();
+  const std::string corpus = folder.parent_path().filename().string();
+  Source source{.path = path, .group = path.stem().string(), .corpus = "", .set = set};
+  if (is_corpus(corpus)) source.corpus = corpus, source.set = folder.filename().string();
+  if (!is_of_layout(name)) return source;
+  source.group = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
+  if (source.group.ends_with(kDistractors) && source.group != kDistractors)
+    source.group.resize(source.group.size() - kDistractors.size());
   return source;
 }
 
 // The files of a layout's folder that hold pairs, by name.
-Result<std::vector<Source>> sources_in(Files& files, const Path& folder) {
+Result<std::vector<Source>> sources_in(Files& files, const Path& folder, const std::string& set) {
   Result<std::vector<std::string>> names = files.list(folder);
   if (!names) return std::move(names).error();
   std::vector<Source> found;
   for (const std::string& name : *names)
-    if (name.starts_with(kPrefix) && name.ends_with(kSuffix))
-      found.push_back(source_of(folder / name));
+    if (is_of_layout(name)) found.push_back(source_of(folder / name, set));
   return found;
 }
 
@@ -60,25 +68,23 @@ Result<std::vector<Source>> sources_of(Files& files, const Path& path, const std
                  .what = fmt::format("there is no {}", path.string()),
                  .hint = "name a JSONL file of pairs, or the folder that holds xsum and cnn_dm"};
   std::error_code ignored;
-  if (!std::filesystem::is_directory(path, ignored)) return std::vector<Source>{source_of(path)};
+  if (!std::filesystem::is_directory(path, ignored))
+    return std::vector<Source>{source_of(path, set)};
   std::vector<Source> found;
   for (const Path& folder : {path / "xsum" / set, path / "cnn_dm" / set, path / set, path}) {
     if (!files.exists(folder)) continue;
-    Result<std::vector<Source>> some = sources_in(files, folder);
+    Result<std::vector<Source>> some = sources_in(files, folder, set);
     if (!some) return some;
     found.insert(found.end(), some->begin(), some->end());
   }
   if (!found.empty()) return found;
-  return Error{.kind = ErrorKind::input,
-               .what = fmt::format("{} holds no xsum/{}/ or cnn_dm/{}/ with {}…{}",
-                                   path.string(),
-                                   set,
-                                   set,
-                                   kPrefix,
-                                   kSuffix),
-               .hint =
-                   "name the folder that holds xsum and cnn_dm, or one JSONL file; --set names "
-                   "another set"};
+  return Error{
+      .kind = ErrorKind::input,
+      .what = fmt::format(
+          "{} holds no xsum/{}/ or cnn_dm/{}/ with {}….jsonl", path.string(), set, set, kPrefix),
+      .hint =
+          "name the folder that holds xsum and cnn_dm, or one JSONL file; --set names "
+          "another set"};
 }
 
 Result<std::string> member(const Json& json, const char* name) {
@@ -90,6 +96,8 @@ Result<std::string> member(const Json& json, const char* name) {
 
 Result<std::string> id_of(const Json& json) {
   const auto found = json.find("id");
+  if (found != json.end() && found->is_number_unsigned())
+    return fmt::to_string(found->get<std::uint64_t>());
   if (found != json.end() && found->is_number_integer())
     return fmt::to_string(found->get<std::int64_t>());
   return member(json, "id");
@@ -101,7 +109,8 @@ Result<PairItem> fib_item(const Json& json) {
   if (!choices.is_array() || choices.size() != 2 || !choices[0].is_string() ||
       !choices[1].is_string())
     return bad("\"list_choices\" is no list of two texts");
-  if (label != 0 && label != 1) return bad("\"lbl\" is neither 0 nor 1");
+  if (!label.is_number_integer() || (label != 0 && label != 1))
+    return bad("\"lbl\" is neither 0 nor 1");
   Result<std::string> document = member(json, "input"), correct = member(json, "correct_choice");
   if (!document) return std::move(document).error();
   if (!correct) return std::move(correct).error();
@@ -170,8 +179,8 @@ class Collector {
     if (!json || !json->is_object()) return bad("it is no JSON object");
     Result<std::string> id = id_of(*json);
     if (!id) return std::move(id).error();
-    Result<PairItem> item =
-        json->contains("list_choices") ? fib_item(*json) : plain_item(*json, *id);
+    const bool of_fib = !json->value("list_choices", Json()).is_null();
+    Result<PairItem> item = of_fib ? fib_item(*json) : plain_item(*json, *id);
     if (!item) return std::move(item).error();
     // Before tags go: they say where sentences end.
     item->verbatim = copied(item->choices[1 - item->label], item->document);
@@ -185,11 +194,21 @@ class Collector {
       if (!named) return std::move(named).error();
       group = *std::move(named);
     }
+    const std::size_t number_of_group = group_of(source.corpus, group);
+    const auto [earlier, is_new] =
+        ids_.try_emplace(std::pair(number_of_group, *id), task_.files.size() - 1, number);
+    if (!is_new)
+      return bad(fmt::format("{}:{} has the same id, \"{}\"",
+                             task_.files[earlier->second.first].path,
+                             earlier->second.second,
+                             *id));
+    if (!of_fib) task_.set = kGeneric;
+    if (task_.set.empty()) task_.set = source.set;
     item->id = *std::move(id);
     item->file = task_.files.size() - 1;
     item->line = number;
     item->cluster = clusters_.emplace(sha256_hex(item->document), clusters_.size()).first->second;
-    item->group = group_of(source.corpus, group);
+    item->group = number_of_group;
     ++task_.groups[item->group].items;
     task_.items.push_back(*std::move(item));
     return {};
@@ -211,6 +230,8 @@ class Collector {
   PairTask task_;
   std::map<std::string, std::size_t> clusters_;  // digest of a document -> its number
   std::map<std::pair<std::string, std::string>, std::size_t> groups_;
+  // Of an id in a group: the number of the file that has it, and the line.
+  std::map<std::pair<std::size_t, std::string>, std::pair<std::size_t, std::size_t>> ids_;
   std::vector<Error> told_;
   std::size_t problems_ = 0;
 };
@@ -259,7 +280,8 @@ Result<PairTask> read_task(Files& files, const Path& path, const TaskOptions& op
 
 Result<PairTask> parse_task(std::string_view text, const std::string& name) {
   Collector collector({});
-  collector.add({.path = name, .group = Path(name).stem().string(), .corpus = ""}, text);
+  collector.add({.path = name, .group = Path(name).stem().string(), .corpus = "", .set = "fib"},
+                text);
   return collector.take();
 }
 

@@ -7,11 +7,13 @@
 //   if (!task) return std::move(task).error();
 //
 // What is read:
-//   FIB   a folder <root>/<xsum|cnn_dm>/<set>/ of binary_choice-using_<model>_distractors.jsonl, or
-//         one such file: {"id","input","correct_choice","list_choices":[a,b],"lbl":0|1} a line
+//   FIB   a folder <root>/<xsum|cnn_dm>/<set>/ of binary_choice-using_<model>_distractors.jsonl (of
+//         sets made by rules: binary_choice-using_<rule>.jsonl), or one such file:
+//         {"id","input","correct_choice","list_choices":[a,b],"lbl":0|1} a line
 //   pairs any other JSONL: {"id","document","consistent","inconsistent"}, with "group" where items
 //         are of several kinds; a hash of the id decides which choice stands first
-// A line that cannot be used is ErrorKind::input, `FILE:LINE: what`; all of a task in one error.
+// Ids are texts or whole numbers, each once in a group. A line that cannot be used is
+// ErrorKind::input, `FILE:LINE: what`; all of a task in one error.
 
 #include <array>
 #include <cstdint>
@@ -54,6 +56,7 @@ struct PairTask {
   std::vector<PairGroup> groups;
   std::vector<TaskFile> files;
   std::size_t documents = 0;  // distinct
+  std::string set;  // of FIB's: fib, factcc, …; "pairs" where any line is of that format
 
   // SHA-256 of the files' digests in their order: the same text elsewhere is the same task.
   std::string digest() const;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "eval/pairs/generate.h"
 #include "eval/pairs/pair_builder.h"
 
@@ -76,6 +78,25 @@ TEST_F(EvaluationDocument, TokensAddUpToTheSums) {
     EXPECT_EQ(line.at("tokens").size(), sums[item][place][choice].tokens);
   }
   EXPECT_EQ(lines, 15U * 2 * 2);
+}
+
+TEST_F(EvaluationDocument, SumsNameTheirItemAndAreThoseOfItsTokens) {
+  const auto tokens = test::lines_of(tokens_text(task, request, settings.request, scores));
+  const auto lines =
+      test::lines_of(sums_text(task, request, settings.request, scores.checkpoint, sums));
+
+  ASSERT_EQ(lines.size(), tokens.size());
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    const auto logp = tokens[i].at("logp").get<std::vector<double>>();
+    const PairItem& item = task.items[lines[i].at("item").get<std::size_t>()];
+    EXPECT_EQ(lines[i].at("id"), item.id);
+    EXPECT_EQ(lines[i].at("line"), item.line);
+    EXPECT_EQ(lines[i].at("tokens"), logp.size());
+    EXPECT_EQ(lines[i].at("first_token"), tokens[i].at("tokens").at(0));
+    EXPECT_EQ(lines[i].at("first"), logp.front());
+    EXPECT_NEAR(
+        lines[i].at("sum").get<double>(), std::accumulate(logp.begin(), logp.end(), 0.0), 1e-9);
+  }
 }
 
 }  // namespace

@@ -80,8 +80,20 @@ TEST(PairRequest, ABlankStandsBeforeAChoiceUnlessThePromptEndsInOne) {
   EXPECT_EQ(text_of(0, 0), " wet");
   EXPECT_EQ(text_of(0, 1), "wet");
   EXPECT_EQ(text_of(0, 2), " wet");
-  EXPECT_EQ(text_of(1, 0), "hot");
-  EXPECT_EQ(text_of(1, 2), "hot");
+  EXPECT_EQ(text_of(1, 0), " hot");  // the document's last blank is left out
+  EXPECT_EQ(text_of(1, 2), " hot");
+  EXPECT_THAT(texts(request, "prompt"), testing::Contains("Sun."));
+}
+
+TEST(PairRequest, ADocumentCutBehindABlankLosesItToo) {
+  const PairTask task = parse_task(line("a", "Rain fell down.", "wet", "dry"), "f").value();
+
+  // Of a context of 9 bytes, the blank and the choice take 4: "Rain " would fit.
+  const Request request = make_request(task, bytes(), {.prompts = {0}, .context = 9}).value();
+
+  EXPECT_THAT(texts(request, "prompt"), testing::ElementsAre("$", "Rain"));
+  EXPECT_THAT(texts(request, "choice"), testing::Each(testing::StartsWith(" ")));
+  EXPECT_EQ(request.bytes_cut, 11);
 }
 
 TEST(PairRequest, NeverRepeatsAPromptOrAChoiceBehindIt) {
@@ -142,8 +154,8 @@ TEST(PairRequest, RefusesWhatTheContextCannotHold) {
 }
 
 TEST(PairRequest, OneTokenHasNoScoreWithoutTheFirst) {
-  const PairTask task = parse_task(line("a", "d\n", "no", "y"), "f").value();
-  const Request request = make_request(task, bytes(), {.prompts = {0}, .context = 30}).value();
+  const PairTask task = parse_task(line("a", "d", "no", "y"), "f").value();
+  const Request request = make_request(task, bytes(), {.prompts = {1}, .context = 90}).value();
 
   EXPECT_THAT(check_skip_first(task, request).error().what,
               HasSubstr("f:1: a choice is one token"));

@@ -108,6 +108,51 @@ TEST(PairTask, NamesEveryLineThatCannotBeUsed) {
   EXPECT_THAT(told, HasSubstr("f.jsonl:6: \"lbl\" is neither 0 nor 1"));
 }
 
+TEST(PairTask, RefusesAnIdTwiceInAGroupAndTellsBothLines) {
+  const auto in_group = [](const char* group) {
+    return Json{{"id", "a"},
+                {"group", group},
+                {"document", "d"},
+                {"consistent", "x"},
+                {"inconsistent", "y"}}
+               .dump() +
+           "\n";
+  };
+
+  EXPECT_TRUE(parse_task(in_group("one") + in_group("two"), "f.jsonl"));
+  EXPECT_THAT(described(parse_task(in_group("one") + in_group("two") + in_group("one"), "f.jsonl")),
+              HasSubstr("f.jsonl:3: f.jsonl:1 has the same id, \"a\""));
+}
+
+TEST(PairTask, TakesIdsOfSixtyFourBitsAndLabelsThatAreWholeNumbers) {
+  Json line = {{"id", 18446744073709551615U},
+               {"document", "d"},
+               {"consistent", "x"},
+               {"inconsistent", "y"},
+               {"list_choices", nullptr}};
+  EXPECT_EQ(parse_task(line.dump(), "f.jsonl").value().items[0].id, "18446744073709551615");
+  line = parse_json(fib_line("a", "d"), "").value();
+  line["lbl"] = 0.0;
+  EXPECT_THAT(described(parse_task(line.dump(), "f.jsonl")), HasSubstr("\"lbl\" is neither"));
+}
+
+TEST(PairTask, IsCalledAfterTheFolderOfItsSetOrPairs) {
+  const test::TemporaryFolder root;
+  write(root / "xsum/factcc/binary_choice-using_dateswp.jsonl", fib_line("9", "Z"));
+  const Path file = root / "xsum/fib" / file_of("t5-large");
+  write(file, fib_line("1", "A"));
+
+  const PairTask rules = read_task(real_files(), root.path(), {.set = "factcc"}).value();
+
+  EXPECT_EQ(rules.set, "factcc");
+  EXPECT_EQ(rules.groups[0].name, "dateswp");
+  EXPECT_EQ(read_task(real_files(), file, {.set = "factcc"}).value().set, "fib");
+  EXPECT_EQ(parse_task(R"({"id":"a","document":"d","consistent":"x","inconsistent":"y"})", "f")
+                .value()
+                .set,
+            "pairs");
+}
+
 TEST(PairTask, AFolderOfAnotherLayoutAndAnEmptyFileAreErrors) {
   const test::TemporaryFolder root;
 
