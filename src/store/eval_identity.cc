@@ -37,6 +37,7 @@ std::string eval_digest(const Json& document) {
     return document.value(of, Json::object()).value(name, Json());
   };
   const Json identity = {{"weights", part("checkpoint", "sha256")},
+                         {"run", part("checkpoint", "run")},
                          {"task", part("task", "digest")},
                          {"settings", document.value("settings", Json())}};
   return sha256_hex(text_of(identity)).substr(0, 32);
@@ -54,9 +55,6 @@ Json merged_eval(const Json& earlier, Json later) {
       later["differences"] = merged_rows(earlier.at("differences"), later.at("differences"));
     }
   }
-  if (later.at("checkpoint").at("run").is_null())
-    for (const char* known : {"run", "step"})
-      later["checkpoint"][known] = earlier.at("checkpoint").at(known);
   return later;
 }
 

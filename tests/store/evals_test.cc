@@ -106,10 +106,9 @@ TEST_F(Evals, TheSameEvaluationTwiceIsOneAndKeepsItsTokens) {
 TEST_F(Evals, OtherScoresOfTheSameEvaluationJoinItWhateverTheCheckpointIsCalled) {
   Writer writer = open_writer();
   add_sweep(writer, {spec});
-  EvalRecord sums = eval_of(id, 1, 0.6), again = eval_of("", 0, 0.8);
+  EvalRecord sums = eval_of(id, 1, 0.6), again = eval_of(id, 1, 0.8);
   for (Json& row : sums.document["results"]) row["score"] = "sum";
-  again.document["checkpoint"]["sha256"] = "abc1";  // the same weights as a file
-  again.document["checkpoint"]["name"] = "copy.safetensors";
+  again.document["checkpoint"]["name"] = "runs/of/it/checkpoint-1";
 
   const std::string first = record(eval_of(id, 1, 0.7));
   EXPECT_EQ(record(sums), first);
@@ -133,6 +132,7 @@ TEST_F(Evals, OfOtherWeightsItemsOrSettingsAreOthers) {
   const EvalRecord plain = eval_of(id, 1, 0.6);
   std::set<std::string> digests = {record(plain)};
   for (const auto& [of, name] : {std::pair{"checkpoint", "sha256"},
+                                 {"checkpoint", "run"},
                                  {"task", "digest"},
                                  {"settings", "prompts"},
                                  {"settings", "context"},
@@ -141,7 +141,7 @@ TEST_F(Evals, OfOtherWeightsItemsOrSettingsAreOthers) {
     other.document[of][name] = "other";
     digests.insert(record(other));
   }
-  EXPECT_THAT(digests, SizeIs(6));
+  EXPECT_THAT(digests, SizeIs(7));
 }
 
 TEST_F(Evals, KeepTheSumsOfChoicesWithoutTheirTokens) {
