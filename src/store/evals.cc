@@ -261,12 +261,12 @@ Result<std::string> EvalWriter::record(const EvalRecord& eval) {
     EvalRecord whole = eval;
     // What was kept earlier stays, though this time nobody asked for tokens.
     const bool tokens = has_tokens(eval.tokens);
-    if (!tokens && files_->exists(folder / kTokens))
-      whole.tokens = unwrap(files_->read(folder / kTokens));
+    const bool kept = !tokens && files_->exists(folder / kTokens);
+    if (kept) whole.tokens = unwrap(files_->read(folder / kTokens));
     Transaction transaction(*database_);
     insert_eval(*database_, whole, now);  // refuses what is no evaluation
     unwrap(files_->make_folders(folder));
-    if (!eval.tokens.empty())
+    if (!eval.tokens.empty() && !kept)
       unwrap(files_->write_whole(folder / (tokens ? kTokens : kSums), eval.tokens));
     const Json record = {{"schema", kRecordSchema}, {"created", now}, {"document", whole.document}};
     unwrap(files_->write_whole(folder / kScores, text_of(record) + "\n"));
