@@ -297,11 +297,13 @@ TEST_F(RebuildTest, FindsEvaluationsAndLeavesOutWhatIsNone) {
       {"results", {result}}};
   {
     auto evals = store::EvalWriter::open(real_files(), clock, folder.path()).value();
-    ASSERT_TRUE(evals.record(
+    const Result<std::string> recorded = evals.record(
         {.document = document,
-         .tokens = R"({"item":0,"prompt":0,"choice":0,"consistent":true,"bytes":2,"tokens":[3],)"
+         .tokens = "{\"schema\":\"ration.eval_tokens/1\"}\n"
+                   R"({"item":0,"prompt":0,"choice":0,"consistent":true,"bytes":2,"tokens":[3],)"
                    R"("logp":[-1.5],"logp_without":[-2]})"
-                   "\n"}));
+                   "\n"});
+    ASSERT_TRUE(recorded) << recorded.error().describe();
   }
   const std::string before = open_reader().dump().value();
   const Path none = store::Layout{folder.path()}.evals() / "none";

@@ -141,7 +141,7 @@ TEST_F(Migration, KeepsAllRowsAndACopyOfTheOldDatabase) {
 
   EXPECT_EQ(writer.dump().value(), dump);
   EXPECT_THAT(writer.check().value(), IsEmpty());
-  EXPECT_THAT(writer.warnings(), testing::Contains(HasSubstr("from schema 1 to 5")));
+  EXPECT_THAT(writer.warnings(), testing::Contains(HasSubstr("from schema 1 to 6")));
   EXPECT_EQ(restored(folder / "ration.db.schema-1").dump().value(), dump);
 }
 
