@@ -193,8 +193,9 @@ Json known_eval(Database& database, const std::string& digest) {
 // Adds to what the store knew of the same evaluation, `eval` becomes both. One that is refused
 // leaves nothing.
 void insert_eval(Database& database, EvalRecord& eval, double created) {
-  const std::string digest = eval_digest(eval.document);
+  std::string digest;
   try {
+    digest = eval_digest(eval.document);
     if (const Json known = known_eval(database, digest); !known.is_null())
       eval.document = merged_eval(known, std::move(eval.document));
     remove_eval(database, digest);
