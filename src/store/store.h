@@ -332,8 +332,8 @@ class EvalWriter {
   static Result<EvalWriter> open(Files& files, Clock& clock, const Path& folder);
   EvalWriter(EvalWriter&&) noexcept;
   ~EvalWriter();
-  // The digest, of the document: the same evaluation again is the same row. ErrorKind::input: no
-  // document of ration.eval/1.
+  // The digest, of the weights, their run, the task and settings (store/eval_identity.h): the same
+  // evaluation again is the same row. ErrorKind::input: no document of ration.eval/1.
   Result<std::string> record(const EvalRecord& eval);
 
  private:
