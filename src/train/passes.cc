@@ -311,8 +311,6 @@ template <class Real>
 void CpuPasses<Real>::release() {
   reserved_rows_ = 0;
   for (Buffer* buffer : buffers()) Buffer().swap(*buffer);
-  for (Layer& layer : layers_)
-    if (layer.merged) layer.merged->release();
 }
 
 // Buffers for so many rows; they only grow.

@@ -13,7 +13,8 @@
 namespace ration::train::experts {
 namespace {
 
-constexpr std::int64_t kShared = 512;  // numbers that threads share out
+constexpr std::int64_t kPanelBytes = 128 << 10;  // of all experts: an eighth of a second cache
+constexpr std::int64_t kGradientsAtOnce = 8;     // of merged experts, before they are spread
 
 cpu::Activation activation_of(const std::string& mlp) {
   if (mlp == "swiglu") return cpu::Activation::swiglu;
@@ -21,58 +22,49 @@ cpu::Activation activation_of(const std::string& mlp) {
   return mlp == "gelu_tanh" ? cpu::Activation::gelu_tanh : cpu::Activation::gelu_erf;
 }
 
+// out [numbers] = p [E] rows [E,numbers]. Hard routers give most experts no weight.
 template <class Real>
-void resize(cpu::Buffer<Real>& buffer, std::int64_t size) {
-  if (std::ssize(buffer) < size) buffer.resize(static_cast<std::size_t>(size));
+void merge(const Real* p,
+           std::int64_t experts,
+           const Real* rows,
+           std::int64_t apart,
+           std::int64_t numbers,
+           Real* out) {
+  std::int64_t first = 0, end = experts;
+  while (first < end - 1 && p[first] == 0) ++first;
+  while (end - 1 > first && p[end - 1] == 0) --end;
+  cpu::combine<Real>(1,
+                     numbers,
+                     end - first,
+                     {p + first, experts, 1},
+                     {rows + first * apart, apart},
+                     {out, numbers},
+                     cpu::Store::replace);
 }
 
-// out [n,numbers] = p [n,E] rows [E,numbers]; columns shared among threads.
+// Adds p' gradients, of n merged experts, to those of all experts from number `first` of each on,
+// and gradients times experts to dp [n,E].
 template <class Real>
-void merge_rows(const Real* p,
-                std::int64_t n,
-                std::int64_t experts,
-                const Real* rows,
-                std::int64_t apart,
-                std::int64_t numbers,
-                Real* out) {
-  in_parts((numbers + kShared - 1) / kShared, [&](cpu::Range range, std::int64_t) {
-    const std::int64_t first = range.begin * kShared;
-    const std::int64_t count = std::min(range.end * kShared, numbers) - first;
-    if (count <= 0) return;
-    cpu::combine<Real>(n,
-                       count,
-                       experts,
-                       {p, experts, 1},
-                       {rows + first, apart},
-                       {out + first, numbers},
-                       cpu::Store::replace);
-  });
-}
-
-// Adds p' gradients to those of all experts, and gradients times experts to dp.
-template <class Real>
-void spread_gradients(
-    const ExpertRows<Real>& rows, const Real* p, std::int64_t n, const Real* gradients, Real* dp) {
-  in_parts((rows.numbers + kShared - 1) / kShared, [&](cpu::Range range, std::int64_t) {
-    const std::int64_t first = range.begin * kShared;
-    const std::int64_t count = std::min(range.end * kShared, rows.numbers) - first;
-    if (count <= 0) return;
-    cpu::combine<Real>(rows.experts,
-                       count,
-                       n,
-                       {p, 1, rows.experts},
-                       {gradients + first, rows.numbers},
-                       {rows.grads + first, rows.apart},
-                       cpu::Store::add);
-  });
-  in_parts(n, [&](cpu::Range range, std::int64_t) {
-    cpu::add_dots<Real>(range.end - range.begin,
-                        rows.experts,
-                        rows.numbers,
-                        {gradients + range.begin * rows.numbers, rows.numbers},
-                        {rows.values, rows.apart},
-                        {dp + range.begin * rows.experts, rows.experts});
-  });
+void spread(const ExpertRows<Real>& all,
+            std::int64_t first,
+            std::int64_t numbers,
+            const Real* p,
+            std::int64_t n,
+            const Real* gradients,
+            Real* dp) {
+  cpu::combine<Real>(all.experts,
+                     numbers,
+                     n,
+                     {p, 1, all.experts},
+                     {gradients, numbers},
+                     {all.grads + first, all.apart},
+                     cpu::Store::add);
+  cpu::add_dots<Real>(n,
+                      all.experts,
+                      numbers,
+                      {gradients, numbers},
+                      {all.values + first, all.apart},
+                      {dp, all.experts});
 }
 
 }  // namespace
@@ -104,94 +96,150 @@ MergedMap<Real>::MergedMap(const Parameters& parameters,
       bias_(expert_rows<Real>(parameters, layer, name + ".b")) {
   if (!exists()) return;
   const auto& shape = parameters.at(fmt::format("h{}.experts.0.{}.w", layer, name)).shape.shape;
-  out_ = shape[0], in_ = shape[1], padded_ = cpu::rounded_up<Real>(out_);
-  columns_.resize(static_cast<std::size_t>(weight_.experts * in_ * padded_));
+  out_ = shape[0], in_ = shape[1];
+  const auto row = weight_.experts * in_ * static_cast<std::int64_t>(sizeof(Real));
+  panel_ = std::min(out_, std::max(2 * cpu::Lanes<Real>::kCount, kPanelBytes / row / cpu::Lanes<Real>::kCount * cpu::Lanes<Real>::kCount));
+  columns_.resize(static_cast<std::size_t>(weight_.experts * in_ * out_));
+}
+
+template <class Real>
+std::int64_t MergedMap<Real>::outputs_of(std::int64_t panel) const {
+  return std::min(panel_, out_ - panel * panel_);
 }
 
 template <class Real>
 void MergedMap<Real>::refresh() {
   if (!exists()) return;
-  in_parts(weight_.experts, [&](cpu::Range range, std::int64_t) {
-    for (std::int64_t e = range.begin; e < range.end; ++e)
-      cpu::transpose(out_,
+  in_parts(weight_.experts * panels(), [&](cpu::Range range, std::int64_t) {
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      const std::int64_t expert = i / panels(), panel = i % panels(), outputs = outputs_of(panel);
+      const std::int64_t place = panel * panel_ * in_;
+      cpu::transpose(outputs,
                      in_,
-                     weight_.values + e * weight_.apart,
-                     columns_.data() + e * in_ * padded_,
-                     padded_);
+                     weight_.values + expert * weight_.apart + place,
+                     columns_.data() + expert * in_ * out_ + place,
+                     outputs);
+    }
   });
 }
 
 template <class Real>
-void MergedMap<Real>::merge(std::span<const Real> p, std::int64_t n) {
-  const std::int64_t numbers = in_ * padded_;
-  resize(merged_columns_, n * numbers);
-  merge_rows(
-      p.data(), n, weight_.experts, columns_.data(), numbers, numbers, merged_columns_.data());
-  if (bias_.values == nullptr) return;
-  resize(merged_bias_, n * out_);
-  merge_rows(
-      p.data(), n, bias_.experts, bias_.values, bias_.apart, bias_.numbers, merged_bias_.data());
+void MergedMap<Real>::forward(std::span<const Real> p,
+                              std::span<const std::vector<RowsOf>> rows,
+                              const Real* x,
+                              Real* y) const {
+  const std::int64_t experts = weight_.experts;
+  in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
+    cpu::Buffer<Real> merged(static_cast<std::size_t>(std::max(panel_ * in_, out_)));
+    for (std::int64_t panel = 0; panel < panels(); ++panel) {
+      const std::int64_t first = panel * panel_, outputs = outputs_of(panel);
+      for (std::int64_t r = range.begin; r < range.end; ++r) {
+        const std::vector<RowsOf>& own = rows[static_cast<std::size_t>(r)];
+        if (own.empty()) continue;
+        merge(p.data() + r * experts,
+              experts,
+              columns_.data() + first * in_,
+              in_ * out_,
+              outputs * in_,
+              merged.data());
+        for (const RowsOf& its : own)
+          cpu::product<Real>(its.count,
+                             outputs,
+                             in_,
+                             {x + its.first * in_, in_, 1},
+                             {merged.data(), outputs},
+                             {y + its.first * out_ + first, out_},
+                             cpu::Store::replace);
+      }
+    }
+    if (bias_.values == nullptr) return;
+    for (std::int64_t r = range.begin; r < range.end; ++r) {
+      merge(p.data() + r * experts, experts, bias_.values, bias_.apart, out_, merged.data());
+      for (const RowsOf& its : rows[static_cast<std::size_t>(r)])
+        cpu::add_bias({0, its.count}, out_, merged.data(), y + its.first * out_);
+    }
+  });
 }
 
 template <class Real>
-void MergedMap<Real>::forward(std::int64_t r, std::int64_t rows, const Real* x, Real* y) const {
-  cpu::product<Real>(rows,
-                     out_,
-                     in_,
-                     {x, in_, 1},
-                     {merged_columns_.data() + r * in_ * padded_, padded_},
-                     {y, out_},
-                     cpu::Store::replace);
-  if (bias_.values != nullptr) cpu::add_bias({0, rows}, out_, merged_bias_.data() + r * out_, y);
+void MergedMap<Real>::backward_input(std::span<const Real> p,
+                                     std::span<const std::vector<RowsOf>> rows,
+                                     const Real* dy,
+                                     Real* dx,
+                                     cpu::Store store) const {
+  const std::int64_t experts = weight_.experts;
+  in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
+    cpu::Buffer<Real> merged(static_cast<std::size_t>(panel_ * in_));
+    for (std::int64_t panel = 0; panel < panels(); ++panel) {
+      const std::int64_t first = panel * panel_, outputs = outputs_of(panel);
+      for (std::int64_t r = range.begin; r < range.end; ++r) {
+        const std::vector<RowsOf>& own = rows[static_cast<std::size_t>(r)];
+        if (own.empty()) continue;
+        merge(p.data() + r * experts,
+              experts,
+              weight_.values + first * in_,
+              weight_.apart,
+              outputs * in_,
+              merged.data());
+        for (const RowsOf& its : own)
+          cpu::product<Real>(its.count,
+                             in_,
+                             outputs,
+                             {dy + its.first * out_ + first, out_, 1},
+                             {merged.data(), in_},
+                             {dx + its.first * in_, in_},
+                             panel == 0 ? store : cpu::Store::add);
+      }
+    }
+  });
 }
 
+// A panel's gradients are summed by one thread, over merged experts in their order.
 template <class Real>
-void MergedMap<Real>::merge_for_backward(std::span<const Real> p, std::int64_t n) {
-  const std::int64_t numbers = out_ * in_;
-  resize(merged_, n * numbers);
-  resize(gradients_, n * numbers);
-  merge_rows(p.data(), n, weight_.experts, weight_.values, weight_.apart, numbers, merged_.data());
-  if (bias_.values == nullptr) return;
-  resize(bias_gradients_, n * out_);
-}
-
-template <class Real>
-void MergedMap<Real>::clear_gradient(std::int64_t r) {
-  std::fill_n(gradients_.data() + r * out_ * in_, out_ * in_, Real(0));
-  if (bias_.values != nullptr) std::fill_n(bias_gradients_.data() + r * out_, out_, Real(0));
-}
-
-template <class Real>
-void MergedMap<Real>::backward(std::int64_t r,
-                               std::int64_t rows,
-                               const Real* x,
-                               const Real* dy,
-                               Real* dx,
-                               cpu::Store into_x,
-                               cpu::Store into_gradient) {
-  const std::int64_t place = r * out_ * in_;
-  cpu::product<Real>(
-      rows, in_, out_, {dy, out_, 1}, {merged_.data() + place, in_}, {dx, in_}, into_x);
-  cpu::product<Real>(
-      out_, in_, rows, {dy, 1, out_}, {x, in_}, {gradients_.data() + place, in_}, into_gradient);
-  if (bias_.values == nullptr) return;
-  Real* bias = bias_gradients_.data() + r * out_;
-  if (into_gradient == cpu::Store::replace) std::fill_n(bias, out_, Real(0));
-  cpu::add_column_sums({0, rows}, out_, dy, bias);
-}
-
-template <class Real>
-void MergedMap<Real>::finish(std::span<const Real> p, std::int64_t n, std::span<Real> dp) {
-  spread_gradients(weight_, p.data(), n, gradients_.data(), dp.data());
-  if (bias_.values != nullptr)
-    spread_gradients(bias_, p.data(), n, bias_gradients_.data(), dp.data());
-}
-
-template <class Real>
-void MergedMap<Real>::release() {
-  for (cpu::Buffer<Real>* buffer :
-       {&merged_columns_, &merged_bias_, &merged_, &gradients_, &bias_gradients_})
-    cpu::Buffer<Real>().swap(*buffer);
+void MergedMap<Real>::backward_weights(std::span<const Real> p,
+                                       std::span<const std::vector<RowsOf>> rows,
+                                       const Real* x,
+                                       const Real* dy,
+                                       std::span<Real> dp) const {
+  const std::int64_t n = std::ssize(rows), experts = weight_.experts;
+  cpu::Buffer<Real> dp_of_panels(static_cast<std::size_t>(panels() * n * experts));
+  in_parts(panels(), [&](cpu::Range range, std::int64_t) {
+    cpu::Buffer<Real> weights(static_cast<std::size_t>(kGradientsAtOnce * panel_ * in_));
+    cpu::Buffer<Real> biases(static_cast<std::size_t>(kGradientsAtOnce * panel_));
+    for (std::int64_t panel = range.begin; panel < range.end; ++panel) {
+      const std::int64_t first = panel * panel_, outputs = outputs_of(panel);
+      for (std::int64_t r0 = 0; r0 < n; r0 += kGradientsAtOnce) {
+        const std::int64_t count = std::min(kGradientsAtOnce, n - r0);
+        for (std::int64_t r = r0; r < r0 + count; ++r) {
+          Real* weight = weights.data() + (r - r0) * outputs * in_;
+          Real* bias = biases.data() + (r - r0) * outputs;
+          const std::vector<RowsOf>& own = rows[static_cast<std::size_t>(r)];
+          if (own.empty()) std::fill_n(weight, outputs * in_, Real(0));
+          std::fill_n(bias, outputs, Real(0));
+          for (const RowsOf& its : own) {
+            const Real* d = dy + its.first * out_ + first;
+            cpu::product<Real>(outputs,
+                               in_,
+                               its.count,
+                               {d, 1, out_},
+                               {x + its.first * in_, in_},
+                               {weight, in_},
+                               &its == own.data() ? cpu::Store::replace : cpu::Store::add);
+            if (bias_.values == nullptr) continue;
+            for (std::int64_t row = 0; row < its.count; ++row)
+              cpu::add({0, outputs}, bias, d + row * out_, bias);
+          }
+        }
+        const Real* shares = p.data() + r0 * experts;
+        Real* its_dp = dp_of_panels.data() + (panel * n + r0) * experts;
+        spread(weight_, first * in_, outputs * in_, shares, count, weights.data(), its_dp);
+        if (bias_.values != nullptr)
+          spread(bias_, first, outputs, shares, count, biases.data(), its_dp);
+      }
+    }
+  });
+  for (std::int64_t i = 0; i < std::ssize(dp_of_panels); ++i)
+    dp[static_cast<std::size_t>(i % (n * experts))] += dp_of_panels[static_cast<std::size_t>(i)];
 }
 
 template <class Real>
@@ -199,7 +247,6 @@ MergedMlp<Real>::MergedMlp(const run::RunSpec& spec,
                            const Parameters& parameters,
                            std::int64_t layer)
     : activation_(activation_of(spec.mlp)),
-      width_(spec.width),
       hidden_(run::expert_width(spec)),
       up_(parameters, layer, "up"),
       gate_(parameters, layer, "gate"),
@@ -211,33 +258,25 @@ void MergedMlp<Real>::refresh() {
 }
 
 template <class Real>
-void MergedMlp<Real>::release() {
-  for (MergedMap<Real>* map : {&up_, &gate_, &down_}) map->release();
-}
-
-template <class Real>
 void MergedMlp<Real>::forward(std::span<const Real> p,
                               std::span<const Real> second,
                               std::span<const std::vector<RowsOf>> rows,
                               const Values& v,
                               Real* y) {
-  const std::int64_t n = std::ssize(rows);
-  up_.merge(p, n);
-  if (gate_.exists()) gate_.merge(p, n);
-  down_.merge(second.empty() ? p : second, n);
-  in_parts(n, [&](cpu::Range range, std::int64_t) {
+  up_.forward(p, rows, v.x, v.up);
+  if (gate_.exists()) gate_.forward(p, rows, v.x, v.gate);
+  in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
     for (std::int64_t r = range.begin; r < range.end; ++r)
-      for (const RowsOf& its : rows[static_cast<std::size_t>(r)]) {
-        const std::int64_t wide = its.first * hidden_, narrow = its.first * width_;
-        up_.forward(r, its.count, v.x + narrow, v.up + wide);
-        if (gate_.exists()) gate_.forward(r, its.count, v.x + narrow, v.gate + wide);
-        cpu::activate({wide, wide + its.count * hidden_}, activation_, v.up, v.gate, v.hidden);
-        down_.forward(r, its.count, v.hidden + wide, y + narrow);
-      }
+      for (const RowsOf& its : rows[static_cast<std::size_t>(r)])
+        cpu::activate({its.first * hidden_, (its.first + its.count) * hidden_},
+                      activation_,
+                      v.up,
+                      v.gate,
+                      v.hidden);
   });
+  down_.forward(second.empty() ? p : second, rows, v.hidden, y);
 }
 
-// A merged expert's gradients are summed over its rows by one thread, in their order.
 template <class Real>
 void MergedMlp<Real>::backward(std::span<const Real> p,
                                std::span<const Real> second,
@@ -248,32 +287,23 @@ void MergedMlp<Real>::backward(std::span<const Real> p,
                                Real* dx,
                                std::span<Real> dp,
                                std::span<Real> dsecond) {
-  const std::int64_t n = std::ssize(rows);
+  constexpr auto replace = cpu::Store::replace, add = cpu::Store::add;
   const std::span<const Real> last = second.empty() ? p : second;
-  up_.merge_for_backward(p, n);
-  if (gate_.exists()) gate_.merge_for_backward(p, n);
-  down_.merge_for_backward(last, n);
-  in_parts(n, [&](cpu::Range range, std::int64_t) {
-    for (std::int64_t r = range.begin; r < range.end; ++r) {
-      const std::vector<RowsOf>& own = rows[static_cast<std::size_t>(r)];
-      if (own.empty())
-        for (MergedMap<Real>* map : {&up_, &gate_, &down_})
-          if (map->exists()) map->clear_gradient(r);
-      for (const RowsOf& its : own) {
-        constexpr auto replace = cpu::Store::replace, add = cpu::Store::add;
-        const auto into = &its == own.data() ? replace : add;
-        const std::int64_t wide = its.first * hidden_, narrow = its.first * width_;
-        const Real* x = v.x + narrow;
-        down_.backward(r, its.count, v.hidden + wide, dy + narrow, dhidden + wide, replace, into);
-        cpu::activation_backward({wide, wide + its.count * hidden_}, dhidden, v.up, v.gate);
-        up_.backward(r, its.count, x, v.up + wide, dx + narrow, replace, into);
-        if (gate_.exists()) gate_.backward(r, its.count, x, v.gate + wide, dx + narrow, add, into);
-      }
-    }
+  down_.backward_input(last, rows, dy, dhidden, replace);
+  down_.backward_weights(last, rows, v.hidden, dy, second.empty() ? dp : dsecond);
+  in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
+    for (std::int64_t r = range.begin; r < range.end; ++r)
+      for (const RowsOf& its : rows[static_cast<std::size_t>(r)])
+        cpu::activation_backward({its.first * hidden_, (its.first + its.count) * hidden_},
+                                 dhidden,
+                                 v.up,
+                                 v.gate);
   });
-  up_.finish(p, n, dp);
-  if (gate_.exists()) gate_.finish(p, n, dp);
-  down_.finish(last, n, second.empty() ? dp : dsecond);
+  up_.backward_input(p, rows, v.up, dx, replace);
+  up_.backward_weights(p, rows, v.x, v.up, dp);
+  if (!gate_.exists()) return;
+  gate_.backward_input(p, rows, v.gate, dx, add);
+  gate_.backward_weights(p, rows, v.x, v.gate, dp);
 }
 
 std::vector<std::vector<RowsOf>> rows_of_units(const Places& places) {

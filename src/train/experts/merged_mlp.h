@@ -4,7 +4,7 @@
 // defines, forward and backward written out on the kernels of train/cpu.
 //
 //   forward    theta_r = P_r Theta for each merged expert r, y = f(x; theta_r) for its rows
-//   backward   theta_r once more, dtheta_r over its rows, dTheta = P' dtheta, dP = dtheta Theta'
+//   backward   theta_r once more for dx; dtheta_r over its rows, dTheta = P' dtheta, dP = dtheta Theta'
 
 #include <cstdint>
 #include <span>
@@ -35,7 +35,17 @@ ExpertRows<Real> expert_rows(const Parameters& parameters,
                              std::int64_t layer,
                              const std::string& name);
 
-// A map y = x W' + b of all experts, of which any number are merged at once.
+// Rows of activations [B T, …] that one merged expert computes.
+struct RowsOf {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+};
+
+// A map y = x W' + b of all experts. Merged expert r, of weights p[r] [n,E], computes rows[r].
+//
+// A panel of outputs is merged and used at once, before the next one: of all experts and of one
+// merged expert it fits a core's second cache, so that merged weights and their gradients are
+// nowhere as a whole.
 template <class Real>
 class MergedMap {
  public:
@@ -43,47 +53,38 @@ class MergedMap {
   MergedMap(const Parameters& parameters, std::int64_t layer, const std::string& name);
 
   bool exists() const { return weight_.values != nullptr; }
-  std::int64_t out() const { return out_; }
 
-  // To be called after the weights changed and before merge().
+  // To be called after the weights changed and before forward().
   void refresh();
 
-  // Merged experts by the rows of p [n,E]; for forward().
-  void merge(std::span<const Real> p, std::int64_t n);
-  // Rows x [rows,in] by merged expert r.
-  void forward(std::int64_t r, std::int64_t rows, const Real* x, Real* y) const;
+  // x [rows,in] to y [rows,out].
+  void forward(std::span<const Real> p,
+               std::span<const std::vector<RowsOf>> rows,
+               const Real* x,
+               Real* y) const;
 
-  // The same experts for backward().
-  void merge_for_backward(std::span<const Real> p, std::int64_t n);
-  // The gradients of merged expert r are replaced or added to; dx [rows,in] = or += dy W.
-  void backward(std::int64_t r,
-                std::int64_t rows,
-                const Real* x,
-                const Real* dy,
-                Real* dx,
-                cpu::Store into_x,
-                cpu::Store into_gradient);
-  void clear_gradient(std::int64_t r);  // of one that computed nothing
-  // Adds what the merged experts' gradients are to all experts, and to dp [n,E].
-  void finish(std::span<const Real> p, std::int64_t n, std::span<Real> dp);
+  // dx [rows,in] = or += dy W.
+  void backward_input(std::span<const Real> p,
+                      std::span<const std::vector<RowsOf>> rows,
+                      const Real* dy,
+                      Real* dx,
+                      cpu::Store store) const;
 
-  void release();
+  // Adds to the gradients of all experts, and to dp [n,E].
+  void backward_weights(std::span<const Real> p,
+                        std::span<const std::vector<RowsOf>> rows,
+                        const Real* x,
+                        const Real* dy,
+                        std::span<Real> dp) const;
 
  private:
-  std::int64_t in_ = 0, out_ = 0, padded_ = 0;
-  ExpertRows<Real> weight_, bias_;
-  cpu::Buffer<Real> columns_;         // [E,in,padded]: each expert's W'
-  cpu::Buffer<Real> merged_columns_;  // [n,in,padded]
-  cpu::Buffer<Real> merged_bias_;     // [n,out]
-  cpu::Buffer<Real> merged_;          // [n,out,in]
-  cpu::Buffer<Real> gradients_;       // [n,out,in]
-  cpu::Buffer<Real> bias_gradients_;  // [n,out]
-};
+  std::int64_t panels() const { return (out_ + panel_ - 1) / panel_; }
+  std::int64_t outputs_of(std::int64_t panel) const;
 
-// Rows of activations [B T, …] that one merged expert computes.
-struct RowsOf {
-  std::int64_t first = 0;
-  std::int64_t count = 0;
+  std::int64_t in_ = 0, out_ = 0;
+  std::int64_t panel_ = 0;  // outputs that are merged together
+  ExpertRows<Real> weight_, bias_;
+  cpu::Buffer<Real> columns_;  // [E, panels, in, panel]: W' of each expert, panel by panel
 };
 
 template <class Real>
@@ -121,11 +122,9 @@ class MergedMlp {
                 std::span<Real> dp,
                 std::span<Real> dsecond);
 
-  void release();
-
  private:
   cpu::Activation activation_;
-  std::int64_t width_, hidden_;
+  std::int64_t hidden_;
   MergedMap<Real> up_, gate_, down_;
 };
 
