@@ -70,7 +70,9 @@ Result<int> run_pairs(const Arguments& arguments) {
   return evaluate_task(arguments, task->set, *task);
 }
 
-Result<int> write_pairs(const Arguments& arguments, const std::string& lines) {
+Result<int> write_lines(const Arguments& arguments,
+                        const std::string& lines,
+                        std::string_view noun) {
   const std::string file = *arguments.text("out");
   if (Result<void> done = real_files().write_whole(file, lines); !done)
     return std::move(done).error();
@@ -79,7 +81,7 @@ Result<int> write_pairs(const Arguments& arguments, const std::string& lines) {
     arguments.console.print_json(
         {{"schema", "ration.eval_pairs/1"}, {"file", file}, {"items", items}});
   else
-    arguments.console.print(fmt::format("{}: {}\n", file, counted(items, "item")));
+    arguments.console.print(fmt::format("{}: {}\n", file, counted(items, noun)));
   return 0;
 }
 
@@ -91,7 +93,9 @@ Result<int> run_generate(const Arguments& arguments) {
   if (!arguments.text("out")) read.refuse("no file to write is given", "add -o FILE");
   if (!read.problems.empty())
     return combine(std::move(read.problems), "options that cannot be used");
-  return write_pairs(arguments, eval::generate_pairs(options));
+  if (arguments.flag("text"))
+    return write_lines(arguments, eval::generate_text(options), "document");
+  return write_lines(arguments, eval::generate_pairs(options), "item");
 }
 
 // The held-out documents of prepared data as texts.
@@ -128,7 +132,7 @@ Result<int> run_continuations(const Arguments& arguments) {
   if (!texts) return std::move(texts).error();
   Result<std::string> lines = eval::continuation_pairs(*texts, options);
   if (!lines) return std::move(lines).error();
-  return write_pairs(arguments, *lines);
+  return write_lines(arguments, *lines, "item");
 }
 
 Option pairs_file_option() {
@@ -200,11 +204,15 @@ Command eval_generate_command() {
                       {.name = "seed",
                        .value = "N",
                        .default_value = "0",
-                       .help = "Same seed, same file."}},
+                       .help = "Same seed, same file."},
+                      {.name = "text",
+                       .help = "Documents to train on instead, each with all of its facts in other "
+                               "words behind it; with another seed than the task's."}},
           .description =
               "Groups: entity, number, date, negation, and verbatim, where the "
               "inconsistent choice is copied.\n\n"
-              "  ration eval generate -o generated.jsonl --seed 1",
+              "  ration eval generate -o generated.jsonl --seed 1\n"
+              "  ration eval generate --text --items 8000 --seed 2 -o facts.jsonl",
           .execute = run_generate};
 }
 

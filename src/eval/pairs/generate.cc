@@ -25,6 +25,7 @@ struct Subject {
 
 struct Texts {
   std::string document, consistent, inconsistent;
+  std::array<Subject, 2> subjects = {};
 };
 
 constexpr std::array<Relation, kRelations> kAll = {Relation::place,
@@ -110,7 +111,8 @@ Texts with_other_value(Relation relation,
   const std::size_t wording = other_wording(fact.wording, stream);
   return {.document = told_both(a, b, stream),
           .consistent = sentence(name, relation, fact.value, wording),
-          .inconsistent = sentence(name, relation, other, wording)};
+          .inconsistent = sentence(name, relation, other, wording),
+          .subjects = {a, b}};
 }
 
 // Two sentences: the first names the subject, the second goes on about it. The inconsistent pair
@@ -134,10 +136,12 @@ Texts copied_of_two(Stream& stream) {
           .consistent = say(a.name, named, wording) + " " +
                         say(kPronoun, more, other_wording(more.wording, stream)),
           .inconsistent =
-              say(a.name, named, named.wording) + " " + say(kPronoun, of_other, of_other.wording)};
+              say(a.name, named, named.wording) + " " + say(kPronoun, of_other, of_other.wording),
+          .subjects = {a, b}};
 }
 
-Texts draw_texts(std::string_view group, std::int64_t place, Stream& stream) {
+Texts draw_texts(std::size_t number, std::int64_t place, Stream& stream) {
+  const std::string_view group = kGenerated[number];
   const bool odd = place % 2 == 1;
   if (group == "entity") {
     const Relation relation = stream.below(2) == 0 ? Relation::place : Relation::leader;
@@ -149,15 +153,47 @@ Texts draw_texts(std::string_view group, std::int64_t place, Stream& stream) {
   return copied_of_two(stream);
 }
 
+// Each fact once more, in other words, by its subject's name, in drawn order.
+std::string retold(const std::array<Subject, 2>& subjects, Stream& stream) {
+  std::vector<std::string> sentences;
+  for (const Subject& subject : subjects)
+    for (const Fact& fact : subject.facts)
+      sentences.push_back(sentence(
+          subject.name, fact.relation, fact.value, other_wording(fact.wording, stream)));
+  std::string text;
+  while (!sentences.empty()) {
+    std::swap(sentences.back(), sentences[stream.below(sentences.size())]);
+    text += " " + sentences.back();
+    sentences.pop_back();
+  }
+  return text;
+}
+
+Stream stream_of(const GenerateOptions& options, std::size_t group, std::int64_t place) {
+  return Stream(options.seed,
+                StreamId::documents,
+                static_cast<std::uint64_t>(place) * kGenerated.size() + group);
+}
+
 }  // namespace
+
+std::string generate_text(const GenerateOptions& options) {
+  std::string lines;
+  for (std::int64_t i = 0; i < options.items; ++i)
+    for (std::size_t g = 0; g < kGenerated.size(); ++g) {
+      Stream stream = stream_of(options, g, i);
+      const Texts texts = draw_texts(g, i, stream);
+      lines += Json{{"text", texts.document + retold(texts.subjects, stream)}}.dump() + "\n";
+    }
+  return lines;
+}
 
 std::string generate_pairs(const GenerateOptions& options) {
   std::string lines;
   for (std::size_t g = 0; g < kGenerated.size(); ++g)
     for (std::int64_t i = 0; i < options.items; ++i) {
-      Stream stream(
-          options.seed, StreamId::documents, static_cast<std::uint64_t>(i) * kGenerated.size() + g);
-      const Texts texts = draw_texts(kGenerated[g], i, stream);
+      Stream stream = stream_of(options, g, i);
+      const Texts texts = draw_texts(g, i, stream);
       lines += Json{{"id", fmt::format("{}-{}-{}", kGenerated[g], options.seed, i)},
                     {"document", texts.document},
                     {"consistent", texts.consistent},

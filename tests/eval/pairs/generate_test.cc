@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
 
+#include "base/json.h"
 #include "eval/pairs/continuations.h"
 #include "eval/pairs/pair_builder.h"
 #include "eval/pairs/summary.h"
@@ -54,6 +56,29 @@ TEST(GeneratedPairs, AreTheirSeedsAloneAndFewerAreTheBeginningOfMore) {
   EXPECT_NE(generate_pairs({.items = 9, .seed = 4}), generate_pairs({.items = 9, .seed = 5}));
   const std::string more = generate_pairs({.items = 2}), one = generate_pairs({.items = 1});
   EXPECT_EQ(more.substr(0, more.find('\n')), one.substr(0, one.find('\n')));
+}
+
+TEST(GeneratedText, TellsEachFactOfThePairsDocumentsOnceMoreInOtherWords) {
+  const PairTask task = generated(30, 3);
+  const std::string lines = generate_text({.items = 30, .seed = 3});
+
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < 30; ++i)
+    for (std::size_t g = 0; g < kGenerated.size(); ++g) {
+      const std::size_t end = lines.find('\n', at);
+      const std::string text = Json::parse(lines.substr(at, end - at))["text"];
+      at = end + 1;
+      const std::string& document = task.items[g * 30 + i].document;
+      ASSERT_TRUE(text.starts_with(document + " "));
+      const std::vector<std::string> once = sentences(document);
+      const std::vector<std::string> more = sentences(text.substr(document.size()));
+      EXPECT_EQ(more.size(), once.size());
+      for (const std::string& sentence : more) {
+        EXPECT_FALSE(normalised(sentence).starts_with("it "));
+        EXPECT_EQ(std::count(once.begin(), once.end(), sentence), 0);
+      }
+    }
+  EXPECT_EQ(at, lines.size());
 }
 
 TEST(GeneratedPairs, CopyOnlyWhereTheySaySo) {
