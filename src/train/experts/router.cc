@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kNothing = 1e-10;  // added to every weight after dropout, as published
 constexpr double kFirstTemperature = 10, kLastTemperature = 0.5;  // of st_gumbel
-constexpr double kEntropyWeight = 0.1;                            // of dselect
+constexpr double kEntropyWeight = 0.1;                            // of dselect, at the end
 
 at::Tensor expand_unit(const at::Tensor& per_unit) { return per_unit.unsqueeze(-1); }
 
@@ -60,6 +60,11 @@ Router::Router(const run::RunSpec& spec, const Parameters& parameters, std::int6
   baseline_out_ = tensor("baseline.out.w"), baseline_out_bias_ = tensor("baseline.out.b");
 }
 
+// By its p, where it has one.
+bool Router::chooses_one() const {
+  return spec_.router == "top1" || spec_.router == "st_gumbel" || spec_.router == "reinforce";
+}
+
 // Columns are normed as well, so that their length is the gain's to say.
 at::Tensor Router::logits(const at::Tensor& state) const {
   const at::Tensor columns =
@@ -101,16 +106,33 @@ at::Tensor Router::one_hot(const at::Tensor& choice, at::ScalarType type) const 
   return expand_unit(choice).eq(at::arange(experts_, at::kLong)).to(type);
 }
 
+// 0 in the first step of the run, 1 in the last.
+double Router::elapsed(const BatchPlace& place) const {
+  return steps_ > 1
+             ? std::min(1.0, static_cast<double>(place.step) / static_cast<double>(steps_ - 1))
+             : 0;
+}
+
 // The temperature falls exponentially over the run, so that it fits runs of any length; the
 // published rate suits 600,000 steps.
 double Router::temperature(const BatchPlace& place) const {
-  const double run =
-      steps_ > 1 ? static_cast<double>(place.step) / static_cast<double>(steps_ - 1) : 0;
-  return kFirstTemperature * std::pow(kLastTemperature / kFirstTemperature, std::min(1.0, run));
+  return kFirstTemperature * std::pow(kLastTemperature / kFirstTemperature, elapsed(place));
+}
+
+// Expert of each unit, [B,U]: independent of those in other layers.
+at::Tensor Router::hashed(const Places& places) const {
+  const std::uint64_t salt = mix(static_cast<std::uint64_t>(layer_));
+  at::Tensor choice = at::empty(places.hashes.sizes(), at::kLong);
+  const auto* hash = places.hashes.const_data_ptr<std::int64_t>();
+  auto* to = choice.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < choice.numel(); ++i)
+    to[i] = static_cast<std::int64_t>(mix(static_cast<std::uint64_t>(hash[i]) ^ salt) %
+                                      static_cast<std::uint64_t>(experts_));
+  return choice;
 }
 
 // Probabilities of binary codes whose digits are smooth steps of the logits: exactly 0 or 1 outside
-// of (-1/2, 1/2).
+// of (-1/2, 1/2), where they have no gradient.
 at::Tensor Router::smooth_step(const at::Tensor& codes) const {
   const at::Tensor t = codes.clamp(-0.5, 0.5);
   const at::Tensor digit = -2 * t * t * t + 1.5 * t + 0.5;
@@ -150,9 +172,12 @@ Routing Router::chosen(const at::Tensor& logits,
       choice = below.clamp_max(experts_ - 1);
     }
     routing.log_chosen = at::log(take(choice, routing.soft));
-    // The net learns from states as they are; it does not shape them.
+    // The net learns from states as they are; it does not shape them. It says by how much the loss
+    // differs from that of a model that knows nothing, where training begins: a first error of
+    // (ln V)^2 would be most of the gradient that is clipped.
     const at::Tensor hidden = at::relu(at::linear(state.detach(), baseline_in_, baseline_in_bias_));
-    routing.expected_loss = at::linear(hidden, baseline_out_, baseline_out_bias_).squeeze(-1);
+    routing.expected_loss = at::linear(hidden, baseline_out_, baseline_out_bias_).squeeze(-1) +
+                            std::log(static_cast<double>(spec_.vocab));
   }
   return routing;
 }
@@ -162,9 +187,7 @@ Routing Router::by_state(const at::Tensor& h,
                          const BatchPlace* training) const {
   Routing routing;
   if (spec_.router == "hash") {
-    const auto layer = static_cast<std::uint64_t>(layer_);
-    const at::Tensor salted = places.hashes.bitwise_xor(static_cast<std::int64_t>(mix(layer) >> 1));
-    routing.weights = one_hot(salted.remainder(experts_), type_);
+    routing.weights = one_hot(hashed(places), type_);
   } else {
     const at::Tensor mean = at::bmm(places.read, h);
     const at::Tensor state = at::layer_norm(mean, {spec_.width}, gain_, bias_, spec_.norm_eps);
@@ -174,15 +197,14 @@ Routing Router::by_state(const at::Tensor& h,
       routing.weights = training == nullptr ? routing.soft : dropped(routing.soft, *training);
     } else if (spec_.router == "dselect") {
       routing.soft = routing.weights = smooth_step(found);
+      // At first all experts must stay in use: a router that is sure before they differ has no
+      // gradient to turn back by.
+      const double warm = training == nullptr ? 1 : std::min(1.0, 2 * elapsed(*training));
+      routing.entropy_weight = warm * kEntropyWeight;
     } else {
       routing = chosen(found, state, training);
     }
   }
-  const at::Tensor known = expand_unit(places.known);
-  const double alike = 1.0 / static_cast<double>(experts_);
-  routing.weights = at::where(known, routing.weights, at::full({}, alike, type_));
-  if (routing.scale.defined())
-    routing.scale = at::where(places.known, routing.scale, at::ones({}, type_));
   return routing;
 }
 
@@ -219,18 +241,46 @@ Routing Router::route(const at::Tensor& h,
   if (places.units == 0) return {};
   Routing routing =
       run::reads_states(spec_) ? by_state(h, places, training) : given(places, training);
-  if (intervention == nullptr || !routing.weights.defined()) return routing;
-  if (intervention->layer >= 0 && intervention->layer != layer_) return routing;
-  if (intervention->weights.defined())
-    routing.weights = intervention->weights.select(0, layer_).to(type_).expand_as(routing.weights);
-  if (intervention->without >= 0) {
-    at::Tensor rest = routing.weights.clone();
-    rest.select(-1, intervention->without).zero_();
-    rest = rest + kNothing;
-    rest.select(-1, intervention->without).zero_();
-    routing.weights = rest / rest.sum(-1, /*keepdim=*/true);
-  }
+  if (!routing.weights.defined()) return routing;
+  if (intervention != nullptr && (intervention->layer < 0 || intervention->layer == layer_))
+    change(routing, *intervention);
+  if (!places.known.defined()) return routing;
+  const double alike = 1.0 / static_cast<double>(experts_);
+  routing.weights =
+      at::where(expand_unit(places.known), routing.weights, at::full({}, alike, type_));
+  if (routing.scale.defined())
+    routing.scale = at::where(places.known, routing.scale, at::ones({}, type_));
   return routing;
+}
+
+void Router::change(Routing& routing, const Intervention& intervention) const {
+  if (intervention.weights.defined())
+    routing.weights = intervention.weights.select(0, layer_).to(type_).expand_as(routing.weights);
+  if (intervention.without >= 0) leave_out(routing, intervention.without);
+}
+
+void Router::leave_out(Routing& routing, std::int64_t expert) const {
+  if (spec_.router == "hash" || spec_.router == "tag") {
+    const at::Tensor its = routing.weights.select(-1, expert).clone();
+    routing.weights = routing.weights.clone();
+    routing.weights.select(-1, expert).zero_();
+    routing.weights.select(-1, (expert + 1) % experts_).add_(its);
+    return;
+  }
+  const auto of_others = [&](const at::Tensor& p) {
+    at::Tensor rest = p + kNothing;
+    rest.select(-1, expert).zero_();
+    return rest / rest.sum(-1, /*keepdim=*/true);
+  };
+  if (routing.soft.defined()) routing.soft = of_others(routing.soft);
+  if (!chooses_one()) {
+    routing.weights = of_others(routing.weights);
+    return;
+  }
+  const at::Tensor choice = routing.soft.argmax(-1);
+  routing.weights = one_hot(choice, type_);
+  if (spec_.router == "top1")
+    routing.scale = routing.soft.gather(-1, expand_unit(choice)).squeeze(-1);
 }
 
 at::Tensor Router::penalty(const Routing& routing,
@@ -246,7 +296,8 @@ at::Tensor Router::penalty(const Routing& routing,
   }
   const at::Tensor tokens = known * unit_lengths(places, type_);
   if (spec_.router == "dselect")
-    return kEntropyWeight * (tokens * -at::xlogy(routing.soft, routing.soft + 1e-30).sum(-1)).sum();
+    return routing.entropy_weight *
+           (tokens * -at::xlogy(routing.soft, routing.soft + 1e-30).sum(-1)).sum();
   if (spec_.router == "reinforce") {
     const at::Tensor losses = unit_means(token_losses.to(type_), places);
     const at::Tensor surprise = losses - routing.expected_loss;

@@ -35,6 +35,7 @@ class Router {
  private:
   enum class Purpose : std::uint64_t { dropout, gumbel, sample, expert, second_expert, relaxed };
 
+  bool chooses_one() const;
   at::Tensor logits(const at::Tensor& state) const;
   at::Tensor dropped(const at::Tensor& p, const BatchPlace& place) const;
   at::Tensor uniform(const BatchPlace& place, Purpose purpose, at::IntArrayRef sizes) const;
@@ -44,8 +45,12 @@ class Router {
                  const at::Tensor& state,
                  const BatchPlace* training) const;
   Routing given(const Places& places, const BatchPlace* training) const;
+  at::Tensor hashed(const Places& places) const;
   at::Tensor smooth_step(const at::Tensor& codes) const;
+  double elapsed(const BatchPlace& place) const;
   double temperature(const BatchPlace& place) const;
+  void change(Routing& routing, const Intervention& intervention) const;
+  void leave_out(Routing& routing, std::int64_t expert) const;
 
   run::RunSpec spec_;
   std::int64_t layer_, experts_, steps_, most_units_;

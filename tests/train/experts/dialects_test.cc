@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <map>
@@ -87,7 +88,7 @@ run::RunSpec dialect_spec(const std::string& router, std::uint64_t seed) {
   spec.weight_decay = 0.01;
   spec.seed = static_cast<std::int64_t>(seed);
   spec.router = router;
-  spec.experts = router == "tag" ? 3 : kDialects;
+  spec.experts = router == "tag" ? 3 : router == "dselect" ? 8 : kDialects;
   spec.expert_mode = "prefix";
   spec.expert_chunk = kPrefix;
   if (router == "top1") spec.router_balance = 0.01;
@@ -101,6 +102,7 @@ run::RunSpec dialect_spec(const std::string& router, std::uint64_t seed) {
 struct Trained {
   double loss = 0;         // nats, held-out, behind the prefix
   double information = 0;  // of the routing about the dialect
+  double largest = 0;      // share of the expert that is used most
 };
 
 double heldout_loss(const Model& model, const Batch& batch) {
@@ -127,15 +129,17 @@ Trained train(const std::string& router, std::uint64_t seed) {
   const c10::InferenceMode no_gradients;
   const Dialects::Drawn heldout = dialects.draw(kHeldOut, kSteps);
   Trained result{.loss = heldout_loss(model, heldout.batch)};
-  if (router != "smear" && router != "top1") return result;
+  if (router == "dense" || router == "tag") return result;
   const auto routings =
       model.routings(heldout.batch.inputs, {.sources = heldout.batch.sources, .end_token = -1});
   const at::Tensor p = routings.layers[0].weights.to(at::kDouble).contiguous();
-  RoutedUnits units{.experts = kDialects};
+  RoutedUnits units{.experts = spec.experts};
   units.weights.assign(p.const_data_ptr<double>(), p.const_data_ptr<double>() + p.numel());
   units.sources = heldout.dialects;
   for (std::int64_t b = 0; b < kHeldOut; ++b) units.sequences.push_back(b);
   result.information = normalised_information(units);
+  const std::vector<double> mean = mean_weights(units);
+  result.largest = *std::max_element(mean.begin(), mean.end());
   return result;
 }
 
@@ -171,6 +175,14 @@ TEST(Dialects, AreLearnedBetterByMergedExpertsThanByOneOrByTagsOrByTheBest) {
     fmt::print("smear - {}: {:.3f} +- {:.3f}\n", other, difference.mean, difference.half_width);
     EXPECT_LT(difference.mean + difference.half_width, 0) << other;
   }
+}
+
+// Sure codes have no gradient: an entropy that counts before experts differ ends in one for all.
+TEST(Dialects, AreToldApartByDselect) {
+  const Trained trained = train("dselect", 0);
+
+  EXPECT_LT(trained.largest, 0.5);
+  EXPECT_GT(trained.information, 0.5);
 }
 
 // One merged expert for 48 of 64 tokens, and one shared by all.
