@@ -318,9 +318,11 @@ Result<double> Training::evaluate() {
   paused_seconds_ += seconds;
   Json values = {{"loss", loss}, {"val_tokens", val_tokens_}, {"seconds", seconds}};
   constexpr std::int64_t kRoutedSequences = 8;  // whose routing shows whether experts are used
-  const std::vector<double> entropies =
-      experts::routing_entropies(model_, spec_, heldout_.windows(), kRoutedSequences);
-  if (!entropies.empty()) values["expert_entropy"] = entropies;
+  if (const auto routed =
+          experts::routing_summary(model_, spec_, heldout_.windows(), kRoutedSequences)) {
+    values["routed_units"] = routed->units;
+    if (!routed->entropies.empty()) values["expert_entropy"] = routed->entropies;
+  }
   if (Result<void> done = emit(run::EventType::val, std::move(values)); !done)
     return std::move(done).error();
   return loss;

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
+#include <optional>
 
 #include "run/experts.h"
 #include "run/mixture.h"
@@ -25,6 +27,10 @@ constexpr std::int64_t kSequences = 256;
 constexpr std::int64_t kPermutations = 1000;
 constexpr std::int64_t kTokensAtOnce = 8192;
 
+bool is_routed_at_evaluation(const run::RunSpec& spec) {
+  return run::has_experts(spec) && (run::reads_states(spec) || run::reads_sources(spec));
+}
+
 // The units of a batch that were routed by something; its first sequence has the number `first`.
 void add_units(const Routing& routing,
                const Places& places,
@@ -33,30 +39,41 @@ void add_units(const Routing& routing,
                RoutedUnits& units) {
   if (!routing.weights.defined()) return;  // sequences too short
   const at::Tensor weights = routing.weights.to(at::kDouble).contiguous();
+  const at::Tensor soft =
+      routing.soft.defined() ? routing.soft.to(at::kDouble).contiguous() : weights;
+  const std::int64_t experts = units.experts;
   const auto* row = weights.const_data_ptr<double>();
+  const auto* p = soft.const_data_ptr<double>();
   const bool* known = places.known.defined() ? places.known.const_data_ptr<bool>() : nullptr;
   for (std::int64_t b = 0; b < weights.size(0); ++b)
-    for (std::int64_t u = 0; u < weights.size(1); ++u, row += units.experts) {
+    for (std::int64_t u = 0; u < weights.size(1); ++u, row += experts, p += experts) {
       if (known != nullptr && !*known++) continue;
-      units.weights.insert(units.weights.end(), row, row + units.experts);
+      units.weights.insert(units.weights.end(), row, row + experts);
+      units.soft.insert(units.soft.end(), p, p + experts);
       units.sources.push_back(source);
       units.sequences.push_back(first + b);
     }
 }
 
-// One pass over all sources: the mean loss of each, and, where `layers` is given, how its units are
-// routed by each layer with experts.
-std::vector<double> read_all(const Model& model,
-                             const std::vector<SourceText>& sources,
-                             const Intervention* intervention,
-                             std::vector<RoutedUnits>* layers) {
+// Mean loss of each window of each source: [source][window].
+using WindowLosses = std::vector<std::vector<double>>;
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+// One pass over all sources: the losses, and, where `layers` is given, how units are routed by each
+// layer with experts.
+WindowLosses read_all(const Model& model,
+                      const std::vector<SourceText>& sources,
+                      const Intervention* intervention,
+                      std::vector<RoutedUnits>* layers) {
   const c10::InferenceMode no_gradients;
-  std::vector<double> losses;
+  WindowLosses losses(sources.size());
   std::int64_t sequence = 0;
   for (std::size_t source = 0; source < sources.size(); ++source) {
     const Windows& windows = sources[source].windows;
     const std::int64_t most = std::max<std::int64_t>(1, kTokensAtOnce / windows.context());
-    double sum = 0;
     for (std::int64_t first = 0; first < windows.count(); first += most) {
       const std::int64_t count = std::min(most, windows.count() - first);
       std::vector<std::uint32_t> order(static_cast<std::size_t>(count));
@@ -64,7 +81,10 @@ std::vector<double> read_all(const Model& model,
       const Batch batch = windows.batch(order);
       const Model::Routings routings = model.routings(
           batch.inputs, {.sources = batch.sources, .end_token = batch.end_token}, intervention);
-      sum += model.loss_sum(routings.logits, batch.targets).item<double>();
+      for (std::int64_t b = 0; b < count; ++b)
+        losses[source].push_back(
+            model.loss_sum(routings.logits[b], batch.targets[b]).item<double>() /
+            static_cast<double>(windows.context()));
       for (std::size_t i = 0; layers != nullptr && i < routings.layers.size(); ++i)
         add_units(routings.layers[i],
                   routings.places,
@@ -73,20 +93,36 @@ std::vector<double> read_all(const Model& model,
                   (*layers)[i]);
       sequence += count;
     }
-    losses.push_back(sum / static_cast<double>(windows.count() * windows.context()));
   }
   return losses;
 }
 
+// Of the differences of one source's windows.
+Increase increase_of(const std::vector<double>& changed, const std::vector<double>& usual) {
+  std::vector<double> more(usual.size());
+  for (std::size_t i = 0; i < more.size(); ++i) more[i] = changed[i] - usual[i];
+  const auto n = static_cast<double>(more.size());
+  const double mean = mean_of(more);
+  double squares = 0;
+  for (const double one : more) squares += (one - mean) * (one - mean);
+  return {.mean = mean,
+          .error = more.size() < 2 ? std::numeric_limits<double>::quiet_NaN()
+                                   : std::sqrt(squares / (n - 1) / n)};
+}
+
 // What each source loses, beyond `usual`.
-std::vector<double> increases(const Model& model,
-                              const std::vector<SourceText>& sources,
-                              const std::vector<double>& usual,
-                              const Intervention& intervention) {
-  std::vector<double> more = read_all(model, sources, &intervention, nullptr);
-  for (std::size_t s = 0; s < more.size(); ++s) more[s] -= usual[s];
+std::vector<Increase> increases(const Model& model,
+                                const std::vector<SourceText>& sources,
+                                const WindowLosses& usual,
+                                const Intervention& intervention) {
+  const WindowLosses changed = read_all(model, sources, &intervention, nullptr);
+  std::vector<Increase> more;
+  for (std::size_t s = 0; s < usual.size(); ++s) more.push_back(increase_of(changed[s], usual[s]));
   return more;
 }
+
+// JSON has no NaN: what is not known is null.
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 // Cosines between experts, each minus the mean of all: [E,E].
 Json cosines_of(Model& model, const run::RunSpec& spec, std::int64_t layer) {
@@ -110,16 +146,23 @@ Json cosines_of(Model& model, const run::RunSpec& spec, std::int64_t layer) {
   return json;
 }
 
-Json layer_report(const RoutedUnits& units, std::size_t sources) {
-  Json by_source = Json::array();
-  for (std::size_t s = 0; s < sources; ++s)
-    by_source.push_back(mean_weights(units, static_cast<std::int64_t>(s)));
+Json weights_or_null(const std::vector<double>& mean) { return mean.empty() ? Json() : Json(mean); }
+
+Json routing_report(const RoutedUnits& units, std::size_t sources) {
+  Json by_source = Json::array(), counts = Json::array();
+  for (std::size_t s = 0; s < sources; ++s) {
+    const auto source = static_cast<std::int64_t>(s);
+    counts.push_back(units.units_of(source));
+    by_source.push_back(weights_or_null(mean_weights(units, source)));
+  }
   Json json = {{"units", units.units()},
-               {"entropy", mean_entropy(units)},
-               {"collapsed", is_collapsed(units)},
-               {"uniform", is_uniform(units)},
-               {"mean", mean_weights(units)},
+               {"units_by_source", std::move(counts)},
+               {"entropy", number_or_null(mean_entropy(units))},
+               {"mean", weights_or_null(mean_weights(units))},
                {"mean_by_source", std::move(by_source)}};
+  const bool known = units.units() > 0 && units.experts > 1;
+  json["collapsed"] = known ? Json(is_collapsed(units)) : Json();
+  json["uniform"] = known ? Json(is_uniform(units)) : Json();
   if (const double found = normalised_information(units); std::isfinite(found)) {
     json["information"] = found;
     json["information_p"] = information_p_value(units, kPermutations, 0);
@@ -127,15 +170,51 @@ Json layer_report(const RoutedUnits& units, std::size_t sources) {
   return json;
 }
 
-// Each source routed with the mean weights of each other one, in all layers: [source][other].
+// What each source loses without each expert of a layer: [source][expert], rows empty for sources
+// of which nothing is routed.
+std::vector<std::vector<Increase>> ablation_of(const Model& model,
+                                               const run::RunSpec& spec,
+                                               const std::vector<SourceText>& sources,
+                                               const WindowLosses& usual,
+                                               const RoutedUnits& units,
+                                               std::int64_t layer) {
+  std::vector<std::vector<Increase>> rows(sources.size());
+  if (units.units() == 0 || spec.experts < 2) return rows;
+  for (std::int64_t e = 0; e < spec.experts; ++e) {
+    const Intervention without{.layer = layer, .without = e};
+    const std::vector<Increase> more = increases(model, sources, usual, without);
+    for (std::size_t s = 0; s < sources.size(); ++s)
+      if (units.units_of(static_cast<std::int64_t>(s)) > 0) rows[s].push_back(more[s]);
+  }
+  return rows;
+}
+
+// [source][expert] of one member; null for an empty row.
+Json table_of(const std::vector<std::vector<Increase>>& rows, double Increase::*member) {
+  Json table = Json::array();
+  for (const std::vector<Increase>& row : rows) {
+    Json numbers = row.empty() ? Json() : Json::array();
+    for (const Increase& one : row) numbers.push_back(number_or_null(one.*member));
+    table.push_back(std::move(numbers));
+  }
+  return table;
+}
+
+// Each source routed with the mean weights of each other one, in all layers: [source][other]; null
+// where nothing of one of the two is routed.
 Json swaps(const Model& model,
            const run::RunSpec& spec,
            const std::vector<SourceText>& sources,
            const std::vector<RoutedUnits>& layers,
-           const std::vector<double>& usual) {
+           const WindowLosses& usual) {
+  const auto is_routed = [&](std::size_t source) {
+    return layers[0].units_of(static_cast<std::int64_t>(source)) > 0;  // the same in all layers
+  };
   Json matrix = Json::array();
-  for (std::size_t s = 0; s < sources.size(); ++s) matrix.push_back(Json::array());
+  for (std::size_t s = 0; s < sources.size(); ++s)
+    matrix.push_back(std::vector<Json>(sources.size()));
   for (std::size_t other = 0; other < sources.size(); ++other) {
+    if (!is_routed(other)) continue;
     Intervention as_other{.weights = at::zeros({spec.layers, spec.experts}, at::kDouble)};
     std::size_t number = 0;
     for (std::int64_t layer = 0; layer < spec.layers; ++layer) {
@@ -144,8 +223,9 @@ Json swaps(const Model& model,
           mean_weights(layers[number++], static_cast<std::int64_t>(other));
       as_other.weights[layer].copy_(at::tensor(mean, at::kDouble));
     }
-    const std::vector<double> more = increases(model, sources, usual, as_other);
-    for (std::size_t s = 0; s < sources.size(); ++s) matrix[s].push_back(more[s]);
+    const std::vector<Increase> more = increases(model, sources, usual, as_other);
+    for (std::size_t s = 0; s < sources.size(); ++s)
+      if (is_routed(s)) matrix[s][other] = more[s].mean;
   }
   return matrix;
 }
@@ -254,50 +334,50 @@ Json expert_report(const Model& model,
   for (std::int64_t layer = 0; layer < spec.layers; ++layer)
     if (run::has_experts(spec, layer)) numbers.push_back(layer);
   std::vector<RoutedUnits> units(numbers.size(), RoutedUnits{.experts = spec.experts});
-  const std::vector<double> usual = read_all(model, sources, nullptr, &units);
+  const WindowLosses usual = read_all(model, sources, nullptr, &units);
 
   Json layers = Json::array();
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    Json json = layer_report(units[i], sources.size());
-    std::vector<std::vector<double>> ablation(sources.size());
-    for (std::int64_t e = 0; e < spec.experts && spec.experts > 1; ++e) {
-      const Intervention without{.layer = numbers[i], .without = e};
-      const std::vector<double> more = increases(model, sources, usual, without);
-      for (std::size_t s = 0; s < sources.size(); ++s) ablation[s].push_back(more[s]);
-    }
+    Json json = routing_report(units[i], sources.size());
+    const std::vector<std::vector<Increase>> ablation =
+        ablation_of(model, spec, sources, usual, units[i], numbers[i]);
+    const std::optional<bool> specialised = is_specialised(units[i], ablation);
     json["layer"] = numbers[i];
-    json["specialised"] = is_specialised(ablation);
-    json["ablation"] = std::move(ablation);
+    json["specialised"] = specialised ? Json(*specialised) : Json();
+    json["ablation"] = table_of(ablation, &Increase::mean);
+    json["ablation_error"] = table_of(ablation, &Increase::error);
     layers.push_back(std::move(json));
   }
   Json about = Json::array();
   for (std::size_t s = 0; s < sources.size(); ++s)
     about.push_back({{"data", sources[s].data},
                      {"windows", sources[s].windows.count()},
-                     {"loss_nats", usual[s]}});
+                     {"loss_nats", mean_of(usual[s])}});
   Json report = {{"sources", std::move(about)}, {"layers", std::move(layers)}};
   if (sources.size() > 1) report["swap"] = swaps(model, spec, sources, units, usual);
   return report;
 }
 
-std::vector<double> routing_entropies(const Model& model,
-                                      const run::RunSpec& spec,
-                                      const Windows& windows,
-                                      std::int64_t sequences) {
-  if (!run::has_experts(spec) || (!run::reads_states(spec) && !run::reads_sources(spec))) return {};
+std::optional<RoutingSummary> routing_summary(const Model& model,
+                                              const run::RunSpec& spec,
+                                              const Windows& windows,
+                                              std::int64_t sequences) {
+  if (!is_routed_at_evaluation(spec)) return std::nullopt;
   const c10::InferenceMode no_gradients;
   std::vector<std::uint32_t> first(static_cast<std::size_t>(std::min(sequences, windows.count())));
   std::iota(first.begin(), first.end(), 0U);
   const Batch batch = windows.batch(first);
   const Model::Routings routings =
       model.routings(batch.inputs, {.sources = batch.sources, .end_token = batch.end_token});
-  std::vector<double> entropies;
+  RoutingSummary summary;
   for (const Routing& routing : routings.layers) {
     RoutedUnits units{.experts = spec.experts};
     add_units(routing, routings.places, 0, 0, units);
-    entropies.push_back(mean_entropy(units));
+    summary.units = units.units();
+    if (const double entropy = mean_entropy(units); std::isfinite(entropy))
+      summary.entropies.push_back(entropy);
   }
-  return entropies;
+  return summary;
 }
 
 WorkerOutcome write_experts(const ScoreOptions& options,
@@ -312,8 +392,7 @@ WorkerOutcome write_experts(const ScoreOptions& options,
   Result<run::RunFile> file = read_run(files, named->run, settings);
   if (!file) return failed(WorkerExit::usage, std::move(file).error());
   const run::RunSpec& spec = file->spec;
-  const bool routes = run::reads_states(spec) || run::reads_sources(spec);
-  if (!run::has_experts(spec) || !routes)
+  if (!is_routed_at_evaluation(spec))
     return failed(WorkerExit::usage,
                   {.kind = ErrorKind::usage,
                    .what = fmt::format("router \"{}\" chooses nothing at evaluation", spec.router),
@@ -329,6 +408,11 @@ WorkerOutcome write_experts(const ScoreOptions& options,
       CheckpointName{.attempt = found->attempt, .step = found->step}.text();
   say(fmt::format("experts of {} of run {} on {} sources", checkpoint, file->id, sources->size()));
   Json report = expert_report(model, spec, *sources);
+  if (report["layers"][0]["units"] == 0)
+    say(
+        fmt::format("nothing of this text is routed: its documents are shorter than expert_chunk = "
+                    "{}, and all experts compute it alike",
+                    spec.expert_chunk));
   for (Json& layer : report["layers"])
     layer["cosines"] = cosines_of(model, spec, layer["layer"].get<std::int64_t>());
   report["schema"] = "ration.experts/1";

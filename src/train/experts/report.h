@@ -5,7 +5,9 @@
 //
 //   write_experts({.checkpoint = "store/runs/4c…", .output = "experts.json"}, world, say)
 
+#include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,12 +31,18 @@ Json expert_report(const Model& model,
                    const run::RunSpec& spec,
                    const std::vector<SourceText>& sources);
 
-// Mean entropy of the routing weights over ln E of each layer with experts, on the first
-// `sequences` windows; empty where nothing is routed.
-std::vector<double> routing_entropies(const Model& model,
-                                      const run::RunSpec& spec,
-                                      const Windows& windows,
-                                      std::int64_t sequences);
+// How experts are used on the first `sequences` windows.
+struct RoutingSummary {
+  std::size_t units = 0;               // routed in each layer; the rest takes all experts alike
+  std::vector<double> entropies = {};  // mean of H(p) / ln E of each layer with experts; empty
+                                       // where no units are routed, or one expert is all there is
+};
+
+// Nothing where no router chooses at evaluation.
+std::optional<RoutingSummary> routing_summary(const Model& model,
+                                              const run::RunSpec& spec,
+                                              const Windows& windows,
+                                              std::int64_t sequences);
 
 // `data` is not read; the setting "sequences=N" says how many windows of each source are read, the
 // first of its held-out text (256). Exits as score().

@@ -68,7 +68,33 @@ double information(const Sequences& all, const std::vector<std::size_t>& sources
   return (entropy(whole.data(), experts) - within) / std::log(static_cast<double>(all.different));
 }
 
+double entropy_of_rows(const RoutedUnits& units, const std::vector<double>& rows) {
+  const auto experts = static_cast<std::size_t>(units.experts);
+  if (experts < 2 || units.units() == 0) return std::numeric_limits<double>::quiet_NaN();
+  double sum = 0;
+  for (std::size_t i = 0; i < units.units(); ++i)
+    sum += entropy(rows.data() + i * experts, experts);
+  return sum / static_cast<double>(units.units()) / std::log(static_cast<double>(experts));
+}
+
+// Whether a source misses one of the experts that are left out in turn.
+std::optional<bool> misses_one(std::vector<Increase> row) {
+  if (row.size() < 3) return std::nullopt;
+  std::sort(
+      row.begin(), row.end(), [](const Increase& a, const Increase& b) { return a.mean < b.mean; });
+  const std::size_t half = row.size() / 2;
+  const double median =
+      row.size() % 2 == 1 ? row[half].mean : (row[half - 1].mean + row[half].mean) / 2;
+  const Increase& most = row.back();
+  if (std::isnan(most.error)) return std::nullopt;
+  return most.mean > 0 && most.mean > 3 * median && most.mean > 2 * most.error;
+}
+
 }  // namespace
+
+std::size_t RoutedUnits::units_of(std::int64_t source) const {
+  return static_cast<std::size_t>(std::count(sources.begin(), sources.end(), source));
+}
 
 std::vector<double> mean_weights(const RoutedUnits& units, std::int64_t source) {
   const auto experts = static_cast<std::size_t>(units.experts);
@@ -79,7 +105,8 @@ std::vector<double> mean_weights(const RoutedUnits& units, std::int64_t source) 
     count += 1;
     for (std::size_t e = 0; e < experts; ++e) mean[e] += units.weights[i * experts + e];
   }
-  for (double& p : mean) p /= std::max(1.0, count);
+  if (count == 0) return {};
+  for (double& p : mean) p /= count;
   return mean;
 }
 
@@ -108,32 +135,34 @@ double information_p_value(const RoutedUnits& units,
 }
 
 double mean_entropy(const RoutedUnits& units) {
-  const auto experts = static_cast<std::size_t>(units.experts);
-  if (experts < 2 || units.units() == 0) return 0;
-  double sum = 0;
-  for (std::size_t i = 0; i < units.units(); ++i)
-    sum += entropy(units.weights.data() + i * experts, experts);
-  return sum / static_cast<double>(units.units()) / std::log(static_cast<double>(experts));
+  return entropy_of_rows(units, units.soft.empty() ? units.weights : units.soft);
 }
 
 bool is_collapsed(const RoutedUnits& units) {
   if (units.experts < 2 || units.units() == 0) return false;
   const std::vector<double> mean = mean_weights(units);
-  return mean_entropy(units) < 0.05 && *std::max_element(mean.begin(), mean.end()) > 0.9;
+  return entropy_of_rows(units, units.weights) < 0.05 &&
+         *std::max_element(mean.begin(), mean.end()) > 0.9;
 }
 
-bool is_uniform(const RoutedUnits& units) {
-  return units.experts > 1 && mean_entropy(units) > 0.98;
+bool is_uniform(const RoutedUnits& units) { return mean_entropy(units) > 0.98; }
+
+std::optional<bool> misses_experts(const std::vector<std::vector<Increase>>& increases) {
+  if (increases.empty()) return std::nullopt;
+  bool all = true;
+  for (const std::vector<Increase>& row : increases) {
+    const std::optional<bool> misses = misses_one(row);
+    if (!misses) return std::nullopt;
+    all = all && *misses;
+  }
+  return all;
 }
 
-bool is_specialised(const std::vector<std::vector<double>>& increases) {
-  return std::all_of(increases.begin(), increases.end(), [](std::vector<double> row) {
-    if (row.empty()) return false;
-    std::sort(row.begin(), row.end());
-    const std::size_t half = row.size() / 2;
-    const double median = row.size() % 2 == 1 ? row[half] : (row[half - 1] + row[half]) / 2;
-    return row.back() > 0 && row.back() > 3 * median;
-  });
+std::optional<bool> is_specialised(const RoutedUnits& units,
+                                   const std::vector<std::vector<Increase>>& increases) {
+  const std::optional<bool> misses = misses_experts(increases);
+  if (!misses) return std::nullopt;
+  return *misses && !is_collapsed(units) && !is_uniform(units);
 }
 
 }  // namespace ration::train::experts

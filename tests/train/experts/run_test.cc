@@ -9,6 +9,7 @@
 #include "train/batches.h"
 #include "train/device/runs.h"
 #include "train/experts/small_experts.h"
+#include "train/experts/two_sources.h"
 #include "train/tiny_run.h"
 #include "train/worker.h"
 
@@ -29,14 +30,13 @@ std::function<bool()> after_steps(int steps) {
   return [steps]() mutable { return --steps <= 0; };
 }
 
-class ResumeWithExperts : public testing::TestWithParam<std::string> {};
+// A router, and whether the run reads two sources.
+class ResumeWithExperts : public testing::TestWithParam<std::pair<std::string, bool>> {};
 
 TEST_P(ResumeWithExperts, GivesTheBytesOfAnUninterruptedRun) {
   test::TinyData data;
-  data.spec.router = GetParam();
-  data.spec.experts = 4;
-  data.spec.expert_chunk = 3;
-  data.spec = run::resolve(data.spec);
+  const auto& [router, two_sources] = GetParam();
+  test::add_experts(data, router, two_sources);
   const run::RunFolder straight = data.create("straight");
   const run::RunFolder stopped = data.create("stopped");
   ASSERT_EQ(work_on(straight).exit, WorkerExit::done);
@@ -52,8 +52,67 @@ TEST_P(ResumeWithExperts, GivesTheBytesOfAnUninterruptedRun) {
 
 INSTANTIATE_TEST_SUITE_P(Routers,
                          ResumeWithExperts,
-                         testing::Values("smear", "random", "st_gumbel", "reinforce", "top1"),
-                         [](const auto& tested) { return tested.param; });
+                         testing::Values(std::pair("smear", false),
+                                         std::pair("smear", true),
+                                         std::pair("ensemble", false),
+                                         std::pair("random", false),
+                                         std::pair("hash", false),
+                                         std::pair("st_gumbel", false),
+                                         std::pair("reinforce", false),
+                                         std::pair("dselect", true),
+                                         std::pair("top1", false),
+                                         std::pair("tag", true),
+                                         std::pair("skills", true)),
+                         [](const auto& tested) {
+                           return tested.param.first +
+                                  (tested.param.second ? "_of_two_sources" : "");
+                         });
+
+// Entropies and units of the evaluations of a run.
+std::vector<Json> evaluations_of(const run::RunFolder& folder) {
+  std::vector<Json> found;
+  for (const run::Event& event : test::effective_events(folder))
+    if (event.type == run::EventType::val) found.push_back(event.values);
+  return found;
+}
+
+TEST(RunsWithExperts, LogTheEntropyOfEachLayerAtEveryEvaluation) {
+  test::TinyData data;
+  data.spec.layers = 2;
+  test::add_experts(data, "top1");
+  const run::RunFolder folder = data.create("run");
+  ASSERT_EQ(work_on(folder).exit, WorkerExit::done);
+
+  const std::vector<Json> evaluations = evaluations_of(folder);
+  ASSERT_GE(evaluations.size(), 2U);
+  for (const Json& values : evaluations) {
+    EXPECT_GT(values.at("routed_units"), 0);
+    ASSERT_EQ(values.at("expert_entropy").size(), 2U);
+    for (const Json& entropy : values.at("expert_entropy")) {
+      EXPECT_GT(entropy, 0.3);  // of p, which is no single expert's, and not of the choice
+      EXPECT_LE(entropy, 1);
+    }
+  }
+}
+
+// Documents of 11 tokens behind chunks of 12 route nothing.
+TEST(RunsWithExperts, SayThatNothingIsRoutedAndLogNoEntropy) {
+  test::TinyData data;
+  data.spec.context = 16;
+  data.spec.unique_tokens = 20 * 16;
+  data.spec.tokens = 8 * 16;
+  data.spec.router = "smear";
+  data.spec.expert_chunk = 12;
+  data.spec = run::resolve(data.spec);
+  const run::RunFolder folder = data.create("run");
+  const WorkerOutcome outcome = work_on(folder);
+  ASSERT_EQ(outcome.exit, WorkerExit::done) << (outcome.error ? outcome.error->describe() : "");
+
+  for (const Json& values : evaluations_of(folder)) {
+    EXPECT_EQ(values.at("routed_units"), 0);
+    EXPECT_FALSE(values.contains("expert_entropy"));
+  }
+}
 
 TEST(RunsWithExperts, AreRefusedWhereNothingComputesThem) {
   test::TinyData data;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 
 #include "base/random.h"
 
@@ -68,9 +69,73 @@ TEST(Specialisation, TellsCollapsedAndUniformRouters) {
   EXPECT_EQ(mean_entropy(each), 0);
 }
 
+// A router that chooses one expert has weights without entropy, whatever it thinks.
+TEST(Specialisation, TakesTheEntropyOfWhatTheRouterThinks) {
+  RoutedUnits units = units_of(2, {{0, {1, 0}}, {1, {0, 1}}});
+  units.soft = {0.75, 0.25, 0.5, 0.5};
+  const double first = -(0.75 * std::log(0.75) + 0.25 * std::log(0.25)) / std::log(2);
+
+  EXPECT_NEAR(mean_entropy(units), (first + 1) / 2, 1e-15);
+  EXPECT_FALSE(is_uniform(units));
+  units.soft = {0.5, 0.5, 0.5, 0.5};
+  EXPECT_TRUE(is_uniform(units));
+}
+
+TEST(Specialisation, CollapseIsOfWhatComputes) {
+  RoutedUnits units = units_of(2, {{0, {1, 0}}, {1, {1, 0}}});
+  units.soft = {0.6, 0.4, 0.6, 0.4};
+
+  EXPECT_TRUE(is_collapsed(units));
+}
+
+TEST(Specialisation, KnowsNothingOfUnitsThatAreNot) {
+  const RoutedUnits none{.experts = 4};
+  const RoutedUnits first = units_of(2, {{0, {1, 0}}});
+
+  EXPECT_TRUE(std::isnan(mean_entropy(none)));
+  EXPECT_TRUE(std::isnan(mean_entropy(units_of(1, {{0, {1}}}))));
+  EXPECT_FALSE(is_collapsed(none) || is_uniform(none));
+  EXPECT_TRUE(mean_weights(none).empty());
+  EXPECT_TRUE(mean_weights(first, 1).empty());
+  EXPECT_EQ(first.units_of(0), 1U);
+  EXPECT_EQ(first.units_of(1), 0U);
+}
+
+std::vector<std::vector<Increase>> with_error(const std::vector<std::vector<double>>& means,
+                                              double error) {
+  std::vector<std::vector<Increase>> rows;
+  for (const std::vector<double>& row : means) {
+    rows.emplace_back();
+    for (const double mean : row) rows.back().push_back({.mean = mean, .error = error});
+  }
+  return rows;
+}
+
 TEST(Specialisation, NeedsAnExpertThatEachSourceMisses) {
-  EXPECT_TRUE(is_specialised({{0.9, 0.1, 0.1, 0.2}, {0, 0.5, 0.1, 0.1}}));
-  EXPECT_FALSE(is_specialised({{0.9, 0.1, 0.1, 0.2}, {0.2, 0.3, 0.2, 0.2}}));
+  EXPECT_EQ(misses_experts(with_error({{0.9, 0.1, 0.1, 0.2}, {0, 0.5, 0.1, 0.1}}, 0.01)), true);
+  EXPECT_EQ(misses_experts(with_error({{0.9, 0.1, 0.1, 0.2}, {0.2, 0.3, 0.2, 0.2}}, 0.01)), false);
+}
+
+// Of experts that nobody uses the median is 0, which any noise exceeds.
+TEST(Specialisation, NeedsIncreasesBeyondTheirStandardErrors) {
+  EXPECT_EQ(misses_experts(with_error({{1e-3, 0, 0, 0}}, 4e-4)), true);
+  EXPECT_EQ(misses_experts(with_error({{1e-3, 0, 0, 0}}, 6e-4)), false);
+}
+
+TEST(Specialisation, CannotBeAskedOfTwoExpertsOfOneWindowOrOfWhatIsNotRouted) {
+  EXPECT_EQ(misses_experts(with_error({{0.5, 0}}, 0.01)), std::nullopt);
+  EXPECT_EQ(misses_experts(with_error({{0.5, 0, 0}}, std::nan(""))), std::nullopt);
+  EXPECT_EQ(misses_experts({{{0.5, 0.01}, {0, 0.01}, {0, 0.01}}, {}}), std::nullopt);
+  EXPECT_EQ(misses_experts({}), std::nullopt);
+}
+
+TEST(Specialisation, IsNotOfCollapsedOrUniformRouters) {
+  const auto missed = with_error({{0.9, 0, 0}}, 0.01);
+  constexpr double kThird = 1.0 / 3;
+
+  EXPECT_EQ(is_specialised(units_of(3, {{0, {1, 0, 0}}, {0, {0, 1, 0}}}), missed), true);
+  EXPECT_EQ(is_specialised(units_of(3, {{0, {1, 0, 0}}}), missed), false);
+  EXPECT_EQ(is_specialised(units_of(3, {{0, {kThird, kThird, kThird}}}), missed), false);
 }
 
 }  // namespace
