@@ -45,4 +45,25 @@ Result<void> apply_setting(const std::string& word, run::RunFile& file) {
                                     : run::set(file.spec, name, *accepted);
 }
 
+Result<std::int64_t> take_sequences(std::vector<std::string>& settings, std::int64_t usual) {
+  constexpr std::int64_t kMost = 1'000'000'000;
+  std::int64_t sequences = usual;
+  for (const std::string& word : settings) {
+    if (name_of_setting(word) != "sequences") continue;
+    const std::string_view number =
+        std::string_view(word).substr(std::min(word.size(), sizeof("sequences")));
+    const auto [end, code] =
+        std::from_chars(number.data(), number.data() + number.size(), sequences);
+    if (code != std::errc() || end != number.data() + number.size() || sequences < 1 ||
+        sequences > kMost)
+      return Error{
+          .kind = ErrorKind::usage,
+          .what = fmt::format("\"{}\" is no number of sequences", word),
+          .hint = fmt::format("write sequences={}: a whole number from 1 to {}", usual, kMost)};
+  }
+  std::erase_if(settings,
+                [](const std::string& word) { return name_of_setting(word) == "sequences"; });
+  return sequences;
+}
+
 }  // namespace ration::train

@@ -2,8 +2,10 @@
 
 // Settings of a run as words of the command line: "width=384", "device=cuda".
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "run/spec.h"
 
@@ -17,5 +19,9 @@ bool is_execution_setting(std::string_view name);
 // One "name=value" into the run. Errors (ErrorKind::usage): another form, an unknown name, a value
 // of another type or out of its range.
 Result<void> apply_setting(const std::string& word, run::RunFile& file);
+
+// Takes the words "sequences=N" out of the settings: the last number, from 1 to 1e9, or `usual`.
+// Errors (ErrorKind::usage): no such number.
+Result<std::int64_t> take_sequences(std::vector<std::string>& settings, std::int64_t usual);
 
 }  // namespace ration::train

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "checkpoint/safetensors.h"
 #include "data/schedule.h"
@@ -20,7 +19,6 @@ namespace {
 using run::WorkerExit;
 
 constexpr std::int64_t kSequences = 256;
-constexpr std::int64_t kMostSequences = 1'000'000'000;
 
 Error data_error(std::string what, std::string hint) {
   return {.kind = ErrorKind::input, .what = std::move(what), .hint = std::move(hint)};
@@ -28,26 +26,6 @@ Error data_error(std::string what, std::string hint) {
 
 WorkerOutcome failed(WorkerExit exit, Error error) {
   return {.exit = exit, .error = std::move(error)};
-}
-
-// Takes the word "sequences=N" out of the settings; the number, or its default.
-Result<std::int64_t> take_sequences(std::vector<std::string>& settings) {
-  std::int64_t sequences = kSequences;
-  for (const std::string& word : settings) {
-    if (name_of_setting(word) != "sequences") continue;
-    const std::string_view number =
-        std::string_view(word).substr(std::min(word.size(), sizeof("sequences")));
-    const auto [end, code] =
-        std::from_chars(number.data(), number.data() + number.size(), sequences);
-    if (code != std::errc() || end != number.data() + number.size() || sequences < 1 ||
-        sequences > kMostSequences)
-      return Error{.kind = ErrorKind::usage,
-                   .what = fmt::format("\"{}\" is no number of sequences", word),
-                   .hint = "write sequences=256: a whole number from 1 on"};
-  }
-  std::erase_if(settings,
-                [](const std::string& word) { return name_of_setting(word) == "sequences"; });
-  return sequences;
 }
 
 // So many windows of the training tokens, each drawn once at most.
@@ -166,7 +144,7 @@ WorkerOutcome write_statistics(const StatisticsOptions& options,
                                const std::function<void(const std::string&)>& say) {
   Files& files = world.files;
   std::vector<std::string> settings = options.of.settings;
-  Result<std::int64_t> sequences = take_sequences(settings);
+  Result<std::int64_t> sequences = take_sequences(settings, kSequences);
   if (!sequences) return failed(WorkerExit::usage, std::move(sequences).error());
   Result<NamedCheckpoint> named = find_checkpoint(files, options.of.checkpoint);
   if (!named) return failed(WorkerExit::usage, std::move(named).error());

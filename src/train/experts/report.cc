@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -306,25 +305,6 @@ Result<std::vector<SourceText>> open_sources(Files& files,
   return sources;
 }
 
-// Takes "sequences=N" out of the settings.
-Result<std::int64_t> take_sequences(std::vector<std::string>& settings) {
-  std::int64_t sequences = kSequences;
-  for (const std::string& word : settings) {
-    if (name_of_setting(word) != "sequences") continue;
-    const std::string_view number =
-        std::string_view(word).substr(std::min(word.size(), sizeof("sequences")));
-    const auto [end, code] =
-        std::from_chars(number.data(), number.data() + number.size(), sequences);
-    if (code != std::errc() || end != number.data() + number.size() || sequences < 1)
-      return Error{.kind = ErrorKind::usage,
-                   .what = fmt::format("\"{}\" is no number of sequences", word),
-                   .hint = "write sequences=256: a whole number from 1 on"};
-  }
-  std::erase_if(settings,
-                [](const std::string& word) { return name_of_setting(word) == "sequences"; });
-  return sequences;
-}
-
 }  // namespace
 
 Json expert_report(const Model& model,
@@ -385,7 +365,7 @@ WorkerOutcome write_experts(const ScoreOptions& options,
                             const std::function<void(const std::string&)>& say) {
   Files& files = world.files;
   std::vector<std::string> settings = options.settings;
-  Result<std::int64_t> sequences = take_sequences(settings);
+  Result<std::int64_t> sequences = take_sequences(settings, kSequences);
   if (!sequences) return failed(WorkerExit::usage, std::move(sequences).error());
   Result<NamedCheckpoint> named = find_checkpoint(files, options.checkpoint);
   if (!named) return failed(WorkerExit::usage, std::move(named).error());
