@@ -107,8 +107,10 @@ double routing_overhead(const RunSpec& spec) {
   const bool whole = !reads_states(spec) || spec.expert_mode == "prefix";
   const auto together = static_cast<double>(whole ? spec.context : spec.expert_chunk);
   const double routing = counts.router / together;
-  if (is_one_of(spec.router, {"ensemble", "dselect"}))
-    return routing + (experts - 1) * counts.expert;
+  if (is_one_of(spec.router, {"ensemble", "dselect"})) {
+    const double shared = spec.expert_kind == "lowrank" ? counts.shared : 0;
+    return routing + (experts - 1) * (counts.expert + shared);
+  }
   if (is_one_of(spec.router, {"smear", "skills"}))
     return routing + experts * counts.expert / together;
   return routing;
@@ -138,32 +140,65 @@ std::vector<Error> check_experts(const RunSpec& spec) {
   };
   if (!has_experts(spec)) return problems;
   if (spec.precision == "bf16")
-    add("experts are computed on the processor, and bf16 is not",
+    add("precision = \"bf16\" is not computed on the processor, where experts are",
         "set precision = \"fp32\", or router = \"none\"");
   if (spec.expert_layers == "odd" && spec.layers < 2)
     add("expert_layers = \"odd\" leaves a model of one layer without experts",
         "set expert_layers = \"all\", or layers from 2 on");
   if (spec.expert_kind == "lowrank" && expert_width(spec) > std::min(spec.width, spec.mlp_width))
-    add(fmt::format("factors of rank {} are larger than the matrices of {} x {} that they change",
+    add(fmt::format("expert_rank = {}: factors of rank {} are larger than the matrices of {} x {} "
+                    "that they change",
+                    spec.expert_rank,
                     expert_width(spec),
                     spec.mlp_width,
                     spec.width),
-        "lower expert_rank, or experts of dense_wide");
+        spec.router == "dense_wide" ? "lower expert_rank or experts, which multiply it"
+                                    : "lower expert_rank");
   if (reads_states(spec) && spec.expert_chunk >= spec.context)
-    add(fmt::format("sequences of {} tokens end before anything is routed by their first {}",
-                    spec.context,
-                    spec.expert_chunk),
+    add(fmt::format("expert_chunk = {}: sequences of {} tokens end before anything is routed",
+                    spec.expert_chunk,
+                    spec.context),
         "set expert_chunk below context");
   if (reads_sources(spec) && !has_aux(spec))
-    add(fmt::format("router \"{}\" reads the source of each sequence, and there is one alone",
+    add(fmt::format("router = \"{}\" reads the source of each sequence, and there is one alone",
                     spec.router),
         "name auxiliary sources in aux, or take another router");
-  if (spec.router == "dselect" && !std::has_single_bit(static_cast<std::uint64_t>(spec.experts)))
-    add(fmt::format("dselect numbers experts by binary digits, and {} is no power of two",
+  if (spec.router == "dselect" && spec.experts < 2)
+    add(fmt::format("experts = {} leaves dselect nothing to choose from", spec.experts),
+        "set experts to 2, 4, 8, …");
+  else if (spec.router == "dselect" &&
+           !std::has_single_bit(static_cast<std::uint64_t>(spec.experts)))
+    add(fmt::format("experts = {} is no power of two, and dselect numbers them by binary digits",
                     spec.experts),
         "set experts to 2, 4, 8, …");
-  if (spec.router == "dselect" && spec.experts < 2)
-    add("dselect has nothing to choose from", "set experts to 2, 4, 8, …");
+  if (spec.router == "st_gumbel" && !spec.branch_from.empty())
+    add("router = \"st_gumbel\" cools over the run's length, which a branch does not share with "
+        "its "
+        "trunk",
+        "train each length whole, or take another router");
+  return problems;
+}
+
+std::optional<Error> check_device(const RunSpec& spec, const Execution& execution) {
+  if (!has_experts(spec) || execution.device != "cuda") return std::nullopt;
+  return problem(fmt::format("device = \"cuda\": router \"{}\" is computed on the processor alone",
+                             spec.router),
+                 "set device = \"cpu\"; \"auto\" takes it, too");
+}
+
+std::vector<Error> check_experts(const RunSpec& spec, const Execution& execution) {
+  std::vector<Error> problems;
+  if (std::optional<Error> device = check_device(spec, execution)) problems.push_back(*device);
+  const bool together = execution.micro_batch_sequences == 0 && execution.processes == 1;
+  if (spec.router_balance > 0 && spec.points.empty() && !together)
+    problems.push_back(problem(
+        fmt::format("router_balance = {} compares all sequences of a step, which {} computes "
+                    "in parts",
+                    spec.router_balance,
+                    execution.processes > 1 ? fmt::format("processes = {}", execution.processes)
+                                            : fmt::format("micro_batch_sequences = {}",
+                                                          execution.micro_batch_sequences)),
+        "set processes = 1 and micro_batch_sequences = 0, or router_balance = 0"));
   return problems;
 }
 

@@ -4,6 +4,7 @@
 // what routing them costs, and which settings go together.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -45,7 +46,7 @@ ExpertCounts count_experts(const RunSpec& spec);
 
 // Multiply-adds of the forward pass a token beyond those of a single expert, of one layer. With T_u
 // tokens routed together: the router's (d E) / T_u, and merging E P_e / T_u or the outputs of E - 1
-// more experts.
+// more experts, with factors each through the matrices that all share.
 double routing_overhead(const RunSpec& spec);
 
 // Sets to their defaults what the router does not read; idempotent. Part of resolve().
@@ -53,5 +54,10 @@ void resolve_experts(RunSpec& spec);
 
 // Problems of these settings that no single range shows. Part of check().
 std::vector<Error> check_experts(const RunSpec& spec);
+
+// Where `execution` asks for these experts on a device that does not compute them.
+std::optional<Error> check_device(const RunSpec& spec, const Execution& execution);
+// The same, and all else that a worker would refuse of the two together.
+std::vector<Error> check_experts(const RunSpec& spec, const Execution& execution);
 
 }  // namespace ration::run

@@ -52,6 +52,8 @@ std::optional<Error> make_branch(PlannedRun& trunk, PlannedRun& run) {
           "lower warmup_fraction, which counts the trunk's steps, or leave out the shortest");
     spec.branch_from = trunk.id;
     spec.branch_step = step;
+    if (std::vector<Error> problems = run::check(spec); !problems.empty())
+      return std::move(problems[0]);
     const auto steps = static_cast<double>(run::steps_of(spec));
     run.facts.flops *= 1 - static_cast<double>(step) / steps;
     keep_also(trunk, std::to_string(step));

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "base/text.h"
@@ -183,6 +184,7 @@ class Expander {
     if (!asked) return std::nullopt;
     write_tags(block, given, *run);
     if (*asked) count_rounding();
+    if (*asked) count_reading();
     return Candidate{.run = std::move(*run), .asked = *asked};
   }
 
@@ -244,6 +246,19 @@ class Expander {
       if (rounded_[slot].points++ == 0) rounded_[slot].first = change;
   }
 
+  void count_reading() {
+    for (const int slot : point_.unread()) unread_.insert(slot);
+    for (const int slot : point_.read()) read_.insert(slot);
+  }
+
+  // Nothing else would tell: the run is the same without them.
+  std::vector<std::string> read_by_none() const {
+    std::vector<std::string> names;
+    for (const int slot : unread_)
+      if (!read_.contains(slot)) names.push_back(definition_.names[slot].name);
+    return names;
+  }
+
   static std::string label(const PlannedRun& run) {
     std::string text;
     for (const auto& [name, value] : run.tags)
@@ -282,6 +297,11 @@ class Expander {
                       change.points == 1 ? "" : "s, the first",
                       change.first.from,
                       change.first.to));
+    if (const std::vector<std::string> none = read_by_none(); !none.empty())
+      expansion_.notes.push_back(fmt::format("{} {} given, and no run reads {}",
+                                             fmt::join(none, ", "),
+                                             none.size() == 1 ? "is" : "are",
+                                             none.size() == 1 ? "it" : "them"));
     for (std::string& note : data_.overlap_notes()) expansion_.notes.push_back(std::move(note));
   }
 
@@ -295,6 +315,7 @@ class Expander {
   std::unordered_map<std::string, std::size_t> by_id_;
   std::vector<std::string> merged_examples_;
   std::map<int, Rounded> rounded_;  // by slot
+  std::set<int> unread_, read_;     // slots that some run leaves out, or reads
   std::int64_t branches_ = 0;
   double saved_flops_ = 0;
 };

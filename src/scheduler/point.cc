@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "data/shards.h"
+#include "run/experts.h"
 #include "run/mixture.h"
 #include "run/weights.h"
 #include "scheduler/sources.h"
@@ -85,6 +86,8 @@ void Point::start(const Block& block,
   std::fill(states_.begin(), states_.end(), State::unknown);
   path_.clear();
   roundings_.clear();
+  unread_.clear();
+  read_.clear();
   init_file_ = nullptr;
   list_ = nullptr;
 }
@@ -386,6 +389,7 @@ std::optional<std::int64_t> Point::integer(int slot) {
 bool Point::check(const run::RunSpec& spec, const run::Execution& execution) {
   std::vector<Error> wrong = run::check(spec);
   for (Error& more : run::check(execution)) wrong.push_back(std::move(more));
+  for (Error& more : run::check_experts(spec, execution)) wrong.push_back(std::move(more));
   for (const Error& error : wrong) report(place_of_words(error.what), error.what, error.hint);
   const data::Manifest* data = manifest();
   if (data == nullptr) return false;
@@ -413,6 +417,15 @@ std::optional<std::int64_t> Point::priority() {
   return std::nullopt;
 }
 
+void Point::note_unread(const run::RunSpec& resolved) {
+  for (const int slot : identity_) {
+    if (given(slot) == nullptr || !is_on(slot)) continue;
+    const Value &usual = names_[slot].field->default_value, *value = find(slot);
+    if (value == nullptr || *value == usual) continue;
+    (run::get(resolved, names_[slot].name) == usual ? unread_ : read_).push_back(slot);
+  }
+}
+
 std::optional<PlannedRun> Point::resolve() {
   PlannedRun run;
   bool whole = fill(run.spec, identity_);
@@ -428,6 +441,7 @@ std::optional<PlannedRun> Point::resolve() {
   if (!folders) return std::nullopt;
   if (!folders->empty()) run.execution.aux_data = std::move(*folders);
   run.spec = run::resolve(std::move(run.spec));
+  note_unread(run.spec);
   if (!read_needs(run) || !check(run.spec, run.execution)) return std::nullopt;
   run.execution.data = data_.find(std::get<std::string>(*find(data_slot_))).folder;
   const run::ParamCounts counts = run::count_params(run.spec);

@@ -50,6 +50,11 @@ class Point : public Scope {
 
   // False where `when` switches a name off here.
   bool is_on(int slot);
+  // Of the settings that the file gives this point: those that the run of resolve() does not read,
+  // so that its identity is the same without them, and those that it reads. Neither has what is
+  // given as it is without being given.
+  const std::vector<int>& unread() const { return unread_; }
+  const std::vector<int>& read() const { return read_; }
   // The settings that were brought to whole sequences.
   const std::vector<std::pair<int, Rounding>>& roundings() const { return roundings_; }
 
@@ -67,6 +72,7 @@ class Point : public Scope {
   std::optional<run::Value> init_of(const std::string& text);
   std::optional<run::Value> points_of(const std::string& text);
   bool read_needs(PlannedRun& run);
+  void note_unread(const run::RunSpec& resolved);
   bool check_init_file(const run::RunSpec& spec);
   bool check_windows(const run::RunSpec& spec);
   std::optional<run::Value> whole_sequences(int slot, std::int64_t asked);
@@ -102,6 +108,7 @@ class Point : public Scope {
   std::vector<run::Value> values_;
   std::vector<int> path_;  // names being computed, for the message of a cycle
   std::vector<std::pair<int, Rounding>> roundings_;
+  std::vector<int> unread_, read_;
   // Slots that are asked for by name, looked up once.
   std::vector<int> identity_;   // all settings that make the run's identity
   std::vector<int> unseeded_;   // … without seed and subset_seed

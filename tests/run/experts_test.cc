@@ -9,7 +9,9 @@
 namespace ration::run {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 RunSpec gpt2_with(const std::string& router, const std::string& kind = "ffn") {
   RunSpec spec;
@@ -55,6 +57,36 @@ TEST(ExpertCounts, OfFlopsAreEFoldForAnEnsembleAndAWideMlp) {
   EXPECT_NEAR(flops(wide) - flops(plain), expert_flops(wide) * 7 / 8, 1e-6);
 }
 
+// Multiply-adds a token of one layer, counted map by map as the layer computes them: each of the
+// `times` experts goes through its own maps, and with factors through the shared ones, too.
+double by_hand(const RunSpec& spec, double times) {
+  const double d = 128, f = 512, r = 16;
+  if (spec.expert_kind == "adapter") return (d * f + f * d) + times * (d * r + r * d);
+  if (spec.expert_kind == "ffn") return times * (d * f + f * d);
+  double sum = 0;
+  for (const auto& [in, out] : {std::pair{d, f}, std::pair{f, d}})
+    sum += times * (in * out + in * r + r * out);
+  return sum;
+}
+
+TEST(ExpertCounts, OfFlopsAreThoseOfEveryMapThatIsComputed) {
+  for (const std::string kind : {"ffn", "adapter", "lowrank"})
+    for (const auto& [router, times] : {std::pair{"tag", 1.0},
+                                        std::pair{"hash", 1.0},
+                                        std::pair{"ensemble", 8.0},
+                                        std::pair{"dselect", 8.0}}) {
+      const RunSpec spec = gpt2_with(router, kind);
+      RunSpec none = gpt2_with("none");
+      const double columns = spec.router == "dselect" ? 3 : 8;
+      const double choosing =
+          spec.router == "tag" || spec.router == "hash" ? 0 : (columns + 3) * 128 / 128;
+
+      const double mlp = (flops(spec) - flops(none)) / (6 * 4) + 2.0 * 128 * 512;
+
+      EXPECT_NEAR(mlp, by_hand(spec, times) + choosing, 1e-6) << kind << " " << router;
+    }
+}
+
 TEST(ExpertCounts, OfADenseModelAreThoseWithoutExperts) {
   EXPECT_FALSE(has_experts(gpt2_with("dense")));
   EXPECT_EQ(count_params(gpt2_with("dense")).total, count_params(gpt2_with("none")).total);
@@ -87,19 +119,51 @@ TEST(Experts, AreRefusedInWordsWhereTheirSettingsDoNotGoTogether) {
   const RunSpec smear = gpt2_with("smear");
 
   EXPECT_EQ(words(smear, [](auto&) {}), "");
-  EXPECT_THAT(words(smear, [](auto& s) { s.expert_chunk = 512; }), HasSubstr("end before"));
-  EXPECT_THAT(words(smear, [](auto& s) { s.precision = "bf16"; }), HasSubstr("bf16"));
+  EXPECT_THAT(words(smear, [](auto& s) { s.expert_chunk = 512; }),
+              AllOf(StartsWith("expert_chunk = 512"), HasSubstr("end before")));
+  EXPECT_THAT(words(smear, [](auto& s) { s.precision = "bf16"; }),
+              StartsWith("precision = \"bf16\""));
   EXPECT_THAT(words(gpt2_with("smear", "lowrank"), [](auto& s) { s.expert_rank = 129; }),
-              HasSubstr("larger than the matrices"));
-  EXPECT_THAT(words(gpt2_with("tag"), [](auto&) {}), HasSubstr("reads the source"));
+              AllOf(StartsWith("expert_rank = 129"), HasSubstr("larger than the matrices")));
+  EXPECT_THAT(words(gpt2_with("tag"), [](auto&) {}),
+              AllOf(StartsWith("router = \"tag\""), HasSubstr("reads the source")));
   EXPECT_THAT(words(gpt2_with("dselect"), [](auto& s) { s.experts = 6; }),
-              HasSubstr("no power of two"));
+              AllOf(StartsWith("experts = 6"), HasSubstr("no power of two")));
+  EXPECT_THAT(words(gpt2_with("dselect"), [](auto& s) { s.experts = 1; }),
+              AllOf(StartsWith("experts = 1"), HasSubstr("nothing to choose")));
   EXPECT_THAT(words(smear,
                     [](auto& s) {
                       s.layers = 1;
                       s.expert_layers = "odd";
                     }),
-              HasSubstr("one layer"));
+              AllOf(StartsWith("expert_layers = \"odd\""), HasSubstr("one layer")));
+  EXPECT_THAT(words(gpt2_with("st_gumbel"),
+                    [](auto& s) {
+                      s.branch_from = std::string(32, 'a');
+                      s.branch_step = 1;
+                    }),
+              AllOf(StartsWith("router = \"st_gumbel\""), HasSubstr("with its trunk")));
+}
+
+TEST(Experts, AreRefusedWhereTheRunIsNotCarriedOutAsTheyNeed) {
+  const auto words = [](const RunSpec& spec, const Execution& execution) {
+    const std::vector<Error> problems = check_experts(spec, execution);
+    return problems.empty() ? std::string() : problems[0].what;
+  };
+  RunSpec balanced = gpt2_with("top1");
+  balanced.router_balance = 0.5;
+
+  for (const char* device : {"auto", "cpu"}) {
+    EXPECT_EQ(words(gpt2_with("smear"), {.device = device}), "");
+    EXPECT_EQ(words(balanced, {.device = device}), "");
+  }
+  EXPECT_EQ(words(gpt2_with("none"), {.device = "cuda"}), "");
+  EXPECT_EQ(words(gpt2_with("dense"), {.device = "cuda"}), "");
+  EXPECT_THAT(words(gpt2_with("smear"), {.device = "cuda"}),
+              AllOf(StartsWith("device = \"cuda\""), HasSubstr("processor alone")));
+  EXPECT_THAT(words(balanced, {.micro_batch_sequences = 2}),
+              AllOf(StartsWith("router_balance = 0.5"), HasSubstr("micro_batch_sequences = 2")));
+  EXPECT_THAT(words(balanced, {.processes = 2}), HasSubstr("processes = 2"));
 }
 
 TEST(Experts, OfAnotherRouterAreAnotherArchitecture) {

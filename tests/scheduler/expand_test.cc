@@ -18,6 +18,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::StartsWith;
 
 constexpr const char* kData = "data = 'data'\n";
 
@@ -591,6 +592,60 @@ TEST_F(Expand, TrunkRefusesWhatBranchesCannotShare) {
               ElementsAre(HasSubstr("within the warm-up")));
   EXPECT_THAT(problems("[fixed]\ntokens = 6400\nbranch_step = 4\n"),
               ElementsAre(HasSubstr("branch_step cannot be set: it follows from [trunk]")));
+}
+
+TEST_F(Expand, PointsAtTheSettingOfExpertsThatIsToBlame) {
+  const auto at = [&](const std::string& setting) {
+    const auto all = problems(
+        "[fixed]\ntokens = 6400\ncontext = 64\nexperts = 4\nrouter = "
+        "'smear'\nexpert_chunk = 32\n" +
+        setting);
+    return all.size() == 1 ? all[0] : fmt::format("{} problems", all.size());
+  };
+
+  EXPECT_EQ(at(""), "0 problems");
+  EXPECT_THAT(at("[[block]]\n[block.fixed]\nexpert_chunk = 64"),
+              StartsWith("10:16 expert_chunk = 64"));
+  EXPECT_THAT(at("precision = 'bf16'"), StartsWith("8:13 precision"));
+  EXPECT_THAT(at("expert_kind = 'lowrank'\nexpert_rank = 1000"), StartsWith("9:15 expert_rank"));
+  EXPECT_THAT(at("[[block]]\n[block.fixed]\nrouter = 'dselect'\nexperts = 1"),
+              StartsWith("11:11 experts = 1"));
+}
+
+TEST_F(Expand, RefusesExpertsWhereTheWorkerWould) {
+  const std::string top1 =
+      "[fixed]\ntokens = 6400\ncontext = 64\nrouter = 'top1'\nexpert_chunk = 32\n";
+
+  EXPECT_THAT(problems(top1 + "device = 'auto'\nrouter_balance = 0.1"), IsEmpty());
+  EXPECT_THAT(problems(top1 + "device = 'cuda'"),
+              ElementsAre(StartsWith("7:10 device = \"cuda\": router \"top1\"")));
+  EXPECT_THAT(problems(top1 + "router_balance = 0.1\nmicro_batch_sequences = 2"),
+              ElementsAre(StartsWith("7:18 router_balance = 0.1 compares all sequences")));
+  EXPECT_THAT(problems(top1 + "router_balance = 0.1\nprocesses = 2"),
+              ElementsAre(HasSubstr("which processes = 2 computes in parts")));
+}
+
+TEST_F(Expand, TrunkRefusesWhatFollowsTheRunsLength) {
+  const std::string trunk = "[trunk]\ntokens = [25600, 51200]\n[fixed]\nschedule = 'wsd'\n";
+
+  EXPECT_THAT(problems(trunk + "context = 64\nexpert_chunk = 32\nrouter = 'st_gumbel'"),
+              ElementsAre(HasSubstr("router = \"st_gumbel\" cools over the run's length")));
+  EXPECT_THAT(problems(trunk + "context = 64\nexpert_chunk = 32\nrouter = 'top1'"), IsEmpty());
+}
+
+TEST_F(Expand, NamesSettingsThatNoRunReads) {
+  const std::string fixed = "[fixed]\ntokens = 6400\ncontext = 64\nexpert_chunk = 32\n";
+
+  EXPECT_THAT(expand(fixed + "router = 'smear'\nrouter_balance = 0.5\ntag_noise = 0.7").notes,
+              ElementsAre("router_balance, tag_noise are given, and no run reads them"));
+  EXPECT_THAT(expand(fixed + "router = 'hash'\nexpert_kind = 'adapter'\nrouter_lr = 5").notes,
+              ElementsAre("router_lr is given, and no run reads it"));
+  EXPECT_THAT(expand("[fixed]\ntokens = 6400\nrouter = 'none'\nexpert_kind = 'adapter'").notes,
+              ElementsAre("expert_kind is given, and no run reads it"));
+  // One that some run reads, and one that says what holds anyway.
+  EXPECT_THAT(expand(fixed + "router_balance = 0.5\n[grid]\nrouter = ['smear', 'top1']").notes,
+              IsEmpty());
+  EXPECT_THAT(expand(fixed + "router = 'smear'\nrouter_balance = 0.0").notes, IsEmpty());
 }
 
 }  // namespace
