@@ -171,10 +171,11 @@ std::vector<Error> check_experts(const RunSpec& spec) {
     add(fmt::format("experts = {} is no power of two, and dselect numbers them by binary digits",
                     spec.experts),
         "set experts to 2, 4, 8, …");
-  if (spec.router == "st_gumbel" && !spec.branch_from.empty())
-    add("router = \"st_gumbel\" cools over the run's length, which a branch does not share with "
-        "its "
-        "trunk",
+  if (is_one_of(spec.router, {"st_gumbel", "dselect"}) && !spec.branch_from.empty())
+    add(fmt::format(
+            "router = \"{}\" follows the run's length, which a branch does not share with its "
+            "trunk",
+            spec.router),
         "train each length whole, or take another router");
   return problems;
 }

@@ -137,12 +137,13 @@ TEST(Experts, AreRefusedInWordsWhereTheirSettingsDoNotGoTogether) {
                       s.expert_layers = "odd";
                     }),
               AllOf(StartsWith("expert_layers = \"odd\""), HasSubstr("one layer")));
-  EXPECT_THAT(words(gpt2_with("st_gumbel"),
-                    [](auto& s) {
-                      s.branch_from = std::string(32, 'a');
-                      s.branch_step = 1;
-                    }),
-              AllOf(StartsWith("router = \"st_gumbel\""), HasSubstr("with its trunk")));
+  for (const std::string router : {"st_gumbel", "dselect"})
+    EXPECT_THAT(words(gpt2_with(router),
+                      [](auto& s) {
+                        s.branch_from = std::string(32, 'a');
+                        s.branch_step = 1;
+                      }),
+                AllOf(StartsWith("router = \"" + router + "\""), HasSubstr("with its trunk")));
 }
 
 TEST(Experts, AreRefusedWhereTheRunIsNotCarriedOutAsTheyNeed) {

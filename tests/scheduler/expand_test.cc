@@ -629,7 +629,7 @@ TEST_F(Expand, TrunkRefusesWhatFollowsTheRunsLength) {
   const std::string trunk = "[trunk]\ntokens = [25600, 51200]\n[fixed]\nschedule = 'wsd'\n";
 
   EXPECT_THAT(problems(trunk + "context = 64\nexpert_chunk = 32\nrouter = 'st_gumbel'"),
-              ElementsAre(HasSubstr("router = \"st_gumbel\" cools over the run's length")));
+              ElementsAre(HasSubstr("router = \"st_gumbel\" follows the run's length")));
   EXPECT_THAT(problems(trunk + "context = 64\nexpert_chunk = 32\nrouter = 'top1'"), IsEmpty());
 }
 
