@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "eval/unfinished.h"
+#include "run/architecture.h"
 #include "run/experts.h"
 #include "run/folder.h"
 
@@ -32,13 +33,6 @@ constexpr std::array<std::string_view, 14> kModelSettings = {"family",
                                                              "precision",
                                                              "parametrisation"};
 // The same of experts, where there are any.
-constexpr std::array<std::string_view, 7> kExpertSettings = {"router",
-                                                             "experts",
-                                                             "expert_kind",
-                                                             "expert_rank",
-                                                             "expert_layers",
-                                                             "expert_mode",
-                                                             "expert_chunk"};
 // How it is computed; what names files is the sweep's business.
 constexpr std::array<std::string_view, 9> kComputed = {"device",
                                                        "threads",
@@ -132,7 +126,7 @@ Json evaluation_settings(const run::RunSpec& shape) {
   for (const std::string_view name : kModelSettings)
     settings[std::string(name)] = json_of(run::get(shape, name));
   if (run::has_experts(shape))
-    for (const std::string_view name : kExpertSettings)
+    for (const std::string_view name : run::expert_settings())
       settings[std::string(name)] = json_of(run::get(shape, name));
   return settings;
 }
