@@ -258,6 +258,8 @@ WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
   if (!file) return failed(WorkerExit::usage, std::move(file).error());
   if (std::optional<WorkerOutcome> finished = outcome_of_finished(options.run_folder, world.files))
     return *std::move(finished);
+  if (auto wrong = run::check_experts(file->spec, file->execution); !wrong.empty())
+    return failed(WorkerExit::usage, std::move(wrong[0]));
   if (!file->spec.points.empty()) return carry_out_points(folder, *file, options, world);
   Result<Prepared> prepared = prepare(*file, world.files);
   if (!prepared) return failed(WorkerExit::data, std::move(prepared).error());
@@ -266,6 +268,14 @@ WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
   Result<std::optional<int>> attempt = agree_on_attempt(folder, options, **group);
   if (!attempt) return failed(WorkerExit::other, std::move(attempt).error());
   if (!*attempt) return {.exit = WorkerExit::fenced};
+  if ((*group)->size() > 1 && file->spec.router_balance > 0)  // started by others than `processes`
+    return failed(
+        WorkerExit::usage,
+        {.kind = ErrorKind::usage,
+         .what = fmt::format("router_balance = {} compares all sequences of a step, which "
+                             "several processes compute in parts",
+                             file->spec.router_balance),
+         .hint = "start one process, or set router_balance = 0"});
   if ((*group)->size() > 1 && run::is_online(file->spec))
     return failed(
         WorkerExit::usage,
@@ -281,14 +291,6 @@ WorkerOutcome carry_out(const WorkerOptions& options, Surroundings& world) {
                              file->spec.policy,
                              file->spec.tune),
          .hint = "set tune = \"all\", or policy = \"fixed\""});
-  const bool together = file->execution.micro_batch_sequences == 0 && (*group)->size() == 1;
-  if (file->spec.router_balance > 0 && !together)
-    return failed(
-        WorkerExit::usage,
-        {.kind = ErrorKind::usage,
-         .what = "router_balance compares all sequences of a step, which are computed in "
-                 "parts",
-         .hint = "set processes = 1 and micro_batch_sequences = 0, or router_balance = 0"});
   const bool begins_elsewhere = !file->spec.branch_from.empty() || !file->spec.init.empty();
   Training training(world,
                     {.folder = folder,

@@ -48,6 +48,42 @@ std::vector<EventType> types(const std::vector<run::Event>& events) {
   return result;
 }
 
+// A run whose layers have experts.
+struct WithExperts : test::TinyData {
+  explicit WithExperts(const std::string& router) {
+    spec.router = router;
+    spec.experts = 4;
+    spec.expert_chunk = 3;
+    spec = run::resolve(spec);
+  }
+};
+
+TEST(WorkerOfExperts, CallsADeviceThatDoesNotComputeThemAMistakeAndTakesAnyOther) {
+  WithExperts data("smear");
+
+  data.execution.device = "cuda";
+  const WorkerOutcome cuda = work_on(data.create("cuda"));
+  data.execution.device = "auto";
+  const WorkerOutcome any = work_on(data.create("auto"));
+
+  EXPECT_EQ(cuda.exit, WorkerExit::usage);
+  EXPECT_THAT(problem(cuda), HasSubstr("device = \"cuda\": router \"smear\""));
+  EXPECT_EQ(any.exit, WorkerExit::done) << problem(any);
+}
+
+TEST(WorkerOfExperts, CallsABalanceOverPartsOfAStepAMistakeBeforeItBegins) {
+  WithExperts data("top1");
+  data.spec.router_balance = 0.01;
+  data.execution.micro_batch_sequences = 2;
+  const run::RunFolder folder = data.create("run");
+
+  const WorkerOutcome outcome = work_on(folder);
+
+  EXPECT_EQ(outcome.exit, WorkerExit::usage);
+  EXPECT_THAT(problem(outcome), HasSubstr("micro_batch_sequences = 2 computes in parts"));
+  EXPECT_FALSE(real_files().exists(folder.attempt_path(1)));
+}
+
 class Worker : public testing::Test {
  protected:
   test::TinyData data_;

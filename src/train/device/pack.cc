@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <utility>
@@ -216,12 +217,13 @@ class SeatPasses final : public Passes {
 bool needs_no_device(const run::RunFile& file) {
   const std::string& device = file.execution.device;
   return file.spec.precision != "bf16" &&
-         (device == "cpu" || (device == "auto" && !why_no_cuda().empty()));
+         (device == "cpu" || (device == "auto" && !is_on_gpu(file)));
 }
 
 bool is_on_gpu(const run::RunFile& file) {
   const std::string& device = file.execution.device;
-  return device == "cuda" || (device == "auto" && why_no_cuda().empty());
+  return device == "cuda" ||
+         (device == "auto" && !run::has_experts(file.spec) && why_no_cuda().empty());
 }
 
 Computes computes_on(const run::RunFile& file) {
@@ -235,11 +237,13 @@ Computes computes_on(const run::RunFile& file) {
 
 Result<DeviceOptions> options_of(const run::RunFile& file) {
   const run::Execution& execution = file.execution;
+  if (std::optional<Error> no = run::check_device(file.spec, execution)) return std::move(*no);
   if (run::has_experts(file.spec))
-    return Error{
-        .kind = ErrorKind::usage,
-        .what = fmt::format("router \"{}\" is computed on the processor alone", file.spec.router),
-        .hint = "set device = \"cpu\""};
+    return Error{.kind = ErrorKind::usage,
+                 .what = fmt::format("router \"{}\" is computed by one run a process, and several "
+                                     "are to share this one",
+                                     file.spec.router),
+                 .hint = "give each run a worker of its own"};
   const std::string missing = why_no_cuda();
   if (execution.device == "cuda" && !missing.empty())
     return Error{.kind = ErrorKind::resource,
