@@ -20,7 +20,8 @@ struct MemoryNeed {
 // True for what C++ and LibTorch throw when memory runs out.
 bool is_out_of_memory(const std::exception& thrown);
 
-// For a resolved spec; LibTorch itself (110 MB) and the data are not in it.
+// For a resolved spec; LibTorch itself (110 MB) and the data are not in it, nor what its operators
+// hold of experts that they compute: adapters, factors, the outputs of ensemble and dselect.
 MemoryNeed memory_need(const run::RunSpec& spec, const run::Execution& execution);
 
 // Sequences of `positions` tokens that go through the model together, of `sequences` in a

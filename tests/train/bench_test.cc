@@ -111,6 +111,32 @@ TEST(Memory, OfAModelIsWhatTheFormulaSays) {
   EXPECT_NEAR(need.scratch_bytes, 4 * 46e3 + 256 * (4 * 34 + 8) + 16 * 2048, 4 * 2e3);
 }
 
+// 8 experts of a layer, each with a transposed copy. All 8 sequences are computed together.
+TEST(Memory, OfMergedExpertsIsWhatTheFormulaSays) {
+  const run::RunFile file =
+      bench_subject({.settings = {"vocab=256", "router=smear"}}, real_files()).value();
+
+  const MemoryNeed need = memory_need(file.spec, file.execution);
+
+  const double expert = 2 * 64 * 256, router = (8 + 3) * 64;
+  const double layers = 4 * (4 * 64 * 64 + 2 * 64) + 64, embedding = 256 * 64, positions = 256 * 64;
+  EXPECT_EQ(need.state_bytes, 16 * (layers + 4 * (8 * expert + router) + embedding + positions));
+  EXPECT_EQ(need.rearranged_bytes, 4 * (layers + 4 * 8 * expert + embedding));
+  EXPECT_EQ(need.activation_bytes,
+            4.0 * 2048 * (4 * (9 * 64 + 2 * 256) + 3 * 64 + 256 + 6 * 64 + 256));
+}
+
+TEST(Memory, OfAWideMlpHoldsItsHiddenNumbers) {
+  const run::RunFile file =
+      bench_subject({.settings = {"vocab=256", "router=dense_wide"}}, real_files()).value();
+
+  const MemoryNeed need = memory_need(file.spec, file.execution);
+
+  const double rows =
+      need.activation_bytes / (4.0 * (4 * (9 * 64 + 2 * 2048) + 3 * 64 + 256 + 6 * 64 + 2048));
+  EXPECT_EQ(rows, 2048);
+}
+
 // What is there in fact: at most a tenth above the formula.
 TEST(Memory, OfARunningModelStaysWithinATenthOfTheFormula) {
   const Json report =
@@ -122,6 +148,20 @@ TEST(Memory, OfARunningModelStaysWithinATenthOfTheFormula) {
   const double predicted = report["memory"]["predicted_bytes"];
 
   EXPECT_LT(measured, 1.1 * predicted);
+}
+
+// Of experts that are merged. What LibTorch holds of the router is not in the formula.
+TEST(Memory, OfARunningModelWithExpertsStaysNearTheFormula) {
+  const Json report =
+      bench({.settings = {"vocab=256", "width=128", "router=smear", "products=own"}, .steps = 2},
+            real_files())
+          .value();
+
+  const double measured = report["memory"]["measured_bytes"];
+  const double predicted = report["memory"]["predicted_bytes"];
+
+  EXPECT_LT(measured, 1.1 * predicted);
+  EXPECT_GT(measured, 0.7 * predicted);
 }
 
 }  // namespace
