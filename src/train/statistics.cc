@@ -121,7 +121,16 @@ std::map<std::string, at::Tensor> gram_matrices(const Model& model,
 
 namespace {
 
-// A router that draws, or that reads what is not told here, gives no number of the weights alone.
+// Why the gradients of training with this router are not those of the text's likelihood by the
+// weights alone; empty where they are.
+std::string_view what_else_than_weights(std::string_view router) {
+  for (const char* each : {"smear", "ensemble", "hash", "top1", "dense", "dense_wide"})
+    if (router == each) return "";
+  if (router == "tag") return "is told the source of each sequence";
+  if (router == "dselect") return "adds a loss of its own to the text's";
+  return "draws experts in training";
+}
+
 std::optional<Error> not_with_experts(const run::RunSpec& spec, Statistic statistic) {
   if (!run::has_experts(spec)) return std::nullopt;
   const auto usage = [](std::string what, std::string hint) {
@@ -130,10 +139,10 @@ std::optional<Error> not_with_experts(const run::RunSpec& spec, Statistic statis
   if (statistic == Statistic::gram)
     return usage("experts read merged weights' inputs, of which there are no Gram matrices",
                  "take --statistics fisher");
-  for (const char* router : {"smear", "ensemble", "hash", "top1", "dense", "dense_wide"})
-    if (spec.router == router) return std::nullopt;
+  const std::string_view more = what_else_than_weights(spec.router);
+  if (more.empty()) return std::nullopt;
   return usage(
-      fmt::format("router \"{}\" draws experts in training, or is told of sources", spec.router),
+      fmt::format("router \"{}\" {}, and statistics are of the weights alone", spec.router, more),
       "statistics are for routers smear, ensemble, hash and top1");
 }
 

@@ -214,6 +214,24 @@ TEST_F(WrittenStatistics, AreThoseOfTheRunsLastWeightsWithoutDropoutAndZLoss) {
   }
 }
 
+TEST_F(WrittenStatistics, RefuseRoutersThatAreMoreThanWeightsAndSayWhy) {
+  for (const auto& [router, why] :
+       std::map<std::string, std::string>{{"dselect", "adds a loss of its own"},
+                                          {"random", "draws experts in training"},
+                                          {"reinforce", "draws experts in training"}}) {
+    data_.spec.router = router;
+    data_.spec.experts = 4;
+    data_.spec.expert_chunk = 3;
+    data_.spec = run::resolve(data_.spec);
+    folder_ = data_.create(router);
+
+    const WorkerOutcome outcome = write(Statistic::fisher, {});
+
+    EXPECT_EQ(outcome.exit, WorkerExit::usage);
+    EXPECT_THAT(words_of(outcome), HasSubstr("router \"" + router + "\" " + why));
+  }
+}
+
 TEST_F(WrittenStatistics, AreTheSameBytesEachTime) {
   ASSERT_EQ(write(Statistic::fisher, {"sequences=20"}).exit, WorkerExit::done);
   const std::string once = real_files().read(output()).value();
