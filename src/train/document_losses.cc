@@ -44,10 +44,12 @@ void compute(Passes& passes,
              std::span<Window* const> windows,
              std::span<const std::int32_t> tokens,
              std::int32_t end_token,
-             std::int64_t positions) {
+             std::int64_t positions,
+             std::int64_t source) {
   const std::size_t size = windows.size() * static_cast<std::size_t>(positions);
   std::vector<std::int64_t> inputs(size, end_token), targets(size, end_token);
   std::vector<double> losses(size);
+  const std::vector<std::int64_t> sources(windows.size(), source);
   for (std::size_t row = 0; row < windows.size(); ++row) {
     const Window& window = *windows[row];
     const std::size_t to = row * static_cast<std::size_t>(positions);
@@ -60,7 +62,8 @@ void compute(Passes& passes,
   passes.token_losses({.inputs = inputs.data(),
                        .targets = targets.data(),
                        .sequences = static_cast<std::int64_t>(windows.size()),
-                       .positions = positions},
+                       .positions = positions,
+                       .sources = sources.data()},
                       losses);
   for (std::size_t row = 0; row < windows.size(); ++row) {
     const auto first = losses.begin() + static_cast<std::ptrdiff_t>(row) * positions;
@@ -74,7 +77,8 @@ std::vector<double> document_losses(Passes& passes,
                                     std::span<const std::int32_t> tokens,
                                     std::span<const std::uint64_t> starts,
                                     std::int32_t end_token,
-                                    std::int64_t context) {
+                                    std::int64_t context,
+                                    std::int64_t source) {
   const c10::InferenceMode no_gradients;
   std::vector<Window> windows = windows_of(starts, context);
   const auto positions_of = [&](const Window* w) { return filled_up(w->length, context); };
@@ -89,7 +93,7 @@ std::vector<double> document_losses(Passes& passes,
         first, order.end(), [&](const Window* w) { return positions_of(w) != positions; });
     const std::int64_t most = std::max<std::int64_t>(1, kTokensAtOnce / positions);
     const auto last = first + std::min<std::ptrdiff_t>(most, other - first);
-    compute(passes, std::span<Window* const>(first, last), tokens, end_token, positions);
+    compute(passes, std::span<Window* const>(first, last), tokens, end_token, positions, source);
     first = last;
   }
   std::vector<double> sums(starts.size() - 1, 0);

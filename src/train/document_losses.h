@@ -20,11 +20,13 @@ namespace ration::train {
 
 // Of each document the sum of -ln p over its tokens, nats. Document i is [starts[i], starts[i+1])
 // of a sequence of which `tokens` holds [starts.front(), starts.back()); none is empty. `context`
-// is T. Which documents come together changes a sum by no more than rounding.
+// is T. `source` is what routers of experts are told of all of them. Which documents come together
+// changes a sum by no more than rounding.
 std::vector<double> document_losses(Passes& passes,
                                     std::span<const std::int32_t> tokens,
                                     std::span<const std::uint64_t> starts,
                                     std::int32_t end_token,
-                                    std::int64_t context);
+                                    std::int64_t context,
+                                    std::int64_t source = 0);
 
 }  // namespace ration::train

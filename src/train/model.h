@@ -47,8 +47,8 @@ class Model {
                        const BatchPlace* training,
                        const experts::About& about) const;
 
-  // How each layer with experts routes a batch at evaluation, and the logits; `intervention` acts
-  // on all of these layers.
+  // How each layer with experts routes a batch at evaluation, and the logits. `intervention` acts
+  // on the one of these layers that it names, or on all.
   struct Routings {
     std::vector<experts::Routing> layers;
     experts::Places places;

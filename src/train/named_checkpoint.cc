@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "run/experts.h"
 #include "run/mixture.h"
 #include "train/setting_words.h"
 
@@ -42,9 +43,12 @@ Result<run::RunFile> read_run(Files& files,
     if (!is_execution_setting(name_of_setting(setting)))
       return problem(ErrorKind::usage,
                      fmt::format("{} is no execution setting", name_of_setting(setting)),
-                     "device, threads, products, micro_batch_sequences and data can be set");
+                     "device, threads, products, micro_batch_sequences, data and aux_data can be "
+                     "set; --statistics and --experts take sequences, --score and --pairs source");
     if (Result<void> done = apply_setting(setting, *file); !done) return std::move(done).error();
   }
+  if (std::optional<Error> wrong = run::check_device(file->spec, file->execution))
+    return std::move(*wrong);
   return file;
 }
 

@@ -15,6 +15,7 @@
 #include "train/document_losses.h"
 #include "train/named_checkpoint.h"
 #include "train/products.h"
+#include "train/told_source.h"
 
 namespace ration::train {
 namespace {
@@ -151,14 +152,19 @@ WorkerOutcome score(const ScoreOptions& options,
                     Surroundings& world,
                     const std::function<void(const std::string&)>& say) {
   Files& files = world.files;
+  std::vector<std::string> settings = options.settings;
+  const Result<std::optional<std::int64_t>> asked = take_source(settings);
+  if (!asked) return failed(WorkerExit::usage, asked.error());
   Result<NamedCheckpoint> named = find_checkpoint(files, options.checkpoint);
   if (!named) return failed(WorkerExit::usage, std::move(named).error());
-  Result<run::RunFile> file = read_run(files, named->run, options.settings);
+  Result<run::RunFile> file = read_run(files, named->run, settings);
   if (!file) return failed(WorkerExit::usage, std::move(file).error());
   const run::RunSpec& spec = file->spec;
   const Result<TrainingText> text = open_training_text(files, options.data, *file);
   if (!text) return failed(WorkerExit::data, text.error());
   const data::Manifest& manifest = text->manifest;
+  const Result<std::int64_t> source = source_of_data(spec, manifest.digest, *asked);
+  if (!source) return failed(WorkerExit::usage, source.error());
 
   at::set_num_threads(static_cast<int>(file->execution.threads));
   Model model(spec, spec.precision == "fp64" ? at::kDouble : at::kFloat);
@@ -169,7 +175,10 @@ WorkerOutcome score(const ScoreOptions& options,
   const std::unique_ptr<Group> group = alone();
   Result<device::Place> place =
       device::take_place(*file, /*pack=*/nullptr, *group, model, no_moments);
-  if (!place) return failed(WorkerExit::other, std::move(place).error());
+  if (!place) {
+    const bool usage = place.error().kind == ErrorKind::usage;
+    return failed(usage ? WorkerExit::usage : WorkerExit::other, std::move(place).error());
+  }
 
   const std::string checkpoint =
       CheckpointName{.attempt = found->attempt, .step = found->step}.text();
@@ -182,7 +191,7 @@ WorkerOutcome score(const ScoreOptions& options,
   const auto end_token = static_cast<std::int32_t>(manifest.end_token);
   const auto losses = [&](std::span<const std::int32_t> tokens,
                           std::span<const std::uint64_t> starts) {
-    return document_losses(model.passes(), tokens, starts, end_token, spec.context);
+    return document_losses(model.passes(), tokens, starts, end_token, spec.context, *source);
   };
   const Json header = {{"schema", kSchema},
                        {"data", manifest.digest},

@@ -21,8 +21,9 @@ struct ScoreOptions {
   Path data;        // prepared data; with the tokenizer of the run's own data
   Path checkpoint;  // of an attempt; or a run folder: of its result, or the newest that is whole
   Path output;      // replaced when all documents are scored, not before
-  std::vector<std::string> settings =
-      {};  // "device=cuda": execution settings in place of the run's
+  // "device=cuda": execution settings in place of the run's; "source=1": as which source of the run
+  // the data are read, where its router is told one and they are none of its sources.
+  std::vector<std::string> settings = {};
 };
 
 // `say` gets a line now and then. Exits: usage (no run, a setting that is none), data (missing or

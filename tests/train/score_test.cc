@@ -53,15 +53,22 @@ std::vector<double> losses(Passes& passes, const Documents& documents, std::int6
 }
 
 // By the definition, a document and a window at a time, with the probabilities summed up here.
-double by_hand(const Model& model, std::span<const std::int32_t> document, std::size_t context) {
+double by_hand(const Model& model,
+               std::span<const std::int32_t> document,
+               std::size_t context,
+               std::int32_t end_token = kEnd,
+               std::int64_t source = 0) {
   const c10::NoGradGuard no_gradients;
   double sum = 0;
   for (std::size_t first = 0; first < document.size(); first += context) {
     const std::size_t length = std::min(context, document.size() - first);
     at::Tensor input = at::empty({1, static_cast<std::int64_t>(length)}, at::kLong);
     for (std::size_t t = 0; t < length; ++t)
-      input.data_ptr<std::int64_t>()[t] = first + t == 0 ? kEnd : document[first + t - 1];
-    const at::Tensor logits = model.logits(input)[0].contiguous();
+      input.data_ptr<std::int64_t>()[t] = first + t == 0 ? end_token : document[first + t - 1];
+    const at::Tensor logits =
+        model.logits(input, nullptr, {.sources = at::full({1}, source, at::kLong)})[0]
+            .to(at::kDouble)
+            .contiguous();
     const std::int64_t vocab = logits.size(1);
     for (std::size_t t = 0; t < length; ++t) {
       const double* row = logits.const_data_ptr<double>() + static_cast<std::int64_t>(t) * vocab;
@@ -282,6 +289,99 @@ TEST_F(Score, IsLowerForWhatTheModelHasLearnedThanForNoise) {
 
   EXPECT_LT(learned, 1.5);
   EXPECT_GT(mean(), std::log(16.0));
+}
+
+// A router that is told sources, of a run on two of them.
+class ScoreOfTag : public Score {
+ protected:
+  ScoreOfTag() {
+    const Path other = pool("other", 17, 16);
+    other_ = data::read_manifest(real_files(), other).value().digest;
+    data_.spec.router = "tag";
+    data_.spec.experts = 2;
+    data_.spec.aux = other_ + ":1:0:0";
+    data_.spec.aux_share = 0.25;
+    data_.spec = run::resolve(data_.spec);
+    data_.execution.aux_data = other.string();
+    folder_ = data_.create("tag");
+    train();
+  }
+
+  // By the model's forward pass, all documents told this source.
+  std::vector<double> expected(const Path& data, std::int64_t source) {
+    Model model(data_.spec, at::kFloat);
+    CheckpointFolder checkpoints(real_files(), folder_, run::run_id(data_.spec));
+    EXPECT_TRUE(checkpoints.load_weights(1, 26, model.parameters()));
+    const data::TokenPool pool = test::open_train_pool(data);
+    std::vector<std::int32_t> tokens(static_cast<std::size_t>(pool.tokens()));
+    pool.copy(0, tokens);
+    const std::span<const std::uint64_t> starts = pool.document_starts();
+    std::vector<double> sums;
+    for (std::size_t i = 0; i + 1 < starts.size(); ++i)
+      sums.push_back(by_hand(model,
+                             std::span(tokens).subspan(starts[i], starts[i + 1] - starts[i]),
+                             static_cast<std::size_t>(data_.spec.context),
+                             kTinyEnd,
+                             source));
+    return sums;
+  }
+  double largest_difference(const std::vector<double>& sums) const {
+    const std::vector<Json> found = lines();
+    EXPECT_EQ(found.size(), sums.size() + 1);
+    double most = 0;
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      most = std::max(most, std::abs(found[i + 1]["nats"].get<double>() - sums[i]));
+    return most;
+  }
+
+  static constexpr std::int32_t kTinyEnd = 16;
+  std::string other_;
+};
+
+TEST_F(ScoreOfTag, ReadsTheRunsOwnDataAsTheSourcesThatTheyAre) {
+  const WorkerOutcome main = score(data_.path(), folder_.path());
+  ASSERT_EQ(main.exit, WorkerExit::done) << problem(main);
+  EXPECT_LT(largest_difference(expected(data_.path(), 0)), 1e-4);
+  EXPECT_GT(largest_difference(expected(data_.path(), 1)), 1e-2);  // so that it can be told
+
+  const WorkerOutcome aux = score(data_ / "other", folder_.path());
+  ASSERT_EQ(aux.exit, WorkerExit::done) << problem(aux);
+  EXPECT_LT(largest_difference(expected(data_ / "other", 1)), 1e-4);
+}
+
+TEST_F(ScoreOfTag, AsksAsWhichSourceOtherDataAreToBeRead) {
+  const Path foreign = pool("foreign", 17, 8);
+
+  const WorkerOutcome nothing_said = score(foreign, folder_.path());
+  EXPECT_EQ(nothing_said.exit, WorkerExit::usage);
+  EXPECT_THAT(problem(nothing_said), HasSubstr("none of the run's sources"));
+  const WorkerOutcome beyond = score(foreign, folder_.path(), {"source=2"});
+  EXPECT_EQ(beyond.exit, WorkerExit::usage);
+  EXPECT_THAT(problem(beyond), HasSubstr("the run has sources 0 to 1"));
+  for (const char* word : {"source", "source=", "source=-1", "source=1x"})
+    EXPECT_EQ(score(foreign, folder_.path(), {word}).exit, WorkerExit::usage) << word;
+
+  for (const std::int64_t source : {0, 1}) {
+    const WorkerOutcome told = score(foreign, folder_.path(), {"source=" + std::to_string(source)});
+    ASSERT_EQ(told.exit, WorkerExit::done) << problem(told);
+    EXPECT_LT(largest_difference(expected(foreign, source)), 1e-4) << source;
+  }
+}
+
+TEST_F(ScoreOfTag, IsNotComputedOnAGpu) {
+  const WorkerOutcome outcome = score(data_.path(), folder_.path(), {"device=cuda"});
+
+  EXPECT_EQ(outcome.exit, WorkerExit::usage);
+  EXPECT_THAT(problem(outcome), HasSubstr("computed on the processor alone"));
+}
+
+TEST_F(Score, RefusesASourceThatNothingIsTold) {
+  train();
+
+  const WorkerOutcome outcome = score(data_.path(), folder_.path(), {"source=0"});
+
+  EXPECT_EQ(outcome.exit, WorkerExit::usage);
+  EXPECT_THAT(problem(outcome), HasSubstr("is told no source"));
 }
 
 TEST_F(Score, TakesTheCheckpointThatIsNamed) {

@@ -86,7 +86,7 @@ class CachedReader final : public ChoiceReader {
 
 class FullPassReader final : public ChoiceReader {
  public:
-  explicit FullPassReader(const Model& model) : model_(model) {}
+  FullPassReader(const Model& model, std::int64_t source) : model_(model), source_(source) {}
 
   std::int64_t read(const PairList& list,
                     std::span<const std::size_t> prompts,
@@ -107,7 +107,8 @@ class FullPassReader final : public ChoiceReader {
     const std::vector<std::int64_t> targets(choice.tokens.begin(), choice.tokens.end());
     const auto length = std::ssize(inputs);
     const auto count = std::ssize(targets);
-    const at::Tensor logits = model_.logits(at::tensor(inputs).view({1, length}))
+    const experts::About about{.sources = at::full({1}, source_, at::kLong)};
+    const at::Tensor logits = model_.logits(at::tensor(inputs).view({1, length}), nullptr, about)
                                   .select(0, 0)
                                   .narrow(0, length - count, count);
     const at::Tensor found = at::log_softmax(logits, -1)
@@ -121,6 +122,7 @@ class FullPassReader final : public ChoiceReader {
   }
 
   const Model& model_;
+  std::int64_t source_;
 };
 
 }  // namespace
@@ -130,8 +132,8 @@ std::unique_ptr<ChoiceReader> cached_reader(std::unique_ptr<Network> network,
   return std::make_unique<CachedReader>(std::move(network), batch_tokens);
 }
 
-std::unique_ptr<ChoiceReader> full_pass_reader(const Model& model) {
-  return std::make_unique<FullPassReader>(model);
+std::unique_ptr<ChoiceReader> full_pass_reader(const Model& model, std::int64_t source) {
+  return std::make_unique<FullPassReader>(model, source);
 }
 
 ChoiceScores score_choices(ChoiceReader& reader,

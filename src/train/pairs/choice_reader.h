@@ -33,8 +33,9 @@ std::unique_ptr<ChoiceReader> cached_reader(std::unique_ptr<Network> network,
                                             std::int64_t batch_tokens);
 
 // By the definition: each choice in one pass of Model::logits with its prompt, by itself. For
-// models whose layers see more of a sequence than keys and values. `model` must outlive it.
-std::unique_ptr<ChoiceReader> full_pass_reader(const Model& model);
+// models whose layers see more of a sequence than keys and values; `source` is what their routers
+// are told of it. `model` must outlive it.
+std::unique_ptr<ChoiceReader> full_pass_reader(const Model& model, std::int64_t source = 0);
 
 // How far score_choices() has come.
 struct ChoicesDone {

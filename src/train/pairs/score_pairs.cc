@@ -15,6 +15,7 @@
 #include "train/pairs/choice_reader.h"
 #include "train/products.h"
 #include "train/setting_words.h"
+#include "train/told_source.h"
 #include "train/weight_files.h"
 
 namespace ration::train {
@@ -65,8 +66,9 @@ struct List {
 struct Loaded {
   run::RunFile run;
   std::unique_ptr<Model> model;
-  std::string sha256;  // of the weights' file
-  std::string name;    // for people
+  std::int64_t source = 0;  // that its router is told
+  std::string sha256;       // of the weights' file
+  std::string name;         // for people
 };
 
 // Loads a checkpoint of the run it lies in.
@@ -101,6 +103,7 @@ std::optional<Failure> load_file(Files& files, const Path& path, Loaded& loaded)
 
 std::optional<Failure> load(const PairOptions& options,
                             const Path& checkpoint,
+                            std::optional<std::int64_t> source,
                             const List& list,
                             Files& files,
                             const std::function<void(const std::string&)>& say,
@@ -112,6 +115,9 @@ std::optional<Failure> load(const PairOptions& options,
   if (!file) return Failure{WorkerExit::usage, std::move(file).error()};
   loaded.run = std::move(*file);
   const run::RunSpec& spec = loaded.run.spec;
+  const Result<std::int64_t> told = source_of_text(spec, source);
+  if (!told) return Failure{WorkerExit::usage, told.error()};
+  loaded.source = *told;
   if (Result<void> fits = check_fits(list.pairs, list.file, spec.vocab, spec.context); !fits)
     return Failure{WorkerExit::data, std::move(fits).error()};
   at::set_num_threads(static_cast<int>(loaded.run.execution.threads));
@@ -122,7 +128,7 @@ std::optional<Failure> load(const PairOptions& options,
 // What reads with this model, where its run is to be carried out.
 Result<std::unique_ptr<ChoiceReader>> reader_of(const Loaded& loaded, std::int64_t batch_tokens) {
   const run::RunSpec& spec = loaded.run.spec;
-  if (run::has_experts(spec)) return full_pass_reader(*loaded.model);
+  if (run::has_experts(spec)) return full_pass_reader(*loaded.model, loaded.source);
   const Result<device::DeviceOptions> options = device::options_of(loaded.run);  // a GPU there is
   if (!options) return options.error();
   const Parameters& parameters = loaded.model->parameters();
@@ -196,14 +202,19 @@ Result<std::string> lines_of(const Loaded& loaded,
 std::optional<Failure> score_one(const PairOptions& options,
                                  const Path& checkpoint,
                                  std::int64_t batch_tokens,
+                                 std::optional<std::int64_t> source,
                                  const List& list,
                                  Surroundings& world,
                                  const std::function<void(const std::string&)>& say,
                                  std::string& out) {
   Loaded loaded;
-  if (auto failure = load(options, checkpoint, list, world.files, say, loaded)) return failure;
+  if (auto failure = load(options, checkpoint, source, list, world.files, say, loaded))
+    return failure;
   Result<std::unique_ptr<ChoiceReader>> reader = reader_of(loaded, batch_tokens);
-  if (!reader) return Failure{WorkerExit::other, std::move(reader).error()};
+  if (!reader) {
+    const bool usage = reader.error().kind == ErrorKind::usage;
+    return Failure{usage ? WorkerExit::usage : WorkerExit::other, std::move(reader).error()};
+  }
   say(fmt::format("{} choices behind {} prompts, by {}",
                   list.pairs.choices.size(),
                   list.pairs.prompts.size(),
@@ -238,6 +249,8 @@ WorkerOutcome score_pairs(const PairOptions& given,
   PairOptions options = given;
   const Result<std::int64_t> batch_tokens = take_batch_tokens(options.settings);
   if (!batch_tokens) return failed(WorkerExit::usage, batch_tokens.error());
+  const Result<std::optional<std::int64_t>> source = take_source(options.settings);
+  if (!source) return failed(WorkerExit::usage, source.error());
   List list{.file = options.list.string(), .sha256 = {}, .pairs = {}};
   {
     const Result<std::string> text = world.files.read(options.list);
@@ -249,7 +262,8 @@ WorkerOutcome score_pairs(const PairOptions& given,
   }
   std::string lines;
   for (const Path& checkpoint : options.checkpoints)
-    if (auto failure = score_one(options, checkpoint, *batch_tokens, list, world, say, lines))
+    if (auto failure =
+            score_one(options, checkpoint, *batch_tokens, *source, list, world, say, lines))
       return failed(failure->exit, std::move(failure->error));
   if (Result<void> done = world.files.write_whole(options.output, lines); !done)
     return failed(WorkerExit::other, std::move(done).error());

@@ -26,7 +26,8 @@ struct PairOptions {
   // A run folder that says which model the files are of; empty: each checkpoint's own run does.
   Path like = {};
   Path output;  // replaced when all is computed, not before
-  // "batch_tokens=2048": tokens that go through the model together, from 1 on; and execution
+  // "batch_tokens=2048": tokens that go through the model together, from 1 on; "source=1": as which
+  // source of the run all is read, where its router is told one (0, its main data); and execution
   // settings in place of the run's: "device=cuda", "threads=2".
   std::vector<std::string> settings = {};
 };

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/hash.h"
+#include "checkpoint/safetensors.h"
 #include "support/failing_files.h"
 #include "train/checkpoint_folder.h"
 #include "train/model.h"
@@ -17,6 +18,18 @@ namespace {
 
 using run::WorkerExit;
 using testing::HasSubstr;
+
+// A file of this model's weights, as they are at first.
+void write_weights(const Path& path, Model& model) {
+  std::vector<checkpoint::TensorView> tensors;
+  for (const Parameters::Entry& entry : model.parameters().entries()) {
+    const at::Tensor value = entry.value.detach();
+    const std::vector<std::uint64_t> shape(value.sizes().begin(), value.sizes().end());
+    const auto* bytes = static_cast<const std::byte*>(value.const_data_ptr());
+    tensors.push_back({entry.shape.name, checkpoint::DType::f32, shape, {bytes, value.nbytes()}});
+  }
+  ASSERT_TRUE(checkpoint::write_safetensors(real_files(), path, tensors));
+}
 
 class ScorePairs : public testing::Test {
  protected:
@@ -108,6 +121,49 @@ TEST_F(ScorePairs, IsOfTheTrainedWeights) {
     EXPECT_NEAR(found[static_cast<std::size_t>(i)].get<double>(),
                 logp[2 + i][targets[i]].item<double>(),
                 1e-5);
+}
+
+TEST_F(ScorePairs, TellsARouterTheSourceThatIsAskedForAndElseTheMainData) {
+  data_.spec.router = "tag";
+  data_.spec.experts = 2;
+  data_.spec.aux = std::string(64, 'a') + ":1:0:0";
+  data_.spec.aux_share = 0.25;
+  data_.spec = run::resolve(data_.spec);
+  folder_ = data_.create("tag");
+  const Path file = data_ / "weights.safetensors";
+  Model model(data_.spec, at::kFloat);
+  write_weights(file, model);
+  const auto logp = [&](std::int64_t source) {
+    const c10::InferenceMode no_gradients;
+    return at::log_softmax(model.logits(at::tensor({2, 5, 8}).to(at::kLong).view({1, 3}),
+                                        nullptr,
+                                        {.sources = at::full({1}, source, at::kLong)}),
+                           -1)[0][2][11]
+        .item<double>();
+  };
+  const auto found = [&](std::vector<std::string> settings) {
+    const WorkerOutcome outcome = score({.list = {},
+                                         .checkpoints = {file},
+                                         .like = folder_.path(),
+                                         .output = {},
+                                         .settings = std::move(settings)});
+    EXPECT_EQ(outcome.exit, WorkerExit::done) << problem(outcome);
+    return lines()[2]["logp"][0].get<double>();
+  };
+
+  ASSERT_GT(std::abs(logp(0) - logp(1)), 1e-4);
+  EXPECT_NEAR(found({}), logp(0), 1e-6);
+  EXPECT_NEAR(found({"source=0"}), logp(0), 1e-6);
+  EXPECT_NEAR(found({"source=1"}), logp(1), 1e-6);
+  for (const char* word : {"source=2", "source=x", "device=cuda"})
+    EXPECT_EQ(score({.list = {},
+                     .checkpoints = {file},
+                     .like = folder_.path(),
+                     .output = {},
+                     .settings = {word}})
+                  .exit,
+              WorkerExit::usage)
+        << word;
 }
 
 TEST_F(ScorePairs, ReadsAFileOfWeightsLikeARun) {
