@@ -36,15 +36,14 @@ bool merges(const run::RunSpec& spec) {
          spec.router != "dselect";
 }
 
-// Those of a micro-batch whose experts are merged together: the passes' rule (passes.cc).
-std::int64_t merged_at_once(const run::RunSpec& spec, std::int64_t sequences) {
+// So many that reading all experts, and walking the router's graph, is little beside what they
+// compute.
+std::int64_t merged_at_once(const run::RunSpec& spec, std::int64_t positions) {
   constexpr double kMergedBytes = 4 << 20;  // of a layer
-  if (!run::has_experts(spec)) return 1;
-  if (spec.router_balance > 0) return sequences;
   const double expert = run::count_experts(spec).expert * static_cast<double>(item_bytes(spec));
   const auto experts = std::clamp<std::int64_t>(std::llround(kMergedBytes / expert), 8, 64);
-  const std::int64_t units = std::max<std::int64_t>(1, experts::routed_units(spec, spec.context));
-  return std::min(sequences, (experts + units - 1) / units);
+  const std::int64_t units = std::max<std::int64_t>(1, experts::routed_units(spec, positions));
+  return (experts + units - 1) / units;
 }
 
 // What layers with experts hold beyond those of one expert.
@@ -86,7 +85,11 @@ std::int64_t sequences_at_once(const run::RunSpec& spec,
                                std::int64_t positions,
                                std::int64_t threads) {
   const std::int64_t row = item_bytes(spec) * kept_numbers(spec);
-  return std::clamp<std::int64_t>(threads * kCacheBytes / (row * positions), 1, sequences);
+  const auto cached =
+      std::clamp<std::int64_t>(threads * kCacheBytes / (row * positions), 1, sequences);
+  if (!run::has_experts(spec)) return cached;
+  if (spec.router_balance > 0) return sequences;  // a loss of all sequences together
+  return std::max(cached, std::min(sequences, merged_at_once(spec, positions)));
 }
 
 bool is_out_of_memory(const std::exception& thrown) {
@@ -102,8 +105,7 @@ MemoryNeed memory_need(const run::RunSpec& spec, const run::Execution& execution
   const std::int64_t micro = execution.micro_batch_sequences > 0
                                  ? std::min(execution.micro_batch_sequences, spec.batch_sequences)
                                  : spec.batch_sequences;
-  const std::int64_t at_once = std::max(
-      sequences_at_once(spec, micro, spec.context, execution.threads), merged_at_once(spec, micro));
+  const std::int64_t at_once = sequences_at_once(spec, micro, spec.context, execution.threads);
   const std::int64_t rows = spec.context * at_once;
   const OfExperts experts = of_experts(spec);
   const std::int64_t gradients = 6 * spec.width + experts.hidden;  // of one layer, reused by all

@@ -23,12 +23,6 @@
 namespace ration::train {
 namespace {
 
-cpu::Activation activation_of(const std::string& mlp) {
-  if (mlp == "swiglu") return cpu::Activation::swiglu;
-  if (mlp == "relu2") return cpu::Activation::relu2;
-  return mlp == "gelu_tanh" ? cpu::Activation::gelu_tanh : cpu::Activation::gelu_erf;
-}
-
 template <class Real>
 class CpuPasses final : public Passes {
  public:
@@ -113,7 +107,6 @@ class CpuPasses final : public Passes {
   void refresh();
   void reserve(std::int64_t rows);
 
-  std::int64_t sequences_merged_at_once(std::int64_t positions) const;
   template <class Body>
   double in_chunks(const TokenRows& rows, const Body& body);
   void forward(const TokenRows& chunk, const BatchPlace* place);
@@ -220,7 +213,7 @@ CpuPasses<Real>::CpuPasses(const run::RunSpec& spec, Parameters& parameters)
     : spec_(spec),
       parameters_(parameters),
       dropout_(spec.dropout, static_cast<std::uint64_t>(spec.seed)),
-      activation_(activation_of(spec.mlp)),
+      activation_(cpu::activation_of(spec.mlp)),
       rule_(spec),
       width_(spec.width),
       hidden_width_(spec.mlp_width),
@@ -344,28 +337,12 @@ void CpuPasses<Real>::reserve(std::int64_t rows) {
   reserved_rows_ = rows;  // last: memory may run out above
 }
 
-// So many that reading all experts, and walking the router's graph, is little beside what they
-// compute, and that their merged weights stay in a shared cache.
-template <class Real>
-std::int64_t CpuPasses<Real>::sequences_merged_at_once(std::int64_t positions) const {
-  constexpr double kMergedBytes = 4 << 20;  // of a layer
-  if (!run::has_experts(spec_)) return 1;
-  const double expert = run::count_experts(spec_).expert * sizeof(Real);
-  const auto at_once = std::clamp<std::int64_t>(std::llround(kMergedBytes / expert), 8, 64);
-  const std::int64_t units = std::max<std::int64_t>(1, experts::routed_units(spec_, positions));
-  return (at_once + units - 1) / units;
-}
-
 template <class Real>
 template <class Body>
 double CpuPasses<Real>::in_chunks(const TokenRows& rows, const Body& body) {
   refresh();
   lap(Stage::products);
-  const std::int64_t at_once =
-      spec_.router_balance > 0  // a loss of all sequences together
-          ? rows.sequences
-          : std::max(sequences_at_once(spec_, rows.sequences, rows.positions, parts()),
-                     std::min(rows.sequences, sequences_merged_at_once(rows.positions)));
+  const std::int64_t at_once = sequences_at_once(spec_, rows.sequences, rows.positions, parts());
   reserve(at_once * rows.positions);
   double sum = 0;
   for (std::int64_t first = 0; first < rows.sequences; first += at_once) {

@@ -119,6 +119,12 @@ template <class Real>
 
 }  // namespace
 
+Activation activation_of(std::string_view mlp) {
+  if (mlp == "swiglu") return Activation::swiglu;
+  if (mlp == "relu2") return Activation::relu2;
+  return mlp == "gelu_tanh" ? Activation::gelu_tanh : Activation::gelu_erf;
+}
+
 template <class Real>
 void activate(Range elements, Activation kind, Real* up, Real* gate, Real* out) {
   on_best_processor([=]() __attribute__((always_inline)) {

@@ -6,6 +6,7 @@
 // the work.
 
 #include <cstdint>
+#include <string_view>
 
 #include "train/cpu/lanes.h"
 
@@ -38,6 +39,9 @@ void norm_backward(Range rows,
                    Real* bias_grad);
 
 enum class Activation { swiglu, relu2, gelu_tanh, gelu_erf };
+
+// As the setting `mlp` names it.
+Activation activation_of(std::string_view mlp);
 
 // out = act(up), or silu(gate) * up. `up` and `gate` are replaced by the derivatives of out by
 // them.

@@ -16,12 +16,6 @@ namespace {
 constexpr std::int64_t kPanelBytes = 128 << 10;  // of all experts: an eighth of a second cache
 constexpr std::int64_t kGradientsAtOnce = 8;     // of merged experts, before they are spread
 
-cpu::Activation activation_of(const std::string& mlp) {
-  if (mlp == "swiglu") return cpu::Activation::swiglu;
-  if (mlp == "relu2") return cpu::Activation::relu2;
-  return mlp == "gelu_tanh" ? cpu::Activation::gelu_tanh : cpu::Activation::gelu_erf;
-}
-
 // out [numbers] = p [E] rows [E,numbers]. Hard routers give most experts no weight.
 template <class Real>
 void merge(const Real* p,
@@ -98,7 +92,10 @@ MergedMap<Real>::MergedMap(const Parameters& parameters,
   const auto& shape = parameters.at(fmt::format("h{}.experts.0.{}.w", layer, name)).shape.shape;
   out_ = shape[0], in_ = shape[1];
   const auto row = weight_.experts * in_ * static_cast<std::int64_t>(sizeof(Real));
-  panel_ = std::min(out_, std::max(2 * cpu::Lanes<Real>::kCount, kPanelBytes / row / cpu::Lanes<Real>::kCount * cpu::Lanes<Real>::kCount));
+  panel_ =
+      std::min(out_,
+               std::max(2 * cpu::Lanes<Real>::kCount,
+                        kPanelBytes / row / cpu::Lanes<Real>::kCount * cpu::Lanes<Real>::kCount));
   columns_.resize(static_cast<std::size_t>(weight_.experts * in_ * out_));
 }
 
@@ -246,7 +243,7 @@ template <class Real>
 MergedMlp<Real>::MergedMlp(const run::RunSpec& spec,
                            const Parameters& parameters,
                            std::int64_t layer)
-    : activation_(activation_of(spec.mlp)),
+    : activation_(cpu::activation_of(spec.mlp)),
       hidden_(run::expert_width(spec)),
       up_(parameters, layer, "up"),
       gate_(parameters, layer, "gate"),
@@ -294,10 +291,8 @@ void MergedMlp<Real>::backward(std::span<const Real> p,
   in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
     for (std::int64_t r = range.begin; r < range.end; ++r)
       for (const RowsOf& its : rows[static_cast<std::size_t>(r)])
-        cpu::activation_backward({its.first * hidden_, (its.first + its.count) * hidden_},
-                                 dhidden,
-                                 v.up,
-                                 v.gate);
+        cpu::activation_backward(
+            {its.first * hidden_, (its.first + its.count) * hidden_}, dhidden, v.up, v.gate);
   });
   up_.backward_input(p, rows, v.up, dx, replace);
   up_.backward_weights(p, rows, v.x, v.up, dp);

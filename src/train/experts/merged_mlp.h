@@ -4,7 +4,8 @@
 // defines, forward and backward written out on the kernels of train/cpu.
 //
 //   forward    theta_r = P_r Theta for each merged expert r, y = f(x; theta_r) for its rows
-//   backward   theta_r once more for dx; dtheta_r over its rows, dTheta = P' dtheta, dP = dtheta Theta'
+//   backward   theta_r once more for dx; dtheta_r over its rows, dTheta = P' dtheta, dP = dtheta
+//   Theta'
 
 #include <cstdint>
 #include <span>

@@ -18,12 +18,6 @@ namespace {
 
 constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 22;  // numbers
 
-cpu::Activation activation_of(const std::string& mlp) {
-  if (mlp == "swiglu") return cpu::Activation::swiglu;
-  if (mlp == "relu2") return cpu::Activation::relu2;
-  return mlp == "gelu_tanh" ? cpu::Activation::gelu_tanh : cpu::Activation::gelu_erf;
-}
-
 template <class Real>
 class CpuNetwork final : public Network {
  public:
@@ -149,7 +143,7 @@ CpuNetwork<Real>::CpuNetwork(const run::RunSpec& spec,
       logit_stride_(cpu::rounded_up<Real>(spec.vocab)),
       centred_(spec.family == "gpt2"),
       norm_eps_(spec.norm_eps),
-      activation_(activation_of(spec.mlp)),
+      activation_(cpu::activation_of(spec.mlp)),
       logit_scale_(static_cast<Real>(WidthRule(spec).logit_scale)),
       embedding_(parameters.at("wte").value.template const_data_ptr<Real>()) {
   shape_ = {.heads = spec.heads,
