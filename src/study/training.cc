@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <limits>
 #include <map>
 
@@ -10,6 +11,24 @@
 #include "store/store.h"
 
 namespace ration::study {
+namespace {
+
+constexpr std::array<std::string_view, 8> kKept = {"device",
+                                                   "threads",
+                                                   "micro_batch_sequences",
+                                                   "products",
+                                                   "deterministic",
+                                                   "gpu",
+                                                   "gpu_mem",
+                                                   "evals_per_decade"};
+
+}  // namespace
+
+void keep_execution(const run::Execution& execution, Json& settings) {
+  const Json all = run::to_json(execution);
+  for (const std::string_view name : kKept)
+    if (const auto found = all.find(name); found != all.end()) settings[std::string(name)] = *found;
+}
 
 Result<std::vector<TrainedRun>> train_sweep(const Json& json,
                                             const Path& folder,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "run/spec.h"
 #include "scheduler/scheduler.h"
 
 namespace ration::study {
@@ -31,6 +32,9 @@ Result<std::vector<TrainedRun>> train_sweep(const Json& sweep,
                                             const Path& folder,
                                             const scheduler::SweepOptions& options,
                                             scheduler::Outside outside);
+
+// Takes from a run, into settings of another, where and how it is computed, but not its data.
+void keep_execution(const run::Execution& execution, Json& settings);
 
 // The file of weights that the result of a run of the store names. ErrorKind::input where there is
 // none.

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "eval/points.h"
+#include "study/training.h"
 
 namespace ration::study {
 namespace {
@@ -32,15 +33,6 @@ constexpr std::array<std::string_view, 16> kTraining = {"dropout",
                                                         "final_lr_fraction",
                                                         "decay_fraction",
                                                         "on_spike"};
-// How runs are carried out.
-constexpr std::array<std::string_view, 8> kExecution = {"device",
-                                                        "threads",
-                                                        "micro_batch_sequences",
-                                                        "products",
-                                                        "deterministic",
-                                                        "gpu",
-                                                        "gpu_mem",
-                                                        "evals_per_decade"};
 
 Json json_of(const run::Value& value) {
   return std::visit([](const auto& v) { return Json(v); }, value);
@@ -56,10 +48,7 @@ Json shared_settings(const RegionTable& table, const Model& like) {
   settings.erase("seed");
   for (const std::string_view name : kTraining)
     settings[std::string(name)] = json_of(run::get(like.spec, name));
-  const Json execution = run::to_json(like.execution);
-  for (const std::string_view name : kExecution)
-    if (const auto found = execution.find(name); found != execution.end())
-      settings[std::string(name)] = *found;
+  keep_execution(like.execution, settings);
   settings["lr"] = table.centroid->lr > 0 ? table.centroid->lr : like.spec.lr;
   return settings;
 }

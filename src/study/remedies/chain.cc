@@ -25,15 +25,6 @@ constexpr std::array<std::string_view, 13> kOwn = {"data_digest",
                                                    "policy",
                                                    "mix_order"};
 constexpr std::array<std::string_view, 3> kOfText = {"unique_tokens", "subset_seed", "val_tokens"};
-// How runs are carried out.
-constexpr std::array<std::string_view, 8> kExecution = {"device",
-                                                        "threads",
-                                                        "micro_batch_sequences",
-                                                        "products",
-                                                        "deterministic",
-                                                        "gpu",
-                                                        "gpu_mem",
-                                                        "evals_per_decade"};
 constexpr std::int64_t kHeldOutWindows = 64;  // of text that nobody judges by
 constexpr std::int64_t kSeedsApart = 1'000'000;
 
@@ -170,10 +161,7 @@ class Chain {
 Json settings_of_branch(const ChainStart& start, const Json& more, const Path& base) {
   Json settings = run::to_json(start.spec);
   for (const std::string_view name : kOwn) settings.erase(std::string(name));
-  const Json execution = run::to_json(start.execution);
-  for (const std::string_view name : kExecution)
-    if (const auto found = execution.find(name); found != execution.end())
-      settings[std::string(name)] = *found;
+  keep_execution(start.execution, settings);
   for (auto it = settings.begin(); it != settings.end();)
     it = it.key().starts_with("policy_") || it.key() == "reward_params" ? settings.erase(it)
                                                                         : std::next(it);
