@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
-#include <set>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -11,12 +10,12 @@
 #include "cli/commands.h"
 #include "cli/console_observer.h"
 #include "cli/eval_checkpoint.h"
+#include "cli/held_out_domains.h"
 #include "cli/option_reader.h"
 #include "cli/region_point_checks.h"
 #include "cli/store_option.h"
 #include "cli/table.h"
 #include "cli/terminal_text.h"
-#include "data/shards.h"
 #include "eval/pairs/statistics.h"
 #include "eval/points.h"
 #include "scheduler/weights_catalog.h"
@@ -31,45 +30,17 @@ struct Domain {
   double tokens_per_byte = 0;
 };
 
-// "prose" of data/prose and of data/prose/.
-std::string last_part(const Path& path) {
-  const Path plain = path.lexically_normal();
-  return (plain.has_filename() ? plain : plain.parent_path()).filename().string();
-}
-
 Result<std::vector<Domain>> domains_of(const Arguments& arguments, std::int64_t context) {
-  OptionReader read{arguments};
-  const std::int64_t windows = read.whole("windows", 0, kLargestWhole).value_or(0);
-  if (arguments.all("on").empty())
-    read.refuse("no --on is given", "name folders of prepared data, one --on each");
+  Result<std::vector<HeldOutDomain>> found = held_out_domains(arguments, "on", context);
+  if (!found) return std::move(found).error();
   std::vector<Domain> domains;
-  std::set<std::string> names;
-  for (const std::string& folder : arguments.all("on")) {
-    Result<data::Manifest> manifest = data::read_manifest(real_files(), folder);
-    if (!manifest) {
-      read.problems.push_back(std::move(manifest).error());
-      continue;
-    }
-    const std::int64_t there = data::usable_tokens(manifest->val.tokens, context) / context;
-    if (there < 1)
-      read.refuse(fmt::format("{} holds no held-out window of {} tokens", folder, context),
-                  "prepare it with a larger --held-out");
-    const std::string name = last_part(folder);
-    if (!names.insert(name).second)
-      read.refuse(fmt::format("two --on are called \"{}\"", name), "rename one of the folders");
-    domains.push_back(
-        {.corpus = {.name = name,
-                    .data = std::filesystem::absolute(folder).lexically_normal().string(),
-                    .digest = manifest->digest,
-                    .first_window = 0,
-                    .windows = windows > 0 ? std::min(windows, there) : there},
-         .tokens_per_byte = windows > 0 && windows < there
-                                ? std::numeric_limits<double>::quiet_NaN()
-                                : static_cast<double>(manifest->val.tokens) /
-                                      static_cast<double>(manifest->val_text_bytes)});
+  for (HeldOutDomain& each : *found) {
+    const bool whole = each.corpus.windows == each.windows;
+    domains.push_back({.corpus = std::move(each.corpus),
+                       .tokens_per_byte = whole ? static_cast<double>(each.tokens) /
+                                                      static_cast<double>(each.text_bytes)
+                                                : std::numeric_limits<double>::quiet_NaN()});
   }
-  if (!read.problems.empty())
-    return combine(std::move(read.problems), "the held-out text cannot be used");
   return domains;
 }
 

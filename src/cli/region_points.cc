@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "cli/console_observer.h"
+#include "cli/held_out_domains.h"
 #include "cli/option_reader.h"
 #include "cli/page_file.h"
 #include "cli/region_point_checks.h"
@@ -20,12 +21,6 @@
 
 namespace ration::cli {
 namespace {
-
-// "prose" of data/prose and of data/prose/.
-std::string last_part(const Path& path) {
-  const Path plain = path.lexically_normal();
-  return (plain.has_filename() ? plain : plain.parent_path()).filename().string();
-}
 
 // What names a run in the store: the beginning of its id, or of its folder, also through a link,
 // the last part.
@@ -57,41 +52,21 @@ Result<std::vector<std::string>> run_ids(const Arguments& arguments, const store
 
 // The first held-out windows of each --data.
 Result<std::vector<run::PointCorpus>> corpora_of(const Arguments& arguments, std::int64_t context) {
-  OptionReader read{arguments};
-  const std::int64_t windows = read.whole("windows", 0, kLargestWhole).value_or(0);
-  if (arguments.all("data").empty())
-    read.refuse("no --data is given", "name folders of prepared data, one --data each");
+  Result<std::vector<HeldOutDomain>> domains = held_out_domains(arguments, "data", context);
+  if (!domains) return std::move(domains).error();
+  const std::int64_t asked = OptionReader{arguments}.whole("windows", 0, kLargestWhole).value_or(0);
   std::vector<run::PointCorpus> corpora;
-  std::set<std::string> names;
-  for (const std::string& folder : arguments.all("data")) {
-    Result<data::Manifest> manifest = data::read_manifest(real_files(), folder);
-    if (!manifest) {
-      read.problems.push_back(std::move(manifest).error());
-      continue;
-    }
-    const std::int64_t there = data::usable_tokens(manifest->val.tokens, context) / context;
-    if (there < 1)
-      read.refuse(fmt::format("{} holds no held-out window of {} tokens", folder, context),
-                  "prepare it with a larger --held-out");
-    const std::string name = last_part(folder);
-    if (!names.insert(name).second)
-      read.refuse(fmt::format("two --data are called \"{}\"", name), "rename one of the folders");
-    corpora.push_back({.name = name,
-                       .data = std::filesystem::absolute(folder).lexically_normal().string(),
-                       .digest = manifest->digest,
-                       .first_window = 0,
-                       .windows = windows > 0 ? std::min(windows, there) : there});
-    if (there < windows)
+  for (HeldOutDomain& domain : *domains) {
+    if (domain.windows < asked)
       arguments.console.note(
           fmt::format("note: {} holds {} of {} tokens, fewer than the {} asked "
                       "for: all are taken",
-                      name,
-                      counted(static_cast<std::size_t>(there), "window"),
+                      domain.corpus.name,
+                      counted(static_cast<std::size_t>(domain.windows), "window"),
                       context,
-                      windows));
+                      asked));
+    corpora.push_back(std::move(domain.corpus));
   }
-  if (!read.problems.empty())
-    return combine(std::move(read.problems), "the held-out text cannot be used");
   return corpora;
 }
 
