@@ -26,11 +26,14 @@ constexpr std::int64_t kPositions = 64, kPrefix = 16;
 constexpr std::int64_t kSteps = 700, kSequences = 64, kHeldOut = 1024;
 constexpr std::array<std::uint64_t, 5> kSeeds = {0, 1, 2, 3, 4};
 
+enum class Symbols { own, same };
+
 // The next symbol is that of the dialect's own permutation with probability 3/4, else one of its
-// block. The tag tells pairs of dialects apart and is redrawn in a quarter of the sequences.
+// block, or, of dialects of the same symbols, one of all: these differ in what follows what alone.
+// The tag tells pairs of dialects apart and is redrawn in a quarter of the sequences.
 class Dialects {
  public:
-  explicit Dialects(std::uint64_t seed) : seed_(seed) {
+  Dialects(std::uint64_t seed, Symbols symbols) : seed_(seed), symbols_(symbols) {
     for (std::uint64_t c = 0; c < kDialects; ++c)
       next_.push_back(permutation(kSymbols, {seed, StreamId::labels, c}));
   }
@@ -54,12 +57,15 @@ class Dialects {
       const std::int64_t c = below(kDialects);
       dialects.push_back(c);
       tags.data_ptr<std::int64_t>()[b] = stream.uniform() < 0.25 ? below(3) : c / 2;
-      std::int64_t symbol = kBlock * c + below(kBlock);
+      const auto any = [&] {
+        return symbols_ == Symbols::own ? kBlock * c + below(kBlock) : below(kSymbols);
+      };
+      std::int64_t symbol = any();
       for (std::int64_t t = 0; t <= kPositions; ++t) {
         *to++ = symbol;
         symbol = stream.uniform() < 0.75
                      ? next_[static_cast<std::size_t>(c)][static_cast<std::size_t>(symbol)]
-                     : kBlock * c + below(kBlock);
+                     : any();
       }
     }
     return {.batch = {.inputs = tokens.narrow(1, 0, kPositions).contiguous(),
@@ -70,13 +76,14 @@ class Dialects {
 
  private:
   std::uint64_t seed_;
+  Symbols symbols_;
   std::vector<std::vector<std::uint32_t>> next_;
 };
 
-run::RunSpec dialect_spec(const std::string& router, std::uint64_t seed) {
+run::RunSpec dialect_spec(const std::string& router, std::uint64_t seed, std::int64_t layers = 1) {
   run::RunSpec spec;
   spec.family = "gpt2";
-  spec.layers = 1;
+  spec.layers = layers;
   spec.width = 24;
   spec.heads = 1;
   spec.mlp_width = 24;
@@ -115,9 +122,13 @@ double heldout_loss(const Model& model, const Batch& batch) {
       .item<double>();
 }
 
-Trained train(const std::string& router, std::uint64_t seed) {
-  const run::RunSpec spec = dialect_spec(router, seed);
-  const Dialects dialects(seed);
+// The information is that of the last layer's routing.
+Trained train(const std::string& router,
+              std::uint64_t seed,
+              Symbols symbols = Symbols::own,
+              std::int64_t layers = 1) {
+  const run::RunSpec spec = dialect_spec(router, seed, layers);
+  const Dialects dialects(seed, symbols);
   Model model(spec, at::kFloat);
   AdamW optimiser(spec, model.parameters());
   for (std::int64_t step = 0; step < kSteps; ++step)
@@ -132,7 +143,7 @@ Trained train(const std::string& router, std::uint64_t seed) {
   if (router == "dense" || router == "tag") return result;
   const auto routings =
       model.routings(heldout.batch.inputs, {.sources = heldout.batch.sources, .end_token = -1});
-  const at::Tensor p = routings.layers[0].weights.to(at::kDouble).contiguous();
+  const at::Tensor p = routings.layers.back().weights.to(at::kDouble).contiguous();
   RoutedUnits units{.experts = spec.experts};
   units.weights.assign(p.const_data_ptr<double>(), p.const_data_ptr<double>() + p.numel());
   units.sources = heldout.dialects;
@@ -183,6 +194,30 @@ TEST(Dialects, AreToldApartByDselect) {
 
   EXPECT_LT(trained.largest, 0.5);
   EXPECT_GT(trained.information, 0.5);
+}
+
+// A router sees means of states, and the symbols alone tell nothing here. What attention adds to
+// the states does, less in a first layer than in a second.
+TEST(Dialects, OfTheSameSymbolsAreToldApartLess) {
+  for (const std::uint64_t seed : {0, 1, 2}) {
+    const auto shown = [&](const std::string& router, std::int64_t layers) {
+      const Trained trained = train(router, seed, Symbols::same, layers);
+      fmt::print("same symbols, {} layers, {:<6} seed {}  {:.3f} nats  information {:.2f}\n",
+                 layers,
+                 router,
+                 seed,
+                 trained.loss,
+                 trained.information);
+      std::fflush(stdout);
+      return trained;
+    };
+    const Trained smear = shown("smear", 1);
+
+    EXPECT_LT(smear.loss, shown("dense", 1).loss);
+    EXPECT_LT(smear.loss, shown("tag", 1).loss);
+    EXPECT_LT(smear.information, 0.7);
+    EXPECT_GT(shown("smear", 2).information, smear.information);
+  }
 }
 
 // One merged expert for 48 of 64 tokens, and one shared by all.
