@@ -158,8 +158,8 @@ std::string retold(const std::array<Subject, 2>& subjects, Stream& stream) {
   std::vector<std::string> sentences;
   for (const Subject& subject : subjects)
     for (const Fact& fact : subject.facts)
-      sentences.push_back(sentence(
-          subject.name, fact.relation, fact.value, other_wording(fact.wording, stream)));
+      sentences.push_back(
+          sentence(subject.name, fact.relation, fact.value, other_wording(fact.wording, stream)));
   std::string text;
   while (!sentences.empty()) {
     std::swap(sentences.back(), sentences[stream.below(sentences.size())]);
