@@ -192,28 +192,27 @@ Command eval_pairs_command() {
 }
 
 Command eval_generate_command() {
-  return {.name = "eval generate",
-          .summary = "Write a task of made-up documents and summaries",
-          .arguments = "",
-          .options = {pairs_file_option(),
-                      {.name = "items",
-                       .value = "N",
-                       .default_value = "200",
-                       .help = "Items of each of the five groups, 1 to 100000; the interval of a "
-                               "group of 200 is ± 7 %."},
-                      {.name = "seed",
-                       .value = "N",
-                       .default_value = "0",
-                       .help = "Same seed, same file."},
-                      {.name = "text",
-                       .help = "Documents to train on instead, each with all of its facts in other "
-                               "words behind it; with another seed than the task's."}},
-          .description =
-              "Groups: entity, number, date, negation, and verbatim, where the "
-              "inconsistent choice is copied.\n\n"
-              "  ration eval generate -o generated.jsonl --seed 1\n"
-              "  ration eval generate --text --items 8000 --seed 2 -o facts.jsonl",
-          .execute = run_generate};
+  return {
+      .name = "eval generate",
+      .summary = "Write a task of made-up documents and summaries",
+      .arguments = "",
+      .options =
+          {pairs_file_option(),
+           {.name = "items",
+            .value = "N",
+            .default_value = "200",
+            .help = "Items of each of the five groups, 1 to 100000; the interval of a "
+                    "group of 200 is ± 7 %."},
+           {.name = "seed", .value = "N", .default_value = "0", .help = "Same seed, same file."},
+           {.name = "text",
+            .help = "Documents to train on instead, each told twice, with all of its facts "
+                    "in other words behind it; take another seed than the task's."}},
+      .description =
+          "Groups: entity, number, date, negation, and verbatim, where the "
+          "inconsistent choice is copied.\n\n"
+          "  ration eval generate -o generated.jsonl --seed 1\n"
+          "  ration eval generate --text --items 8000 --seed 2 -o facts.jsonl",
+      .execute = run_generate};
 }
 
 Command eval_continuations_command() {

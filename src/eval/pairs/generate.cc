@@ -183,7 +183,10 @@ std::string generate_text(const GenerateOptions& options) {
     for (std::size_t g = 0; g < kGenerated.size(); ++g) {
       Stream stream = stream_of(options, g, i);
       const Texts texts = draw_texts(g, i, stream);
-      lines += Json{{"text", texts.document + retold(texts.subjects, stream)}}.dump() + "\n";
+      lines +=
+          Json{{"text", texts.document + " " + texts.document + retold(texts.subjects, stream)}}
+              .dump() +
+          "\n";
     }
   return lines;
 }

@@ -35,9 +35,9 @@ struct GenerateOptions {
 // group.
 std::string generate_pairs(const GenerateOptions& options);
 
-// Text to learn the task from: the documents of generate_pairs, group by group in turn, behind each
-// all of its facts in other words and drawn order, with the name of their subject. JSON lines
-// {"text"}.
+// Text to learn the task from: the documents of generate_pairs, group by group in turn, each twice,
+// as models learn to look back from copies first, and then all of its facts in other words and
+// drawn order, with the name of their subject. JSON lines {"text"}.
 std::string generate_text(const GenerateOptions& options);
 
 }  // namespace ration::eval

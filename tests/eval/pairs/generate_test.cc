@@ -58,7 +58,7 @@ TEST(GeneratedPairs, AreTheirSeedsAloneAndFewerAreTheBeginningOfMore) {
   EXPECT_EQ(more.substr(0, more.find('\n')), one.substr(0, one.find('\n')));
 }
 
-TEST(GeneratedText, TellsEachFactOfThePairsDocumentsOnceMoreInOtherWords) {
+TEST(GeneratedText, TellsThePairsDocumentsTwiceAndEachFactInOtherWords) {
   const PairTask task = generated(30, 3);
   const std::string lines = generate_text({.items = 30, .seed = 3});
 
@@ -69,9 +69,9 @@ TEST(GeneratedText, TellsEachFactOfThePairsDocumentsOnceMoreInOtherWords) {
       const std::string text = Json::parse(lines.substr(at, end - at))["text"];
       at = end + 1;
       const std::string& document = task.items[g * 30 + i].document;
-      ASSERT_TRUE(text.starts_with(document + " "));
+      ASSERT_TRUE(text.starts_with(document + " " + document + " "));
       const std::vector<std::string> once = sentences(document);
-      const std::vector<std::string> more = sentences(text.substr(document.size()));
+      const std::vector<std::string> more = sentences(text.substr(2 * document.size() + 1));
       EXPECT_EQ(more.size(), once.size());
       for (const std::string& sentence : more) {
         EXPECT_FALSE(normalised(sentence).starts_with("it "));
