@@ -120,36 +120,54 @@ void MergedMap<Real>::refresh() {
   });
 }
 
+// body(panel, its rows, weights) for each panel of each merged expert that has rows, with its
+// weights merged of those of all experts, which lie `apart`; panels begin at multiples of panel_ x
+// in_.
+template <class Real>
+template <class Body>
+void MergedMap<Real>::in_panels(std::span<const Real> p,
+                                std::span<const std::vector<RowsOf>> rows,
+                                cpu::Range range,
+                                const Real* all,
+                                std::int64_t apart,
+                                const Body& body) const {
+  const std::int64_t experts = weight_.experts;
+  cpu::Buffer<Real> merged(static_cast<std::size_t>(panel_ * in_));
+  for (std::int64_t panel = 0; panel < panels(); ++panel)
+    for (std::int64_t r = range.begin; r < range.end; ++r) {
+      if (rows[static_cast<std::size_t>(r)].empty()) continue;
+      merge(p.data() + r * experts,
+            experts,
+            all + panel * panel_ * in_,
+            apart,
+            outputs_of(panel) * in_,
+            merged.data());
+      body(panel, rows[static_cast<std::size_t>(r)], merged.data());
+    }
+}
+
 template <class Real>
 void MergedMap<Real>::forward(std::span<const Real> p,
                               std::span<const std::vector<RowsOf>> rows,
                               const Real* x,
                               Real* y) const {
-  const std::int64_t experts = weight_.experts;
-  in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
-    cpu::Buffer<Real> merged(static_cast<std::size_t>(std::max(panel_ * in_, out_)));
-    for (std::int64_t panel = 0; panel < panels(); ++panel) {
-      const std::int64_t first = panel * panel_, outputs = outputs_of(panel);
-      for (std::int64_t r = range.begin; r < range.end; ++r) {
-        const std::vector<RowsOf>& own = rows[static_cast<std::size_t>(r)];
-        if (own.empty()) continue;
-        merge(p.data() + r * experts,
-              experts,
-              columns_.data() + first * in_,
-              in_ * out_,
-              outputs * in_,
-              merged.data());
+  const auto compute =
+      [&](std::int64_t panel, const std::vector<RowsOf>& own, const Real* columns) {
+        const std::int64_t outputs = outputs_of(panel);
         for (const RowsOf& its : own)
           cpu::product<Real>(its.count,
                              outputs,
                              in_,
                              {x + its.first * in_, in_, 1},
-                             {merged.data(), outputs},
-                             {y + its.first * out_ + first, out_},
+                             {columns, outputs},
+                             {y + its.first * out_ + panel * panel_, out_},
                              cpu::Store::replace);
-      }
-    }
+      };
+  in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
+    in_panels(p, rows, range, columns_.data(), in_ * out_, compute);
     if (bias_.values == nullptr) return;
+    const std::int64_t experts = bias_.experts;
+    cpu::Buffer<Real> merged(static_cast<std::size_t>(out_));
     for (std::int64_t r = range.begin; r < range.end; ++r) {
       merge(p.data() + r * experts, experts, bias_.values, bias_.apart, out_, merged.data());
       for (const RowsOf& its : rows[static_cast<std::size_t>(r)])
@@ -164,30 +182,19 @@ void MergedMap<Real>::backward_input(std::span<const Real> p,
                                      const Real* dy,
                                      Real* dx,
                                      cpu::Store store) const {
-  const std::int64_t experts = weight_.experts;
-  in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
-    cpu::Buffer<Real> merged(static_cast<std::size_t>(panel_ * in_));
-    for (std::int64_t panel = 0; panel < panels(); ++panel) {
-      const std::int64_t first = panel * panel_, outputs = outputs_of(panel);
-      for (std::int64_t r = range.begin; r < range.end; ++r) {
-        const std::vector<RowsOf>& own = rows[static_cast<std::size_t>(r)];
-        if (own.empty()) continue;
-        merge(p.data() + r * experts,
-              experts,
-              weight_.values + first * in_,
-              weight_.apart,
-              outputs * in_,
-              merged.data());
+  const auto compute =
+      [&](std::int64_t panel, const std::vector<RowsOf>& own, const Real* weights) {
         for (const RowsOf& its : own)
           cpu::product<Real>(its.count,
                              in_,
-                             outputs,
-                             {dy + its.first * out_ + first, out_, 1},
-                             {merged.data(), in_},
+                             outputs_of(panel),
+                             {dy + its.first * out_ + panel * panel_, out_, 1},
+                             {weights, in_},
                              {dx + its.first * in_, in_},
                              panel == 0 ? store : cpu::Store::add);
-      }
-    }
+      };
+  in_parts(std::ssize(rows), [&](cpu::Range range, std::int64_t) {
+    in_panels(p, rows, range, weight_.values, weight_.apart, compute);
   });
 }
 

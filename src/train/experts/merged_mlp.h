@@ -81,6 +81,13 @@ class MergedMap {
  private:
   std::int64_t panels() const { return (out_ + panel_ - 1) / panel_; }
   std::int64_t outputs_of(std::int64_t panel) const;
+  template <class Body>
+  void in_panels(std::span<const Real> p,
+                 std::span<const std::vector<RowsOf>> rows,
+                 cpu::Range range,
+                 const Real* all,
+                 std::int64_t apart,
+                 const Body& body) const;
 
   std::int64_t in_ = 0, out_ = 0;
   std::int64_t panel_ = 0;  // outputs that are merged together
